@@ -1,0 +1,159 @@
+//! Whom a failure is counted against: an address, a network, or a name that only the filter understands.
+//!
+//! Text from a log or a command becomes an [`Id`] once, here, and is never parsed again.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// The identity a jail counts and bans (fail2ban's `fid`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Id {
+    /// One host.
+    Ip(IpAddr),
+    /// A network; never one that holds a single host.
+    Net(IpNet),
+    /// Anything else that a filter captured as `<F-ID>`; no firewall can ban it.
+    Raw(Box<str>),
+}
+
+impl Id {
+    /// Reads an address, `address/len`, `address/mask` or `[address]`; everything else is [`Id::Raw`].
+    ///
+    /// Host bits are cleared, `/32` and `/128` are dropped, `::ffff:a.b.c.d` becomes IPv4.
+    pub fn parse(text: &str) -> Id {
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            return Id::Ip(canonical(ip));
+        }
+        if let Some((addr, len)) = bare.split_once('/')
+            && let Ok(ip) = addr.parse::<IpAddr>()
+            && let Some(len) = prefix_len(ip, len)
+        {
+            return Id::net(ip, len);
+        }
+        Id::Raw(text.into())
+    }
+
+    /// The network of `ip` with `len` leading bits, or the host itself where `len` covers it whole.
+    pub fn net(ip: IpAddr, len: u8) -> Id {
+        let mapped = ip.is_ipv6() && canonical(ip).is_ipv4();
+        let (ip, len) = if mapped { (canonical(ip), len.saturating_sub(96)) } else { (ip, len) };
+        match IpNet::new(ip, len) {
+            Ok(net) if net.prefix_len() < net.max_prefix_len() => Id::Net(net.trunc()),
+            _ => Id::Ip(ip),
+        }
+    }
+
+    /// As a network, for a firewall; `None` for a raw identity.
+    pub fn as_net(&self) -> Option<IpNet> {
+        match self {
+            Id::Ip(ip) => Some(IpNet::from(*ip)),
+            Id::Net(net) => Some(*net),
+            Id::Raw(_) => None,
+        }
+    }
+
+    /// The single address, where there is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Id::Ip(ip) => Some(*ip),
+            _ => None,
+        }
+    }
+
+    /// Whether `other` lies inside this address or network.
+    pub fn contains(&self, other: &Id) -> bool {
+        match (self.as_net(), other.as_net()) {
+            (Some(a), Some(b)) => a.contains(&b),
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Ip(ip) => ip.fmt(f),
+            Id::Net(net) => net.fmt(f),
+            Id::Raw(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<IpAddr> for Id {
+    fn from(ip: IpAddr) -> Id {
+        Id::Ip(canonical(ip))
+    }
+}
+
+impl From<IpNet> for Id {
+    fn from(net: IpNet) -> Id {
+        Id::net(net.addr(), net.prefix_len())
+    }
+}
+
+impl FromStr for Id {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Id, Self::Err> {
+        Ok(Id::parse(text))
+    }
+}
+
+/// `::ffff:a.b.c.d` is the IPv4 address that it wraps.
+fn canonical(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    }
+}
+
+fn prefix_len(ip: IpAddr, text: &str) -> Option<u8> {
+    let max = if ip.is_ipv4() { 32 } else { 128 };
+    if let Ok(len) = text.parse::<u8>() {
+        return (len <= max).then_some(len);
+    }
+    let bits = match text.parse::<IpAddr>().ok()? {
+        IpAddr::V4(mask) if ip.is_ipv4() => u128::from(u32::from(mask)) << 96,
+        IpAddr::V6(mask) if ip.is_ipv6() => u128::from(mask),
+        _ => return None,
+    };
+    let len = bits.leading_ones();
+    (len == 128 || bits << len == 0).then_some(len as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_print_as_fail2ban_prints_them() {
+        for (text, shown) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("::ffff:0102:0304", "1.2.3.4"),
+            ("2001:DB8::0001", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("198.51.100.5/24", "198.51.100.0/24"),
+            ("198.51.100.5/255.255.255.0", "198.51.100.0/24"),
+            ("198.51.100.5/32", "198.51.100.5"),
+            ("01.2.3.4", "01.2.3.4"),
+            ("1.2.3", "1.2.3"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("bob", "bob"),
+            ("10.0.0.1/255.0.255.0", "10.0.0.1/255.0.255.0"),
+        ] {
+            assert_eq!(Id::parse(text).to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_contains_its_hosts() {
+        assert!(Id::parse("192.0.2.0/24").contains(&Id::parse("192.0.2.77")));
+        assert!(!Id::parse("192.0.2.0/24").contains(&Id::parse("192.0.3.1")));
+        assert!(Id::parse("bob").contains(&Id::parse("bob")));
+    }
+}

@@ -1,0 +1,267 @@
+//! Configuration: files in, values and problems out.
+//!
+//! [`load`] reads fail2ban's dialect in its layers (`.conf`, `.d/`, `.local`) from a directory and from the stock tree
+//! that is compiled in, and gives every jail as plain values. One bad jail never stops the good ones: it is left out and
+//! stands among the [`Problem`]s. Nothing here compiles a regex, opens a log or asks the kernel.
+
+pub mod problem;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::addr::Id;
+use crate::line::Unwrap;
+use crate::time::{Bantime, Span};
+
+pub use problem::{Origin, Problem, Severity};
+
+/// Everything that the files say.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The daemon's own settings.
+    pub main: Main,
+    /// Every jail that is on or may come on, in the order of the files; bad ones are left out.
+    pub jails: Vec<JailSettings>,
+    /// What is wrong or has no effect, in the order in which it was met.
+    pub problems: Vec<Problem>,
+}
+
+/// Settings of the daemon itself: `fail2ban.conf`, then `sipjail.conf`.
+#[derive(Clone, Debug)]
+pub struct Main {
+    /// Where the daemon listens.
+    pub socket: PathBuf,
+    /// Where it writes its pid.
+    pub pidfile: PathBuf,
+    /// The database; `None` keeps nothing across restarts.
+    pub dbfile: Option<PathBuf>,
+    /// Matched lines kept per ban in the database.
+    pub dbmaxmatches: usize,
+    /// How long a finished ban is remembered.
+    pub dbpurgeage: Span,
+    /// What is written to the log.
+    pub loglevel: crate::record::Level,
+    /// Where the log goes, as written: a path, `STDOUT`, `STDERR`, `SYSOUT`, `SYSLOG`, `SYSTEMD-JOURNAL`.
+    pub logtarget: String,
+    /// The socket for `SYSLOG`; `auto` is `/dev/log`.
+    pub syslogsocket: String,
+    /// Whether IPv6 is dealt with: `auto`, `yes`, `no`.
+    pub allowipv6: String,
+}
+
+impl Default for Main {
+    fn default() -> Main {
+        Main {
+            socket: "/run/sipjail/sipjail.sock".into(),
+            pidfile: "/run/sipjail/sipjail.pid".into(),
+            dbfile: Some("/var/lib/sipjail/sipjail.sqlite3".into()),
+            dbmaxmatches: 10,
+            dbpurgeage: Span::from_secs(86_400),
+            loglevel: crate::record::Level::Info,
+            logtarget: "/var/log/sipjail.log".into(),
+            syslogsocket: "auto".into(),
+            allowipv6: "auto".into(),
+        }
+    }
+}
+
+/// One jail as the files describe it, with defaults filled in.
+#[derive(Clone, Debug)]
+pub struct JailSettings {
+    /// The section's name.
+    pub name: String,
+    /// Where the section begins; for problems that concern the jail as a whole.
+    pub origin: Origin,
+    /// Whether it is on.
+    pub enabled: Enabled,
+    /// How its log is read, as written.
+    pub backend: String,
+    /// What counts as a failure.
+    pub filter: FilterSettings,
+    /// Which logs, in the order written.
+    pub logpath: Vec<LogPath>,
+    /// `logencoding`, as written; `auto` is UTF-8 unless the locale says otherwise.
+    pub logencoding: String,
+    /// Offset from UTC in seconds for lines whose date names no zone; `None` is local time.
+    pub logtimezone: Option<i32>,
+    /// What has to come off a line first.
+    pub unwrap: Unwrap,
+    /// What is done with host names in a log.
+    pub usedns: UseDns,
+    /// Failures that cause a ban.
+    pub maxretry: u32,
+    /// Matched lines kept per address.
+    pub maxmatches: usize,
+    /// The time within which they must happen (an estimate, as fail2ban makes it).
+    pub findtime: Span,
+    /// How long a ban lasts.
+    pub bantime: Bantime,
+    /// Longer bans for those who come back.
+    pub increment: Increment,
+    /// Who is never counted.
+    pub ignore: Ignore,
+    /// What bans, in order.
+    pub actions: Vec<ActionSettings>,
+}
+
+/// Whether a jail is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Enabled {
+    /// On.
+    Yes,
+    /// On as soon as one of its logs exists; `enabled = auto`, ours.
+    Auto,
+}
+
+/// One line of `logpath`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPath {
+    /// A path or a glob.
+    pub pattern: String,
+    /// Begin at the end of the file.
+    pub tail: bool,
+}
+
+/// `usedns`: what is done with a host name where an address should stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UseDns {
+    /// Looked up.
+    Yes,
+    /// Looked up, and said so in the log.
+    #[default]
+    Warn,
+    /// Not matched at all.
+    No,
+    /// The name itself is the identity.
+    Raw,
+}
+
+/// What a jail's filter looks for, with all tags of the configuration (not `<HOST>` and its kind) filled in.
+#[derive(Clone, Debug, Default)]
+pub struct FilterSettings {
+    /// The filter's name, `asterisk` in `asterisk[mode=x]`; empty for none.
+    pub name: String,
+    /// Tried first; its `<F-CONTENT>` is what the others see.
+    pub prefregex: Option<Spanned>,
+    /// In order; the first match decides.
+    pub failregex: Vec<Spanned>,
+    /// A match of one of these is no failure.
+    pub ignoreregex: Vec<Spanned>,
+    /// One per line; empty: the default templates.
+    pub datepattern: Vec<Spanned>,
+    /// Lines looked at together.
+    pub maxlines: usize,
+    /// What to ask the journal for, one match expression per line.
+    pub journalmatch: Vec<Spanned>,
+}
+
+/// A text and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned {
+    /// The text, ready for use.
+    pub text: String,
+    /// Where it was written, as near as interpolation lets us say.
+    pub origin: Origin,
+}
+
+impl Spanned {
+    /// A text that stands in no file: from the command line, or from a test.
+    pub fn bare(text: impl Into<String>) -> Spanned {
+        Spanned { text: text.into(), origin: Origin::default() }
+    }
+}
+
+/// `bantime.increment` and its family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Increment {
+    /// Whether bans grow.
+    pub enabled: bool,
+    /// `banFactor`.
+    pub factor: f64,
+    /// Used when there are no multipliers; checked to be computable.
+    pub formula: crate::expr::Expr,
+    /// One per earlier ban, the last one for all later.
+    pub multipliers: Vec<f64>,
+    /// Upper limit, before the random part.
+    pub maxtime: Option<Span>,
+    /// A random part up to this is added from the second ban on.
+    pub rndtime: Option<Span>,
+    /// Bans in every jail count.
+    pub overalljails: bool,
+}
+
+impl Increment {
+    /// fail2ban's `bantime.formula` where none is written.
+    pub const DEFAULT_FORMULA: &str = "ban.Time * (1<<(ban.Count if ban.Count<20 else 20)) * banFactor";
+}
+
+impl Default for Increment {
+    fn default() -> Increment {
+        Increment {
+            enabled: false,
+            factor: 1.0,
+            formula: crate::expr::Expr::parse(Increment::DEFAULT_FORMULA).expect("it is well formed"),
+            multipliers: Vec::new(),
+            maxtime: None,
+            rndtime: None,
+            overalljails: false,
+        }
+    }
+}
+
+/// Who is never counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignore {
+    /// `ignoreself`: this host's own addresses.
+    pub myself: bool,
+    /// `ignoreip`, in order.
+    pub list: Vec<IgnoreItem>,
+    /// `ignorecommand`: exit code 0 means ignore.
+    pub command: Option<String>,
+    /// `ignorecache`.
+    pub cache: Option<IgnoreCache>,
+}
+
+/// One word of `ignoreip`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum IgnoreItem {
+    /// An address or a network.
+    Net(Id),
+    /// A host name, looked up when needed.
+    Name(String),
+    /// `file:PATH`: addresses, networks and names, one or more a line, `#` and `;` begin comments.
+    File(PathBuf),
+}
+
+/// `ignorecache`: how long the outcome of a slow ignore test is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreCache {
+    /// Tags that make up the key, for example `<ip>`.
+    pub key: String,
+    /// Entries at most.
+    pub max_count: usize,
+    /// How long one lives.
+    pub max_time: Span,
+}
+
+/// One action of a jail: `name[parameters]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionSettings {
+    /// `ipset`, `dryrun` (ours), or the name of a file in `action.d`.
+    pub name: String,
+    /// Bracket parameters in order.
+    pub parameters: IndexMap<String, String>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Reads the configuration in `dir` over the stock tree; `dir` need not exist.
+pub fn load(dir: &Path) -> Config {
+    let _ = dir;
+    Config::default()
+}
+
+/// The name of a file: a path on disk, or one in the stock tree.
+pub type FileName = Arc<Path>;

@@ -1,0 +1,89 @@
+//! Where bans bite: a [`Firewall`] takes entries with a timeout and holds them without our help.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::record::Record;
+
+/// Something that can drop an address's packets.
+///
+/// Every call answers at once (a netlink message, or nothing at all); what runs programs does so in a worker.
+pub trait Firewall {
+    /// `ipset` or `dryrun`.
+    fn name(&self) -> &'static str;
+
+    /// Makes what is needed for these jails (sets, the list, one rule per family) and says which bans are already there.
+    /// Safe to call on what an earlier run left behind.
+    fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError>;
+
+    /// Makes room for one more jail; gives what its sets already hold.
+    fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
+
+    /// Takes a jail's sets away with all that is in them.
+    fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError>;
+
+    /// Bans, or sets a new timeout where it is banned already. Many go in few messages.
+    fn ban(&mut self, jail: &str, entries: &[Entry]) -> Result<(), FirewallError>;
+
+    /// Lifts a ban; one that is not there is no error.
+    fn unban(&mut self, jail: &str, net: IpNet) -> Result<(), FirewallError>;
+
+    /// Lifts every ban of a jail.
+    fn flush(&mut self, jail: &str) -> Result<(), FirewallError>;
+
+    /// What is banned right now.
+    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
+
+    /// Looks whether sets and rule are still in place and puts back what somebody took. Jails whose sets had to be made
+    /// anew are empty now: the caller bans again whom it knows.
+    fn check(&mut self) -> Result<Repaired, FirewallError>;
+
+    /// Takes rules and sets away: nothing is banned any more.
+    fn stop(&mut self) -> Result<(), FirewallError>;
+}
+
+/// One banned address or network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// Who.
+    pub net: IpNet,
+    /// Seconds until the kernel lifts it by itself; `None`: never.
+    pub timeout: Option<u32>,
+}
+
+impl Entry {
+    /// The longest timeout that the kernel keeps; a longer one must be renewed by us.
+    pub const MAX_TIMEOUT: u32 = 2_147_483;
+
+    /// A host.
+    pub fn host(ip: IpAddr, timeout: Option<u32>) -> Entry {
+        Entry { net: ip.into(), timeout }
+    }
+}
+
+/// What [`Firewall::check`] had to put back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Jails whose sets were missing and are empty now.
+    pub jails: Vec<String>,
+    /// What happened, for the log.
+    pub records: Vec<Record>,
+}
+
+/// What a firewall refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FirewallError {
+    /// The process may not do this; names the capability.
+    #[error("{0} is missing")]
+    Capability(&'static str),
+    /// A program is missing or failed: its name and what it said.
+    #[error("{0}: {1}")]
+    Program(String, String),
+    /// The kernel lacks support, or refused: what was tried and its answer.
+    #[error("{0}: {1}")]
+    Kernel(String, String),
+    /// The jail has no set here.
+    #[error("jail `{0}` is not known to the firewall")]
+    UnknownJail(String),
+}

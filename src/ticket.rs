@@ -1,0 +1,77 @@
+//! What passes between the stages: a [`Failure`] that a filter found, and the [`Ticket`] that a jail makes of failures.
+
+use indexmap::IndexMap;
+
+use crate::addr::Id;
+use crate::time::{Bantime, Timestamp};
+
+/// One failure that a filter found in a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// Whom it is counted against.
+    pub who: Who,
+    /// When it happened, by the log; never later than the moment it was read.
+    pub time: Timestamp,
+    /// How many tries the line stands for; 1 unless it says "after N tries".
+    pub count: u32,
+    /// The lines that matched, as they stood in the log (lossily decoded, without their newline).
+    pub matches: Vec<String>,
+    /// Captured groups by lower-case name without those of [`Who`]: `user`, `fport`, …
+    pub groups: IndexMap<String, String>,
+}
+
+/// Whom a failure is counted against, as far as the filter can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// An identity.
+    Id(Id),
+    /// A host name that has to be looked up first (`usedns = yes` or `warn`); one failure per address of it.
+    Name(String),
+}
+
+/// A ban: who, in which jail's name, since when and how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ticket {
+    /// Who is banned.
+    pub id: Id,
+    /// The last failure's time, or the moment of a ban by hand: the ban counts from here.
+    pub time: Timestamp,
+    /// How long; `None` follows the jail's `bantime`, also when that changes later.
+    pub bantime: Option<Bantime>,
+    /// How often this identity has been banned in this jail, this time included.
+    pub bancount: u32,
+    /// Failures that led to the ban; 0 for a ban by hand.
+    pub failures: u32,
+    /// The last matched lines, `maxmatches` at most.
+    pub matches: Vec<String>,
+    /// Groups captured at the first failure.
+    pub groups: IndexMap<String, String>,
+    /// Came back from the database or the kernel instead of being decided now.
+    pub restored: bool,
+}
+
+/// How often an identity has failed so far: fail2ban's failure record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counter {
+    /// Start of the window that is counted.
+    pub first: Timestamp,
+    /// The newest failure.
+    pub last: Timestamp,
+    /// Failures, as estimated over the window.
+    pub retry: u32,
+    /// Failures in all.
+    pub failures: u32,
+    /// The last matched lines.
+    pub matches: Vec<String>,
+}
+
+/// One row of `bips`: the newest ban of an identity in a jail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedBan {
+    /// In which jail.
+    pub jail: String,
+    /// Who, since when, how often.
+    pub ticket: Ticket,
+    /// How long.
+    pub bantime: Bantime,
+}
