@@ -3,14 +3,13 @@
 //! A row that makes no sense (fail2ban's columns take any type) is passed over; an error of SQLite's stops the reading,
 //! and what was read up to there stays in `saved`.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Params, Row, Statement};
 
 use super::{Saved, data};
 use crate::addr::Id;
@@ -21,15 +20,14 @@ use crate::time::{Bantime, Timestamp};
 /// Adds everything to `saved`.
 pub fn all(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
     let bips = "SELECT jail, ip, timeofban, bantime, bancount, data FROM bips ORDER BY rowid";
-    each(conn, bips, |row| saved.bans.extend(ban(row)))?;
+    each(&mut conn.prepare(bips)?, [], |row| saved.bans.extend(ban(row)))?;
     counters(conn, &mut saved.counters)?;
     positions(conn, &mut saved.positions)
 }
 
 /// Calls `take` for each row.
-pub fn each(conn: &Connection, sql: &str, mut take: impl FnMut(&Row<'_>)) -> rusqlite::Result<()> {
-    let mut statement = conn.prepare(sql)?;
-    let mut rows = statement.query([])?;
+pub fn each(statement: &mut Statement<'_>, given: impl Params, mut take: impl FnMut(&Row<'_>)) -> rusqlite::Result<()> {
+    let mut rows = statement.query(given)?;
     while let Some(row) = rows.next()? {
         take(row);
     }
@@ -59,7 +57,7 @@ pub fn ban(row: &Row<'_>) -> Option<SavedBan> {
 /// Our counters.
 pub fn counters(conn: &Connection, found: &mut Vec<(String, Id, Counter)>) -> rusqlite::Result<()> {
     let sql = "SELECT jail, ip, first, last, retry, failures, matches FROM sipjail_counters ORDER BY rowid";
-    each(conn, sql, |row| found.extend(counter(row)))
+    each(&mut conn.prepare(sql)?, [], |row| found.extend(counter(row)))
 }
 
 /// Positions from fail2ban's table and ours.
@@ -69,21 +67,15 @@ pub fn counters(conn: &Connection, found: &mut Vec<(String, Id, Counter)>) -> ru
 pub fn positions(conn: &Connection, found: &mut Vec<(String, Position)>) -> rusqlite::Result<()> {
     let mut by_fail2ban = IndexMap::new();
     let logs = "SELECT jail, path, firstlinemd5, lastfilepos FROM logs ORDER BY rowid";
-    let logs_read = each(conn, logs, |row| by_fail2ban.extend(log(row)));
-    let mut ours = HashMap::new();
+    let logs_read = conn.prepare(logs).and_then(|mut s| each(&mut s, [], |row| by_fail2ban.extend(log(row))));
+    let mut ours = IndexMap::new();
     let sql = "SELECT jail, path, dev, ino, \"offset\", first_line FROM sipjail_positions ORDER BY rowid";
-    let ours_read = each(conn, sql, |row| {
-        let Some((key, position)) = position(row) else { return };
-        if by_fail2ban.contains_key(&key) {
-            ours.insert(key, position);
-        } else {
-            found.push((key.0, position));
-        }
-    });
+    let ours_read = conn.prepare(sql).and_then(|mut s| each(&mut s, [], |row| ours.extend(position(row))));
     for (key, theirs) in by_fail2ban {
-        let same = ours.remove(&key).filter(|p| p.offset == theirs.offset && p.first_line == theirs.first_line);
+        let same = ours.swap_remove(&key).filter(|p| p.offset == theirs.offset && p.first_line == theirs.first_line);
         found.push((key.0, same.unwrap_or(theirs)));
     }
+    found.extend(ours.into_iter().map(|((jail, _), position)| (jail, position)));
     logs_read.and(ours_read)
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
 
 use super::{Saved, StoreError, read};
 use crate::addr::Id;
@@ -59,7 +59,7 @@ pub fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// All that can still be read: each table from both ends, up to the damage.
+/// All that can still be read. A ban stands in two tables: what one has lost may be in the other.
 pub fn salvage(aside: &Path) -> Saved {
     let mut saved = Saved::default();
     // Read-only, so that the file stays as it was found.
@@ -68,27 +68,47 @@ pub fn salvage(aside: &Path) -> Saved {
     let mut bans: IndexMap<(String, Id), SavedBan> = IndexMap::new();
     let (with_bantime, without) = ("bantime, bancount", "-2, 1");
     for (table, columns) in [("bips", with_bantime), ("bans", with_bantime), ("bans", without)] {
-        for order in ["", "DESC"] {
-            let sql =
-                format!("SELECT jail, ip, timeofban, {columns}, data FROM {table} NOT INDEXED ORDER BY rowid {order}");
-            let _ = read::each(&conn, &sql, |row| {
-                let Some(ban) = read::ban(row) else { return };
-                match bans.entry((ban.jail.clone(), ban.ticket.id.clone())) {
-                    Entry::Occupied(mut known) if known.get().ticket.time < ban.ticket.time => {
-                        known.insert(ban);
-                    }
-                    Entry::Occupied(_) => {}
-                    Entry::Vacant(free) => {
-                        free.insert(ban);
-                    }
+        let sql = format!(
+            "SELECT jail, ip, timeofban, {columns}, data, rowid FROM {table} NOT INDEXED WHERE rowid >= ?1 ORDER BY rowid"
+        );
+        around_damage(&conn, &sql, |row| {
+            let Some(ban) = read::ban(row) else { return };
+            match bans.entry((ban.jail.clone(), ban.ticket.id.clone())) {
+                Entry::Occupied(mut known) if known.get().ticket.time < ban.ticket.time => {
+                    known.insert(ban);
                 }
-            });
-        }
+                Entry::Occupied(_) => {}
+                Entry::Vacant(free) => {
+                    free.insert(ban);
+                }
+            }
+        });
     }
     saved.bans = bans.into_values().collect();
     let _ = read::counters(&conn, &mut saved.counters);
     let _ = read::positions(&conn, &mut saved.positions);
     saved
+}
+
+/// Calls `take` for each row of a query from `?1` on (column 6 is the rowid), and goes on behind what cannot be read.
+fn around_damage(conn: &Connection, sql: &str, mut take: impl FnMut(&Row<'_>)) {
+    let Ok(mut statement) = conn.prepare(sql) else { return };
+    let mut from: i64 = 0;
+    let mut misses = 0;
+    while misses < MISSES {
+        let start = from;
+        let rest = read::each(&mut statement, [from], |row| {
+            // A damaged tree may give rows in any order; going back could have no end.
+            from = from.max(row.get::<_, i64>(6).unwrap_or(from).saturating_add(1));
+            take(row);
+        });
+        if !rest.is_err_and(|e| is_damage(&e)) {
+            return;
+        }
+        misses = if from > start { 1 } else { misses + 1 };
+        // Row by row over a lost page, faster and faster over a lost branch.
+        from = from.saturating_add(1 + misses * misses / 4096);
+    }
 }
 
 /// `FILE.20261120-100000` (UTC), with `-2`, `-3` … where that is taken.
@@ -107,5 +127,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// How often reading is tried without a row; the steps then span half a million rows.
+const MISSES: i64 = 2_000;
 /// The largest file that is looked over at each start.
 const CHECKED: u64 = 256 << 20;
