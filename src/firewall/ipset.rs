@@ -72,7 +72,7 @@ impl Ipset {
             false => e.when("cannot use ipset"),
         })?;
         for (kind, family) in [("hash:net", Family::V4.number()), ("hash:net", Family::V6.number()), ("list:set", 0)] {
-            self.link.revision(kind, family).map_err(|e| e.when(format!("cannot use sets of type {kind}")))?;
+            self.link.revisions(kind, family).map_err(|e| e.when(format!("cannot use sets of type {kind}")))?;
         }
         Ok(())
     }

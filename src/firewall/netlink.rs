@@ -4,6 +4,7 @@
 //! the call that sends; should it ever keep silent, waiting ends after [`PATIENCE`].
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 
 use ipnet::IpNet;
@@ -59,15 +60,18 @@ impl Netlink {
         self.ask(Command::Protocol, |_| {}, |attrs| attrs.find(attr::PROTOCOL)?.byte())
     }
 
-    /// The oldest revision of a type that the kernel has: it does all that we need, and every `ipset` program can show
-    /// it.
-    pub(super) fn revision(&mut self, kind: &str, family: u8) -> Result<u8, NetlinkError> {
+    /// The revisions of a type that the kernel has.
+    pub(super) fn revisions(&mut self, kind: &str, family: u8) -> Result<RangeInclusive<u8>, NetlinkError> {
         self.ask(
             Command::Type,
             |r| {
                 r.text(attr::TYPENAME, kind).byte(attr::FAMILY, family);
             },
-            |attrs| attrs.find(attr::REVISION_MIN).or(attrs.find(attr::REVISION))?.byte(),
+            |attrs| {
+                let newest = attrs.find(attr::REVISION)?.byte()?;
+                let oldest = attrs.find(attr::REVISION_MIN).and_then(|r| r.byte()).unwrap_or(newest);
+                Some(oldest.min(newest)..=newest)
+            },
         )
     }
 
@@ -98,7 +102,8 @@ impl Netlink {
         family: u8,
         sizes: impl FnOnce(&mut Request<'_>),
     ) -> Result<(), NetlinkError> {
-        let revision = self.revision(kind, family)?;
+        let revisions = self.revisions(kind, family)?;
+        let revision = REVISION.clamp(*revisions.start(), *revisions.end());
         self.command(Command::Create, NLM_F_EXCL, |r| {
             r.text(attr::SETNAME, name)
                 .text(attr::TYPENAME, kind)
@@ -470,6 +475,10 @@ const BATCH: usize = 512;
 
 /// Larger than what the kernel puts into one receive (32 KiB), and than a refused batch with its echo.
 const INBOX: usize = 64 * 1024;
+
+/// Of a set's type: with exceptions (`nomatch`) for those who add some by hand, and old enough for every `ipset` program
+/// to show.
+const REVISION: u8 = 2;
 
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
