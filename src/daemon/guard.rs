@@ -97,7 +97,7 @@ impl Guard {
         inbox: Receiver<Message>,
     ) -> Result<Guard, Error> {
         let now = clock::now();
-        let mut firewall = firewall(options, &prepared.config.jails);
+        let firewall = firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
         let mut log = open_log(&main, &zone, &mut early);
         let store = open_store(&main, &mut early);
@@ -116,7 +116,6 @@ impl Guard {
         early.iter().for_each(|r| log.write(r, now));
 
         let firewall_name = firewall.name();
-        firewall.check_host().map_err(host_error)?;
         let mut out = Vec::new();
         let setup = Setup {
             jails: on,
@@ -363,7 +362,10 @@ fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Sen
 }
 
 fn host_error(error: FirewallError) -> Error {
-    let hint = error.hint();
+    let hint = match &error {
+        FirewallError::Capability(_) => "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody",
+        _ => "mend that, or see with `--dry-run` whom it would ban",
+    };
     Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)
 }
 
