@@ -4,6 +4,7 @@
 //! The `ipset` and `iptables` programs are the judges of what is in the kernel.
 
 #![allow(clippy::disallowed_methods, reason = "tests run programs")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -57,7 +58,7 @@ contract!(
 
 fn a_ban_is_listed_until_it_is_lifted(make: &Maker) {
     let mut firewall = started(make, &["sip"]);
-    assert_eq!(nets(&*list(&mut *firewall, "sip")), [] as [&str; 0]);
+    assert_eq!(nets(&list(&mut *firewall, "sip")), [] as [&str; 0]);
     firewall.ban("sip", &[host("192.0.2.1", Some(600)), host("192.0.2.2", None)]).unwrap();
     let held = list(&mut *firewall, "sip");
     assert_eq!(nets(&held), ["192.0.2.1/32", "192.0.2.2/32"]);
@@ -221,6 +222,8 @@ fn nothing_is_left_after_stop(make: &Maker) {
     if firewall.name() == "ipset" {
         assert_eq!(run("ipset", &["list", "-n"]), "");
         assert_eq!(rules("iptables") + rules("ip6tables"), 0);
+        assert_eq!(firewall.check(), Ok(Default::default()));
+        assert_eq!(run("ipset", &["list", "-n"]), "", "what was stopped is not put back");
     }
     assert_eq!(firewall.start(&["sip".into()]), Ok(vec![]));
 }
