@@ -69,13 +69,13 @@ impl Ipset {
             Err(e) if e.is(Errno::ENOENT) => return Ok(()),
             flushed => flushed.map_err(|e| e.when(tried()))?,
         }
-        self.destroy(name).map_err(|e| e.when(tried()))
+        self.destroy(name, SET_TRIES).map_err(|e| e.when(tried()))
     }
 
-    /// Destroys a set. A rule that was just deleted may hold it for a moment longer: the kernel lets go of rules behind
-    /// the program's back.
-    fn destroy(&mut self, name: &str) -> Result<(), NetlinkError> {
-        for _ in 0..DESTROY_TRIES {
+    /// Destroys a set, trying again while something holds it for a moment longer: a rule that was just deleted (the kernel
+    /// lets go of rules behind the program's back), or somebody who lists it.
+    fn destroy(&mut self, name: &str, tries: u32) -> Result<(), NetlinkError> {
+        for _ in 1..tries {
             match self.link.destroy(name) {
                 Err(e) if e.is(Errno::BUSY) || e.is(Errno::REFERENCED) => std::thread::sleep(DESTROY_PAUSE),
                 Err(e) if e.is(Errno::ENOENT) => return Ok(()),
@@ -279,7 +279,7 @@ impl Firewall for Ipset {
             }
         }
         if list.is_some()
-            && let Err(e) = self.destroy(LIST)
+            && let Err(e) = self.destroy(LIST, LIST_TRIES)
         {
             failed.get_or_insert(e.when(format!("cannot take the list `{LIST}` away")));
         }
@@ -306,5 +306,6 @@ fn presize(link: &mut Netlink, name: &str, family: Family, entries: usize) {
 /// A call with so many entries looks first whether the set has the buckets for them.
 const MANY: usize = 4096;
 
-const DESTROY_TRIES: usize = 100;
+const SET_TRIES: u32 = 10;
+const LIST_TRIES: u32 = 100;
 const DESTROY_PAUSE: Duration = Duration::from_millis(10);
