@@ -4,6 +4,7 @@
 //! The `ipset` and `iptables` programs are the judges of what is in the kernel.
 
 #![allow(clippy::disallowed_methods, reason = "tests run programs")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -57,7 +58,7 @@ contract!(
 
 fn a_ban_is_listed_until_it_is_lifted(make: &Maker) {
     let mut firewall = started(make, &["sip"]);
-    assert_eq!(nets(&*list(&mut *firewall, "sip")), [] as [&str; 0]);
+    assert_eq!(nets(&list(&mut *firewall, "sip")), [] as [&str; 0]);
     firewall.ban("sip", &[host("192.0.2.1", Some(600)), host("192.0.2.2", None)]).unwrap();
     let held = list(&mut *firewall, "sip");
     assert_eq!(nets(&held), ["192.0.2.1/32", "192.0.2.2/32"]);
@@ -221,6 +222,8 @@ fn nothing_is_left_after_stop(make: &Maker) {
     if firewall.name() == "ipset" {
         assert_eq!(run("ipset", &["list", "-n"]), "");
         assert_eq!(rules("iptables") + rules("ip6tables"), 0);
+        assert_eq!(firewall.check(), Ok(Default::default()));
+        assert_eq!(run("ipset", &["list", "-n"]), "", "what was stopped is not put back");
     }
     assert_eq!(firewall.start(&["sip".into()]), Ok(vec![]));
 }
@@ -264,6 +267,7 @@ mod kernel {
         packets_over_ipv6_are_dropped
         without_the_capability_nothing_is_done
         without_the_programs_nothing_is_done
+        a_host_that_cannot_guard_ipv6_guards_ipv4
     }
 }
 
@@ -467,15 +471,32 @@ mod kernel_tests {
         assert!(said.contains("told: iptables: not found: install the package `iptables`"), "{said}");
         assert_eq!(run("ipset", &["list", "-n"]), "");
     }
+
+    pub fn a_host_that_cannot_guard_ipv6_guards_ipv4() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "printf '#!/bin/sh\\necho no such table >&2; exit 3\\n' > $1/ip6tables && chmod 755 $1/ip6tables && \
+                      PATH=$1:$PATH exec \"$0\" --exact start_and_tell --nocapture";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(env::current_exe().unwrap()).arg(folder.path()).env(ROLE, "start");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("told: [\"only IPv4 is guarded: ip6tables: no such table\"]\ntold: []"), "{said}");
+        assert_eq!((rules("iptables"), rules("ip6tables")), (1, 0));
+        assert_eq!(texts(&ipset(&["sip"]).check().unwrap()), [""; 0]);
+        assert_eq!(rules("ip6tables"), 1);
+    }
 }
 
-/// Not a test by itself: started by others with fewer rights, it says how a start went.
+/// Not a test by itself: started by others with fewer rights, it says how a start went and what was noted.
 #[test]
 fn start_and_tell() {
     if env::var(ROLE).is_ok_and(|role| role == "start") {
-        match Ipset::new().start(&["sip".into()]) {
-            Ok(_) => println!("told: started"),
-            Err(e) => println!("told: {e}"),
+        let mut firewall = Ipset::new();
+        if let Err(e) = firewall.start(&["sip".into()]) {
+            return println!("told: {e}");
+        }
+        for _ in 0..2 {
+            println!("told: {:?}", texts(&firewall.check().unwrap()));
         }
     }
 }

@@ -16,7 +16,6 @@ impl Errno {
     pub(super) const REFERENCED: Errno = Errno(4108);
     /// A hash has no room; of a `list:set`: the member does not exist.
     pub(super) const HASH_FULL: Errno = Errno(4352);
-    pub(super) const LIST_FULL: Errno = Errno(4356);
     /// A `list:set` does not have this member.
     pub(super) const NO_MEMBER: Errno = Errno(4357);
 }

@@ -6,32 +6,35 @@
 
 use std::time::Duration;
 
-use caps::{CapSet, Capability};
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::errno::Errno;
-use super::netlink::{Netlink, NetlinkError, Rejected, Set};
+use super::link::NetlinkError;
+use super::mend::{foreign, usable, warning};
+use super::netlink::{Netlink, Rejected, Set};
 use super::rule::{Rule, family_is_there};
-use super::set::{Family, HASHSIZE, LIST, LIST_SIZE, MAXELEM, SPARE, hashsize_for, is_ours, set_name};
+use super::set::{Family, LIST, MAXELEM, SPARE, hashsize_for, is_ours, set_name};
 use super::{Entry, Firewall, FirewallError, MANUAL, Repaired, bannable};
 use crate::addr::Id;
-use crate::record::{Level, Record};
+use crate::record::Record;
 
 /// Bans in the kernel. Asks nothing of the host before [`Firewall::start`] or [`Firewall::stop`].
 pub struct Ipset {
-    link: Netlink,
+    pub(super) link: Netlink,
+    /// Between `start` and `stop`: what is missing is to be put back.
+    started: bool,
     /// The sets of each jail, in the order of [`Family::BOTH`].
-    jails: IndexMap<String, [String; 2]>,
+    pub(super) jails: IndexMap<String, [String; 2]>,
     /// References to the list as they were when the rules stood.
-    references: u32,
+    pub(super) references: u32,
     /// Families whose rule stands, as far as we know.
-    standing: Vec<Family>,
+    pub(super) standing: Vec<Family>,
     /// IPv6 could not be guarded, and that has been said.
-    complained: bool,
+    pub(super) complained: bool,
     /// Jails whose sets were made anew outside [`Firewall::check`], which tells.
-    lost: IndexSet<String>,
-    notes: Vec<Record>,
+    pub(super) lost: IndexSet<String>,
+    pub(super) notes: Vec<Record>,
 }
 
 impl Ipset {
@@ -39,6 +42,7 @@ impl Ipset {
     pub fn new() -> Ipset {
         Ipset {
             link: Netlink::new(),
+            started: false,
             jails: IndexMap::new(),
             references: 0,
             standing: Vec::new(),
@@ -56,123 +60,6 @@ impl Ipset {
         self.link.test(name, net).map_err(|e| e.when(format!("cannot look `{}` up in `{name}`", Id::from(net))))
     }
 
-    /// Refuses a host that lacks what we need. Changes nothing.
-    fn require(&mut self) -> Result<(), FirewallError> {
-        for (capability, name) in
-            [(Capability::CAP_NET_ADMIN, "CAP_NET_ADMIN"), (Capability::CAP_NET_RAW, "CAP_NET_RAW")]
-        {
-            // Where the answer is not to be had, the kernel's own refusal tells.
-            if !caps::has_cap(None, CapSet::Effective, capability).unwrap_or(true) {
-                return Err(FirewallError::Capability(name));
-            }
-        }
-        Rule::new(Family::V4)?;
-        self.link.protocol().map_err(|e| match e.is(Errno::EINVAL) {
-            true => FirewallError::Kernel("cannot use ipset".into(), "the kernel has none: `modprobe ip_set`".into()),
-            false => e.when("cannot use ipset"),
-        })?;
-        for (kind, family) in [("hash:net", Family::V4.number()), ("hash:net", Family::V6.number()), ("list:set", 0)] {
-            self.link.revisions(kind, family).map_err(|e| e.when(format!("cannot use sets of type {kind}")))?;
-        }
-        Ok(())
-    }
-
-    /// Puts the list in its place; gives its members.
-    fn mend_list(&mut self) -> Result<(bool, Vec<String>), FirewallError> {
-        let list = self.link.list(LIST).map_err(|e| e.when(format!("cannot read the list `{LIST}`")))?;
-        match list {
-            Some(list) => {
-                usable(&list, "list:set", 0)?;
-                Ok((false, list.members))
-            }
-            None => {
-                let size = u32::try_from(self.jails.len() * 4).unwrap_or(u32::MAX >> 1).next_power_of_two();
-                self.link
-                    .create_list(LIST, size.max(LIST_SIZE))
-                    .map_err(|e| e.when(format!("cannot make the list `{LIST}`")))?;
-                Ok((true, Vec::new()))
-            }
-        }
-    }
-
-    /// Puts a jail's sets in their place and into the list; says what was missing.
-    fn mend_jail(&mut self, sets: &[String; 2], members: &[String]) -> Result<Vec<String>, FirewallError> {
-        let mut missing = Vec::new();
-        for (family, name) in Family::BOTH.into_iter().zip(sets) {
-            let there = self.link.header(name).map_err(|e| e.when(format!("cannot read the set `{name}`")))?;
-            match &there {
-                Some(set) => usable(set, "hash:net", family.number())?,
-                None => {
-                    self.link
-                        .create_hash(name, family, HASHSIZE, MAXELEM)
-                        .map_err(|e| e.when(format!("cannot make the set `{name}`")))?;
-                    missing.push(format!("the set `{name}` was gone and is made anew"));
-                }
-            }
-            if !members.contains(name) {
-                self.join(name)?;
-                if there.is_some() {
-                    missing.push(format!("the set `{name}` was not in the list `{LIST}` and is again"));
-                }
-            }
-        }
-        Ok(missing)
-    }
-
-    /// Puts a set into the list, which grows if it must.
-    fn join(&mut self, name: &str) -> Result<(), FirewallError> {
-        let tried = || format!("cannot put the set `{name}` into the list `{LIST}`");
-        match self.link.add_member(LIST, name) {
-            Err(e) if e.is(Errno::LIST_FULL) => {
-                let members = self.link.list(LIST).map_err(|e| e.when(tried()))?.unwrap_or_default().members;
-                let size = u32::try_from(members.len() * 2).unwrap_or(u32::MAX >> 1).next_power_of_two();
-                let mut grow = || {
-                    self.link.create_list(SPARE, size.max(LIST_SIZE))?;
-                    members.iter().try_for_each(|member| self.link.add_member(SPARE, member))?;
-                    self.link.add_member(SPARE, name)?;
-                    self.link.swap(SPARE, LIST)
-                };
-                let grown = grow();
-                let _ = self.link.destroy(SPARE);
-                grown.map_err(|e| e.when(tried()))
-            }
-            joined => joined.map_err(|e| e.when(tried())),
-        }
-    }
-
-    /// Puts the rules in their place; gives the families whose rule was missing. A host that cannot have the IPv6 rule
-    /// is guarded for IPv4 alone, and a note says so once.
-    fn mend_rules(&mut self) -> Result<Vec<Family>, FirewallError> {
-        let mut placed = Vec::new();
-        for family in Family::BOTH {
-            let ensured = match family_is_there(family) {
-                true => Rule::new(family).and_then(|rule| rule.ensure()).map_err(Some),
-                false => Err(None),
-            };
-            self.standing.retain(|&f| f != family);
-            match ensured {
-                Ok(missing) => {
-                    self.standing.push(family);
-                    placed.extend(missing.then_some(family));
-                }
-                Err(Some(e)) if family == Family::V4 => return Err(e),
-                Err(why) if !self.complained => {
-                    self.complained = true;
-                    let why = why.map_or("this host has no IPv6".into(), |e| e.to_string());
-                    self.notes.push(warning(format!("only IPv4 is guarded: {why}")));
-                }
-                Err(_) => {}
-            }
-        }
-        self.references = self.references()?;
-        Ok(placed)
-    }
-
-    fn references(&mut self) -> Result<u32, FirewallError> {
-        let list = self.link.describe(LIST).map_err(|e| e.when(format!("cannot read the list `{LIST}`")))?;
-        Ok(list.map_or(0, |list| list.references))
-    }
-
     /// Takes a set out of the list and away, with all that is in it. One that is not there is no error.
     fn remove_set(&mut self, name: &str) -> Result<(), FirewallError> {
         let tried = || format!("cannot take the set `{name}` away");
@@ -182,13 +69,13 @@ impl Ipset {
             Err(e) if e.is(Errno::ENOENT) => return Ok(()),
             flushed => flushed.map_err(|e| e.when(tried()))?,
         }
-        self.destroy(name).map_err(|e| e.when(tried()))
+        self.destroy(name, SET_TRIES).map_err(|e| e.when(tried()))
     }
 
-    /// Destroys a set. A rule that was just deleted may hold it for a moment longer: the kernel lets go of rules behind
-    /// the program's back.
-    fn destroy(&mut self, name: &str) -> Result<(), NetlinkError> {
-        for _ in 0..DESTROY_TRIES {
+    /// Destroys a set, trying again while something holds it for a moment longer: a rule that was just deleted (the kernel
+    /// lets go of rules behind the program's back), or somebody who lists it.
+    fn destroy(&mut self, name: &str, tries: u32) -> Result<(), NetlinkError> {
+        for _ in 1..tries {
             match self.link.destroy(name) {
                 Err(e) if e.is(Errno::BUSY) || e.is(Errno::REFERENCED) => std::thread::sleep(DESTROY_PAUSE),
                 Err(e) if e.is(Errno::ENOENT) => return Ok(()),
@@ -238,28 +125,6 @@ impl Ipset {
         }
         Ok(all)
     }
-
-    fn look(&mut self, found: &mut Repaired) -> Result<(), FirewallError> {
-        let (made, members) = self.mend_list()?;
-        if made {
-            found.records.push(warning(format!("the list `{LIST}` was gone and is made anew")));
-        }
-        for (jail, sets) in self.jails.clone() {
-            let missing = self.mend_jail(&sets, &members)?;
-            if !missing.is_empty() && !found.jails.contains(&jail) {
-                found.jails.push(jail);
-            }
-            found.records.extend(missing.into_iter().map(warning));
-        }
-        let unguarded = Family::BOTH.into_iter().any(|f| !self.standing.contains(&f) && family_is_there(f));
-        if unguarded || self.references()? != self.references {
-            for family in self.mend_rules()? {
-                let text = format!("the {} rule was gone and stands again", family.label());
-                found.records.push(warning(text));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Default for Ipset {
@@ -293,6 +158,7 @@ impl Firewall for Ipset {
         }
 
         self.jails = jails;
+        self.started = true;
         self.lost.clear();
         if there.contains_key(SPARE) {
             // An earlier run was ended between two steps.
@@ -376,7 +242,7 @@ impl Firewall for Ipset {
 
     fn check(&mut self) -> Result<Repaired, FirewallError> {
         let mut found = Repaired { jails: self.lost.drain(..).collect(), records: std::mem::take(&mut self.notes) };
-        let looked = self.look(&mut found);
+        let looked = if self.started { self.look(&mut found) } else { Ok(()) };
         found.records.append(&mut self.notes);
         match looked {
             Ok(()) => Ok(found),
@@ -390,6 +256,7 @@ impl Firewall for Ipset {
 
     fn stop(&mut self) -> Result<(), FirewallError> {
         let known: Vec<String> = self.jails.drain(..).flat_map(|(_, sets)| sets).collect();
+        self.started = false;
         self.lost.clear();
         self.standing.clear();
         let mut failed = None;
@@ -412,16 +279,12 @@ impl Firewall for Ipset {
             }
         }
         if list.is_some()
-            && let Err(e) = self.destroy(LIST)
+            && let Err(e) = self.destroy(LIST, LIST_TRIES)
         {
             failed.get_or_insert(e.when(format!("cannot take the list `{LIST}` away")));
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-fn warning(text: String) -> Record {
-    Record::new(Level::Warning, "actions", text)
 }
 
 fn sets_of(jail: &str) -> [String; 2] {
@@ -440,22 +303,9 @@ fn presize(link: &mut Netlink, name: &str, family: Family, entries: usize) {
     let _ = link.destroy(SPARE);
 }
 
-/// Refuses a set that somebody made for something else.
-fn usable(set: &Set, kind: &str, family: u8) -> Result<(), FirewallError> {
-    match (set.kind == kind, set.family == family) {
-        (true, true) => Ok(()),
-        (true, false) => Err(foreign(&set.name, "for the other address family")),
-        (false, _) => Err(foreign(&set.name, &format!("of type {} and not {kind}", set.kind))),
-    }
-}
-
-fn foreign(name: &str, how: &str) -> FirewallError {
-    let why = format!("somebody made it {how}: rename it (`ipset rename`) or take it away (`ipset destroy {name}`)");
-    FirewallError::Kernel(format!("cannot use the set `{name}`"), why)
-}
-
 /// A call with so many entries looks first whether the set has the buckets for them.
 const MANY: usize = 4096;
 
-const DESTROY_TRIES: usize = 100;
+const SET_TRIES: u32 = 10;
+const LIST_TRIES: u32 = 100;
 const DESTROY_PAUSE: Duration = Duration::from_millis(10);

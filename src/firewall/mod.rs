@@ -6,6 +6,8 @@
 mod dry_run;
 mod errno;
 mod ipset;
+mod link;
+mod mend;
 mod message;
 mod netlink;
 mod rule;

@@ -1,30 +1,19 @@
-//! ipset over a netlink socket: one method for each thing that the kernel can be asked.
+//! ipset's questions and commands: one method for each thing that the kernel can be asked.
 //!
-//! A call is one message and its answer, about a microsecond; only many entries take more. The kernel answers within
-//! the call that sends; should it ever keep silent, waiting ends after [`PATIENCE`].
+//! A call is one message and its answer, about a microsecond; only many entries take more.
 
-use std::io;
 use std::ops::RangeInclusive;
-use std::os::fd::AsFd;
 
 use ipnet::IpNet;
-use netlink_sys::protocols::NETLINK_NETFILTER;
-use netlink_sys::{Socket, SocketAddr};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Entry;
 use super::errno::Errno;
-use super::message::{Attrs, Body, Command, LIST_HEADER, Messages, NLM_F_ACK, NLM_F_DUMP, NLM_F_EXCL, Request, attr};
+use super::link::{Link, NetlinkError};
+use super::message::{Attrs, Body, Command, LIST_HEADER, NLM_F_ACK, NLM_F_EXCL, Request, attr};
 use super::set::Family;
-use super::{Entry, FirewallError};
 
-/// A conversation with the kernel's ipset. The socket is opened by the first question, in the network namespace of the
-/// thread that asks, and anew after it failed.
-pub(super) struct Netlink {
-    socket: Option<Socket>,
-    sequence: u32,
-    out: Vec<u8>,
-    inbox: Vec<u8>,
-}
+/// The kernel's ipset.
+pub(super) struct Netlink(Link);
 
 /// What a set is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,17 +41,17 @@ pub(super) struct Rejected {
 
 impl Netlink {
     pub(super) fn new() -> Netlink {
-        Netlink { socket: None, sequence: 0, out: Vec::new(), inbox: Vec::with_capacity(INBOX) }
+        Netlink(Link::new())
     }
 
     /// The newest protocol that the kernel speaks. Refused (`EINVAL`) by a kernel without ipset.
     pub(super) fn protocol(&mut self) -> Result<u8, NetlinkError> {
-        self.ask(Command::Protocol, |_| {}, |attrs| attrs.find(attr::PROTOCOL)?.byte())
+        self.0.ask(Command::Protocol, |_| {}, |attrs| attrs.find(attr::PROTOCOL)?.byte())
     }
 
     /// The revisions of a type that the kernel has.
     pub(super) fn revisions(&mut self, kind: &str, family: u8) -> Result<RangeInclusive<u8>, NetlinkError> {
-        self.ask(
+        self.0.ask(
             Command::Type,
             |r| {
                 r.text(attr::TYPENAME, kind).byte(attr::FAMILY, family);
@@ -104,7 +93,7 @@ impl Netlink {
     ) -> Result<(), NetlinkError> {
         let revisions = self.revisions(kind, family)?;
         let revision = REVISION.clamp(*revisions.start(), *revisions.end());
-        self.command(Command::Create, NLM_F_EXCL, |r| {
+        self.0.command(Command::Create, NLM_F_EXCL, |r| {
             r.text(attr::SETNAME, name)
                 .text(attr::TYPENAME, kind)
                 .byte(attr::REVISION, revision)
@@ -115,21 +104,21 @@ impl Netlink {
 
     /// Destroys a set that nothing uses.
     pub(super) fn destroy(&mut self, name: &str) -> Result<(), NetlinkError> {
-        self.command(Command::Destroy, 0, |r| {
+        self.0.command(Command::Destroy, 0, |r| {
             r.text(attr::SETNAME, name);
         })
     }
 
     /// Empties a set.
     pub(super) fn flush(&mut self, name: &str) -> Result<(), NetlinkError> {
-        self.command(Command::Flush, 0, |r| {
+        self.0.command(Command::Flush, 0, |r| {
             r.text(attr::SETNAME, name);
         })
     }
 
     /// Exchanges what two sets of one type hold; who used the one goes on using its name.
     pub(super) fn swap(&mut self, one: &str, other: &str) -> Result<(), NetlinkError> {
-        self.command(Command::Swap, 0, |r| {
+        self.0.command(Command::Swap, 0, |r| {
             r.text(attr::SETNAME, one).text(attr::SETNAME2, other);
         })
     }
@@ -159,7 +148,7 @@ impl Netlink {
     /// One message; the kernel stops at the first entry that it does not take: gives its number, from 1.
     fn add_batch(&mut self, set: &str, batch: &[Entry]) -> Result<Option<(usize, Errno)>, NetlinkError> {
         let mut line = None;
-        let sequence = self.send(Command::Add, NLM_F_ACK, |r| {
+        let sequence = self.0.send(Command::Add, NLM_F_ACK, |r| {
             r.text(attr::SETNAME, set);
             match batch {
                 [entry] => {
@@ -178,7 +167,7 @@ impl Netlink {
                 }
             }
         })?;
-        let answer = self.receive(sequence, |body| match body {
+        let answer = self.0.receive(sequence, |body| match body {
             Body::Answer(code, attrs) => {
                 line = attrs.find(attr::LINENO).and_then(|l| l.number());
                 Some(code)
@@ -196,7 +185,7 @@ impl Netlink {
 
     /// Takes an entry away; `false` where it was not there.
     pub(super) fn del(&mut self, set: &str, net: IpNet) -> Result<bool, NetlinkError> {
-        yes_or_no(self.command(Command::Del, 0, |r| {
+        yes_or_no(self.0.command(Command::Del, 0, |r| {
             r.text(attr::SETNAME, set).nest(attr::DATA, |r| {
                 r.net(net);
             });
@@ -205,7 +194,7 @@ impl Netlink {
 
     /// Whether a packet from this address or network would match.
     pub(super) fn test(&mut self, set: &str, net: IpNet) -> Result<bool, NetlinkError> {
-        yes_or_no(self.command(Command::Test, 0, |r| {
+        yes_or_no(self.0.command(Command::Test, 0, |r| {
             r.text(attr::SETNAME, set).nest(attr::DATA, |r| {
                 r.net(net);
             });
@@ -214,18 +203,19 @@ impl Netlink {
 
     /// Puts a set into a list; it may be there already.
     pub(super) fn add_member(&mut self, list: &str, set: &str) -> Result<(), NetlinkError> {
-        self.command(Command::Add, 0, |r| {
-            r.text(attr::SETNAME, list).nest(attr::DATA, |r| {
-                r.text(attr::NAME, set);
-            });
-        })
-        // A hash would say with the same number that it is full.
-        .map_err(|e| if e.is(Errno::HASH_FULL) { NetlinkError::Refused(Errno::ENOENT) } else { e })
+        self.0
+            .command(Command::Add, 0, |r| {
+                r.text(attr::SETNAME, list).nest(attr::DATA, |r| {
+                    r.text(attr::NAME, set);
+                });
+            })
+            // A hash would say with the same number that it is full.
+            .map_err(|e| if e.is(Errno::HASH_FULL) { NetlinkError::Refused(Errno::ENOENT) } else { e })
     }
 
     /// Takes a set out of a list; `false` where it was not there.
     pub(super) fn del_member(&mut self, list: &str, set: &str) -> Result<bool, NetlinkError> {
-        yes_or_no(self.command(Command::Del, 0, |r| {
+        yes_or_no(self.0.command(Command::Del, 0, |r| {
             r.text(attr::SETNAME, list).nest(attr::DATA, |r| {
                 r.text(attr::NAME, set);
             });
@@ -234,7 +224,7 @@ impl Netlink {
 
     /// The type and family of a set, without a look at what it holds; `None` where there is no such set.
     pub(super) fn header(&mut self, set: &str) -> Result<Option<Set>, NetlinkError> {
-        let answer = self.ask(
+        let answer = self.0.ask(
             Command::Header,
             |r| {
                 r.text(attr::SETNAME, set);
@@ -247,21 +237,21 @@ impl Netlink {
     /// What a set is; `None` where there is no such set.
     pub(super) fn describe(&mut self, set: &str) -> Result<Option<Set>, NetlinkError> {
         let mut found = None;
-        let done = self.dump(Some(set), LIST_HEADER, |attrs| found = found.take().or_else(|| described(attrs)));
+        let done = self.0.dump(Some(set), LIST_HEADER, |attrs| found = found.take().or_else(|| described(attrs)));
         Ok(some(done)?.and(found))
     }
 
     /// What every set of this namespace is.
     pub(super) fn sets(&mut self) -> Result<Vec<Set>, NetlinkError> {
         let mut found = Vec::new();
-        self.dump(None, LIST_HEADER, |attrs| found.extend(described(attrs)))?;
+        self.0.dump(None, LIST_HEADER, |attrs| found.extend(described(attrs)))?;
         Ok(found)
     }
 
     /// What a list of sets is, with its members; `None` where there is no such set.
     pub(super) fn list(&mut self, list: &str) -> Result<Option<Set>, NetlinkError> {
         let mut found: Option<Set> = None;
-        let done = self.dump(Some(list), 0, |attrs| {
+        let done = self.0.dump(Some(list), 0, |attrs| {
             let set = match &mut found {
                 Some(set) => set,
                 None => match described(attrs) {
@@ -278,161 +268,9 @@ impl Netlink {
     /// What a set of networks holds.
     pub(super) fn entries(&mut self, set: &str) -> Result<Vec<Entry>, NetlinkError> {
         let mut found = Vec::new();
-        self.dump(Some(set), 0, |attrs| found.extend(contents(attrs).filter_map(Attrs::entry)))?;
+        self.0.dump(Some(set), 0, |attrs| found.extend(contents(attrs).filter_map(Attrs::entry)))?;
         Ok(found)
     }
-
-    /// Does something and waits until it is done.
-    fn command(
-        &mut self,
-        command: Command,
-        flags: u16,
-        fill: impl FnOnce(&mut Request<'_>),
-    ) -> Result<(), NetlinkError> {
-        let sequence = self.send(command, flags | NLM_F_ACK, fill)?;
-        let code = self.receive(sequence, |body| match body {
-            Body::Answer(code, _) => Some(code),
-            _ => None,
-        })?;
-        if code == 0 { Ok(()) } else { Err(NetlinkError::Refused(Errno(code))) }
-    }
-
-    /// Asks for one message and reads it.
-    fn ask<T>(
-        &mut self,
-        command: Command,
-        fill: impl FnOnce(&mut Request<'_>),
-        read: impl Fn(Attrs<'_>) -> Option<T>,
-    ) -> Result<T, NetlinkError> {
-        let sequence = self.send(command, 0, fill)?;
-        self.receive(sequence, |body| match body {
-            Body::Data(attrs) => Some(read(attrs).ok_or(NetlinkError::Garbled)),
-            Body::Answer(0, _) | Body::Done(0) => Some(Err(NetlinkError::Garbled)),
-            Body::Answer(code, _) | Body::Done(code) => Some(Err(NetlinkError::Refused(Errno(code)))),
-            Body::Other => None,
-        })?
-    }
-
-    /// Asks for a list and reads it message by message.
-    fn dump(&mut self, set: Option<&str>, flags: u32, mut read: impl FnMut(Attrs<'_>)) -> Result<(), NetlinkError> {
-        let sequence = self.send(Command::List, NLM_F_DUMP, |r| {
-            if let Some(set) = set {
-                r.text(attr::SETNAME, set);
-            }
-            if flags != 0 {
-                r.number(attr::FLAGS, flags);
-            }
-        })?;
-        let code = self.receive(sequence, |body| match body {
-            Body::Data(attrs) => {
-                read(attrs);
-                None
-            }
-            Body::Answer(code, _) | Body::Done(code) => Some(code),
-            Body::Other => None,
-        })?;
-        if code == 0 { Ok(()) } else { Err(NetlinkError::Refused(Errno(code))) }
-    }
-
-    fn send(&mut self, command: Command, flags: u16, fill: impl FnOnce(&mut Request<'_>)) -> Result<u32, NetlinkError> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut request = Request::new(&mut self.out, command, flags, self.sequence);
-        fill(&mut request);
-        request.finish();
-        if self.socket.is_none() {
-            self.socket = Some(open()?);
-        }
-        let socket = self.socket.as_ref().expect("opened above");
-        loop {
-            match socket.send(&self.out, 0) {
-                Ok(_) => return Ok(self.sequence),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(self.broken(e)),
-            }
-        }
-    }
-
-    /// Reads messages until `read` says that it has what it waits for. Late answers to an earlier question are passed
-    /// over.
-    fn receive<T>(&mut self, sequence: u32, mut read: impl FnMut(Body<'_>) -> Option<T>) -> Result<T, NetlinkError> {
-        loop {
-            let Some(socket) = &self.socket else { return Err(NetlinkError::Silent) };
-            self.inbox.clear();
-            match socket.recv(&mut self.inbox, MSG_DONTWAIT | MSG_TRUNC) {
-                Ok(length) if length > self.inbox.len() => {
-                    self.socket = None;
-                    return Err(NetlinkError::Garbled);
-                }
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    match poll(&mut [PollFd::new(&socket.as_fd(), PollFlags::IN)], Some(&PATIENCE)) {
-                        Ok(0) => {
-                            self.socket = None;
-                            return Err(NetlinkError::Silent);
-                        }
-                        Ok(_) | Err(rustix::io::Errno::INTR) => continue,
-                        Err(e) => return Err(self.broken(e.into())),
-                    }
-                }
-                Err(e) => return Err(self.broken(e)),
-            }
-            for message in Messages(&self.inbox) {
-                if message.sequence == sequence
-                    && let Some(read) = read(message.body)
-                {
-                    return Ok(read);
-                }
-            }
-        }
-    }
-
-    fn broken(&mut self, error: io::Error) -> NetlinkError {
-        self.socket = None;
-        NetlinkError::Io(error.to_string())
-    }
-}
-
-/// Why the kernel was asked in vain.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NetlinkError {
-    /// It refused.
-    #[error("{0}")]
-    Refused(Errno),
-    /// There is no such conversation, or it broke.
-    #[error("{0}")]
-    Io(String),
-    #[error("the kernel does not answer")]
-    Silent,
-    #[error("the kernel's answer cannot be read")]
-    Garbled,
-}
-
-impl NetlinkError {
-    /// Whether the kernel refused for this reason.
-    pub(super) fn is(&self, why: Errno) -> bool {
-        *self == NetlinkError::Refused(why)
-    }
-
-    /// The same for those outside, saying what was tried.
-    pub(super) fn when(self, tried: impl Into<String>) -> FirewallError {
-        if self.is(Errno::EPERM) {
-            return FirewallError::Capability("CAP_NET_ADMIN");
-        }
-        FirewallError::Kernel(tried.into(), self.to_string())
-    }
-}
-
-fn open() -> Result<Socket, NetlinkError> {
-    let open = || {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
-        // A connected socket takes messages from the kernel alone.
-        socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(socket)
-    };
-    open()
-        .map_err(|e: io::Error| NetlinkError::Io(format!("no netlink socket to netfilter ({e}): `modprobe nfnetlink`")))
 }
 
 fn described(attrs: Attrs<'_>) -> Option<Set> {
@@ -473,14 +311,6 @@ fn some<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
 /// Entries in one message.
 const BATCH: usize = 512;
 
-/// Larger than what the kernel puts into one receive (32 KiB), and than a refused batch with its echo.
-const INBOX: usize = 64 * 1024;
-
 /// Of a set's type: with exceptions (`nomatch`) for those who add some by hand, and old enough for every `ipset` program
 /// to show.
 const REVISION: u8 = 2;
-
-const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
-
-const MSG_TRUNC: i32 = 0x20;
-const MSG_DONTWAIT: i32 = 0x40;

@@ -44,7 +44,7 @@ impl Rule {
         if self.stands()? {
             return Ok(false);
         }
-        self.run(&["-I", CHAIN, "1"])?.or_else(|said| Err(self.failed(said)))?;
+        self.run(&["-I", CHAIN, "1"])?.map_err(|said| self.failed(said))?;
         Ok(true)
     }
 
@@ -54,7 +54,7 @@ impl Rule {
             if !self.stands()? {
                 return Ok(());
             }
-            self.run(&["-D", CHAIN])?.or_else(|said| Err(self.failed(said)))?;
+            self.run(&["-D", CHAIN])?.map_err(|said| self.failed(said))?;
         }
         Err(self.failed(format!("there are more than {COPIES} copies of the rule")))
     }
