@@ -1,6 +1,7 @@
 //! The database as a whole, through its public face: what is written comes back, whatever happens in between, and
 //! fail2ban (where it is installed) reads what we write and the other way round.
 #![expect(clippy::disallowed_methods, reason = "the judge and the victims are programs of their own")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -510,7 +511,10 @@ fn fail2ban_reads_what_we_wrote() {
     }
     assert!(fs::metadata(left.path("db-wal")).unwrap().len() > 0);
     assert_eq!(fail2ban_says(&left, "dump", &ask), expected);
-    // And ended in good order.
+    // Beside us, while we have it open.
+    assert_eq!(fail2ban_says(&world, "dump", &ask), expected);
+    store.apply(&[failures("sip", &Id::parse("192.0.2.9"), 3)]).unwrap();
+    // And after an end in good order.
     drop(store);
     assert_eq!(fail2ban_says(&world, "dump", &ask), expected);
     // fail2ban's purge and its unban are not held up by our tables.

@@ -25,7 +25,7 @@ pub fn write(ticket: &Ticket, max_matches: usize) -> Vec<u8> {
     serde_json::to_vec(&Column { ticket, max_matches }).expect("strings and numbers always become JSON")
 }
 
-/// The column as fail2ban or [`write`] left it; anything else is as good as empty.
+/// The column as fail2ban or [`write()`] left it; anything else is as good as empty.
 pub fn read(column: &[u8]) -> Data {
     let parsed = serde_json::from_str(&String::from_utf8_lossy(column));
     let Ok(Value::Object(map)) = parsed else { return Data::default() };
