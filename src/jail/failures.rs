@@ -49,7 +49,13 @@ struct Tally {
     failures: u32,
     /// Packed, see [`pack`].
     groups: Option<Box<[u8]>>,
-    matches: Option<Box<VecDeque<Box<str>>>>,
+    matches: Option<Box<Matches>>,
+}
+
+/// Behind a pointer, since most counters have none: a deque itself has 32 bytes.
+#[derive(Debug, Default)]
+struct Matches {
+    lines: VecDeque<Box<str>>,
 }
 
 impl Failures {
@@ -236,25 +242,24 @@ impl Tally {
     /// Adds matches, keeps the newest, and gives the bytes of text held now.
     fn with_matches(&mut self, matches: Vec<String>, max: usize) -> usize {
         if max > 0 && !matches.is_empty() {
-            let kept = self.matches.get_or_insert_default();
+            let kept = &mut self.matches.get_or_insert_default().lines;
             let skip = matches.len().saturating_sub(max);
             kept.extend(matches.into_iter().skip(skip).map(String::into_boxed_str));
         }
-        if let Some(kept) = &mut self.matches {
-            while kept.len() > max {
-                kept.pop_front();
-            }
+        if let Some(matches) = &mut self.matches {
+            let extra = matches.lines.len().saturating_sub(max);
+            matches.lines.drain(..extra);
         }
         self.text()
     }
 
     fn text(&self) -> usize {
-        let matches = self.matches.as_ref().map_or(0, |m| m.iter().map(|m| m.len()).sum());
+        let matches = self.matches.as_ref().map_or(0, |m| m.lines.iter().map(|line| line.len()).sum());
         matches + self.groups.as_deref().map_or(0, <[u8]>::len)
     }
 
     fn counter(&self) -> Counter {
-        let matches = self.matches.iter().flat_map(|m| m.iter().map(|m| m.to_string())).collect();
+        let matches = self.matches.iter().flat_map(|m| m.lines.iter().map(ToString::to_string)).collect();
         Counter { first: self.first, last: self.last, retry: self.retry, failures: self.failures, matches }
     }
 }

@@ -21,8 +21,8 @@ pub struct Row {
     pub jail: Arc<str>,
     /// Since when.
     pub time: Timestamp,
-    /// How long.
-    pub bantime: Bantime,
+    /// How long; `None`: an old database did not keep it.
+    pub bantime: Option<Bantime>,
     /// How often, that time included.
     pub bancount: u32,
     /// Somebody chose its length; no setting of the jail shortens it.
@@ -58,13 +58,35 @@ impl History {
         rows
     }
 
-    /// Whoever in `jail` lies inside `id` and was banned before.
-    pub fn inside(&self, id: &Id, jail: &str) -> Vec<Id> {
-        if !matches!(id, Id::Net(_)) {
-            return self.get(id, jail).map(|_| id.clone()).into_iter().collect();
+    /// Who lies inside `id` and was banned before, with the jail, in one jail or in all.
+    pub fn inside(&self, id: &Id, jail: Option<&str>) -> Vec<(Arc<str>, Id)> {
+        let asked = |row: &&Row| jail.is_none_or(|jail| *row.jail == *jail);
+        let jails = |id: &Id, rows: &[Row]| -> Vec<(Arc<str>, Id)> {
+            rows.iter().filter(asked).map(|row| (row.jail.clone(), id.clone())).collect()
+        };
+        match id {
+            Id::Net(_) => {
+                let inside = self.rows.iter().filter(|(other, _)| id.contains(other));
+                inside.flat_map(|(id, rows)| jails(id, rows)).collect()
+            }
+            Id::Ip(_) | Id::Raw(_) => self.rows.get(id).map(|rows| jails(id, rows)).unwrap_or_default(),
         }
-        let inside = self.rows.iter().filter(|(i, rows)| id.contains(i) && rows.iter().any(|r| &*r.jail == jail));
-        inside.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Forgets everything of one jail or of all and gives what it was.
+    pub fn clear(&mut self, jail: Option<&str>) -> Vec<(Arc<str>, Id)> {
+        let mut gone = Vec::new();
+        self.rows.retain(|id, rows| {
+            rows.retain(|row| {
+                let keep = jail.is_some_and(|jail| *row.jail != *jail);
+                if !keep {
+                    gone.push((row.jail.clone(), id.clone()));
+                }
+                keep
+            });
+            !rows.is_empty()
+        });
+        gone
     }
 
     /// Forgets what is known of `id` in `jail`.
@@ -83,8 +105,9 @@ impl History {
         let limit = now - age;
         self.rows.retain(|_, rows| {
             rows.retain(|row| match row.bantime {
-                Bantime::Forever => true,
-                Bantime::For(span) => row.time >= limit || row.time + Span(span.0.saturating_mul(3)) >= limit,
+                Some(Bantime::Forever) => true,
+                None => row.time >= limit,
+                Some(Bantime::For(span)) => row.time >= limit || row.time + Span(span.0.saturating_mul(3)) >= limit,
             });
             !rows.is_empty()
         });
@@ -96,7 +119,7 @@ mod tests {
     use super::*;
 
     fn row(jail: &str, time: i64, bantime: f64, bancount: u32) -> Row {
-        let (time, bantime) = (Timestamp::from_secs(time), Bantime::from_secs_f64(bantime));
+        let (time, bantime) = (Timestamp::from_secs(time), Some(Bantime::from_secs_f64(bantime)));
         Row { jail: jail.into(), time, bantime, bancount, chosen: false }
     }
 
@@ -123,7 +146,7 @@ mod tests {
         history.put(id.clone(), row("b", 1, 600.0, 4));
         history.put(id.clone(), row("a", 2, 600.0, 2));
         assert_eq!(history.count_everywhere(&id), 6);
-        assert_eq!(history.inside(&Id::parse("192.0.2.0/24"), "b"), [id.clone()]);
+        assert_eq!(history.inside(&Id::parse("192.0.2.0/24"), Some("b")), [("b".into(), id.clone())]);
         history.forget(&id, "b");
         assert_eq!((history.count_everywhere(&id), history.of_jail("a").len(), history.of_jail("b").len()), (2, 1, 0));
     }
