@@ -4,6 +4,8 @@
 //! `<F-MLFID>` groups, window of `maxlines`); a [`Scan`] finds, in one pass over a block, the few lines that any of the
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
+pub mod date;
+
 use std::ops::Range;
 
 use crate::config::{JailSettings, Problem};
