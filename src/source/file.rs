@@ -90,6 +90,11 @@ impl LogFile {
         (0..self.generations.len()).filter_map(|at| self.given_up_at(at)).min()
     }
 
+    /// Bytes held for unfinished lines and reading.
+    pub fn memory(&self) -> usize {
+        self.generations.iter().map(|file| file.lines.capacity()).sum()
+    }
+
     /// Hands on last lines without a newline: nobody will write here any more.
     pub fn finish(&mut self, sink: &mut dyn FnMut(Batch<'_>)) {
         for file in &mut self.generations {
@@ -106,8 +111,12 @@ impl LogFile {
         let mut file = match Generation::open(&self.path, now) {
             Ok(file) => file,
             Err(error) => {
-                if error.kind() == ErrorKind::NotFound && self.start == Start::Tail {
-                    self.start = Start::Head;
+                if error.kind() == ErrorKind::NotFound {
+                    match &self.start {
+                        Start::Head => {}
+                        Start::Tail => self.start = Start::Head,
+                        Start::Saved(saved) => self.generations = self.missed(saved, None, now),
+                    }
                 }
                 self.complain(&error, log);
                 return false;
@@ -123,7 +132,7 @@ impl LogFile {
             Start::Saved(saved) => {
                 let resumed = resumes(&mut file, &saved);
                 if !resumed {
-                    self.generations = self.missed(&saved, file.id, now);
+                    self.generations = self.missed(&saved, Some(file.id), now);
                 }
                 resumed || self.is_open()
             }
@@ -133,19 +142,26 @@ impl LogFile {
     }
 
     /// What was written since `saved` to files that were rotated away meanwhile, the oldest first.
-    fn missed(&self, saved: &Position, new: FileId, now: Timestamp) -> Vec<Generation> {
+    fn missed(&self, saved: &Position, new: Option<FileId>, now: Timestamp) -> Vec<Generation> {
         let by_id = |id: FileId| saved.file == Some(id);
         let siblings = rotated::siblings(&self.path);
         let candidates = siblings.iter().filter(|s| by_id(s.1)).chain(siblings.iter().filter(|s| !by_id(s.1)));
         for (path, id) in candidates {
             let Ok(mut file) = Generation::open(path, now) else { continue };
-            if *id != new && saved.offset > 0 && resumes(&mut file, saved) {
-                let later = rotated::newer_than(&self.path, *id);
-                let later = later.iter().filter(|l| l.1 != new).filter_map(|l| Generation::open(&l.0, now).ok());
-                return std::iter::once(file).chain(later).collect();
+            if Some(*id) != new && resumes(&mut file, saved) {
+                return std::iter::once(file).chain(self.written_after(*id, new, now)).collect();
             }
         }
         Vec::new()
+    }
+
+    /// Files that were rotated away after `old` and are not open, the oldest first.
+    fn written_after(&self, old: FileId, new: Option<FileId>, now: Timestamp) -> Vec<Generation> {
+        rotated::newer_than(&self.path, old)
+            .into_iter()
+            .filter(|(_, id)| Some(*id) != new && self.generations.iter().all(|open| open.id != *id))
+            .filter_map(|(path, _)| Generation::open(&path, now).ok())
+            .collect()
     }
 
     /// Reads every open file to its end, the oldest first; false: the budget is used up.
@@ -188,18 +204,19 @@ impl LogFile {
         true
     }
 
-    /// The copy that `copytruncate` made of a truncated file, at the line where we were: what was written between our
-    /// last read and the copying is only there.
-    fn copied_from(&self, at: usize, now: Timestamp) -> Option<Generation> {
+    /// The copy that `copytruncate` made of a truncated file, at the line where we were, and later copies: what was
+    /// written between our last read and the copying is only there.
+    fn copied_from(&self, at: usize, now: Timestamp) -> Vec<Generation> {
         let old = &self.generations[at];
-        let (path, id) = rotated::siblings(&self.path).into_iter().next()?;
-        let mut copy = Generation::open(&path, now).ok()?;
-        let known = self.generations.iter().any(|g| g.id == id);
-        if known || !old.is_copied_in(&copy) || !copy.go(old.position()) {
-            return None;
+        for (path, id) in rotated::siblings(&self.path) {
+            let Ok(mut copy) = Generation::open(&path, now) else { continue };
+            let known = self.generations.iter().any(|open| open.id == id);
+            if !known && old.is_copied_in(&copy) && copy.go(old.position()) {
+                copy.live = old.live;
+                return std::iter::once(copy).chain(self.written_after(id, Some(old.id), now)).collect();
+            }
         }
-        copy.live = old.live;
-        Some(copy)
+        Vec::new()
     }
 
     /// Looks which file stands under the path; true if it is another one, which was taken in.
@@ -207,7 +224,11 @@ impl LogFile {
         let Some(present) = self.generations.last().map(|file| file.id) else { return false };
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == ErrorKind::NotFound => return false,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let between = self.written_after(present, None, now);
+                self.generations.extend(between);
+                return self.generations.last().is_some_and(|file| file.id != present);
+            }
             Err(error) => {
                 self.complain(&error, log);
                 return false;
@@ -226,14 +247,8 @@ impl LogFile {
             }
         };
         log.push(rotation(&self.path, "is another file now"));
-        for (path, id) in rotated::newer_than(&self.path, present) {
-            if id != file.id
-                && self.generations.iter().all(|g| g.id != id)
-                && let Ok(between) = Generation::open(&path, now)
-            {
-                self.generations.push(between);
-            }
-        }
+        let between = self.written_after(present, Some(file.id), now);
+        self.generations.extend(between);
         for left in &mut self.generations {
             left.touched = left.touched.max(now);
         }
