@@ -4,6 +4,7 @@
 //! Nothing is banned, nobody is asked, no daemon is needed.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,17 +122,17 @@ fn replay(
         let mut lines = Lines::default();
         loop {
             let unreadable = |e| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display()));
-            let read = lines.fill(&mut file).map_err(unreadable)?;
+            let read = file.read(lines.space()).map_err(unreadable)?;
             if read == 0 {
                 break;
             }
-            pipe.batch(&Batch { bytes: lines.whole(), live: false, time: None }, now, &mut failures);
+            lines.take(read, &mut |bytes| pipe.batch(&Batch { bytes, live: false, time: None }, now, &mut failures));
             bar.inc(read as u64);
             if one {
                 failures.drain(..).for_each(|(jail, failure)| judge.take(jail, failure));
             }
         }
-        pipe.batch(&Batch { bytes: lines.rest(), live: false, time: None }, now, &mut failures);
+        lines.finish(&mut |bytes| pipe.batch(&Batch { bytes, live: false, time: None }, now, &mut failures));
     }
     failures.sort_by_key(|(_, failure)| failure.time);
     failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));

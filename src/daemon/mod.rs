@@ -10,8 +10,8 @@ pub mod clock;
 
 pub mod inbox;
 pub mod log;
+pub mod pipe;
+pub mod prepare;
 pub mod signals;
 pub mod socket;
 pub mod workers;
-
-
