@@ -1,1 +1,4 @@
 //! cli
+
+pub mod regex;
+mod report;
