@@ -1,7 +1,9 @@
 //! The faces that a person meets: the command line, declared once, and what needs no daemon.
 
 pub mod output;
+pub mod regex;
 pub mod replay;
+pub mod report;
 pub mod run;
 
 use std::path::PathBuf;

@@ -81,7 +81,7 @@ pub struct Jail {
 pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
     let zone = TimeZone::system();
     let now = clock::now();
-    let Prepared { config, filters } = prepare::prepare(&cli.conf, &zone, now);
+    let Prepared { config, filters } = prepare::prepare(&cli.conf, &zone);
     for problem in &config.problems {
         if problem.severity == crate::config::Severity::Error {
             eprintln!("sipjail: {}", text::printable(&prepare::line(problem)));
@@ -115,6 +115,7 @@ fn replay(
 ) -> Result<Report, Error> {
     let files = logs.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
     let bar = output::progress(files.iter().map(|(_, size)| size).sum());
+    let mut route = pipe.route_to_all();
     let mut judge = Judge::new(jails, zone)?;
     let mut failures = Vec::new();
     let one = files.len() == 1;
@@ -126,13 +127,13 @@ fn replay(
             if read == 0 {
                 break;
             }
-            lines.take(read, &mut |bytes| pipe.batch(&Batch { bytes, live: false, time: None }, now, &mut failures));
+            lines.take(read, &mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
             bar.inc(read as u64);
             if one {
                 failures.drain(..).for_each(|(jail, failure)| judge.take(jail, failure));
             }
         }
-        lines.finish(&mut |bytes| pipe.batch(&Batch { bytes, live: false, time: None }, now, &mut failures));
+        lines.finish(&mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
     }
     failures.sort_by_key(|(_, failure)| failure.time);
     failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));

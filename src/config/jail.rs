@@ -28,7 +28,8 @@ pub fn jails(tree: &Tree, layers: &Layers) -> (Vec<JailSettings>, Vec<Problem>) 
     ] {
         merged.defaults.insert(name.to_owned(), Value::bare(text.replace('%', "%%")));
     }
-    let mut reader = Reader { tree, referenced: referenced(&merged), merged, said: Said::default(), problems: Vec::new() };
+    let mut reader =
+        Reader { tree, referenced: referenced(&merged), merged, said: Said::default(), problems: Vec::new() };
     let names: Vec<String> = reader.merged.sections.keys().filter(|name| *name != "INCLUDES").cloned().collect();
     let mut jails = Vec::new();
     for name in &names {

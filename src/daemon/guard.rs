@@ -44,7 +44,7 @@ pub struct Options {
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
     let zone = TimeZone::system();
-    let prepared = prepare::prepare(&options.conf, &zone, clock::now());
+    let prepared = prepare::prepare(&options.conf, &zone);
     let (sender, inbox) = sync_channel(inbox::CAPACITY);
     let main = Main {
         socket: options.socket.clone().unwrap_or_else(|| prepared.config.main.socket.clone()),
@@ -268,7 +268,7 @@ impl Guard {
     fn reload(&mut self, out: &mut Vec<Request>) -> Result<Value, Error> {
         let now = clock::now();
         out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
-        let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone, now);
+        let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone);
         out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
         let running = self.engine.jails();
         let (waiting, on): (Vec<_>, Vec<_>) =

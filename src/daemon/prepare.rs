@@ -8,7 +8,6 @@ use crate::config::{self, Config, Enabled, JailSettings, Problem, Severity};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
 use crate::source::glob;
-use crate::time::Timestamp;
 
 /// A configuration with every usable jail ready to run.
 pub struct Prepared {
@@ -19,12 +18,12 @@ pub struct Prepared {
 }
 
 /// Reads the configuration in `dir` and compiles its filters.
-pub fn prepare(dir: &Path, zone: &TimeZone, now: Timestamp) -> Prepared {
+pub fn prepare(dir: &Path, zone: &TimeZone) -> Prepared {
     let mut config = config::load(dir);
     let mut filters = Vec::new();
     let mut usable = Vec::new();
     for jail in std::mem::take(&mut config.jails) {
-        match Filter::new(&jail, zone, now) {
+        match Filter::new(&jail, zone) {
             Ok((filter, notes)) => {
                 config.problems.extend(notes.into_iter().map(|p| p.of_jail(&jail.name)));
                 filters.push(filter);
