@@ -1,5 +1,6 @@
 //! The faces that a person meets: the command line, declared once, and what needs no daemon.
 
+pub mod check;
 pub mod output;
 pub mod regex;
 pub mod replay;
@@ -9,9 +10,10 @@ pub mod run;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use jiff::tz::TimeZone;
 
 use crate::command::Command;
-use crate::daemon::socket;
+use crate::daemon::{clock, prepare, socket};
 use crate::error::Error;
 
 pub use output::Format;
@@ -43,7 +45,9 @@ pub enum Face {
     Run(run::Args),
     #[command(flatten)]
     Daemon(Command),
+    Regex(regex::Args),
     Replay(replay::Args),
+    Check(check::Args),
 }
 
 /// Does what was asked for and gives the exit code.
@@ -51,8 +55,27 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
     match &cli.face {
         Face::Run(args) => run::run(args, cli).map(|()| 0),
         Face::Daemon(command) => client(command, cli).map(|()| 0),
+        Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
+        Face::Check(_) => check_all(cli),
     }
+}
+
+fn try_regex(args: &regex::Args, cli: &Cli) -> Result<(), Error> {
+    let bar = output::progress(0);
+    let mut progress = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let report = regex::run(args, &cli.conf, clock::now(), &TimeZone::system(), &mut progress)?;
+    bar.finish_and_clear();
+    output::show(cli.format, &report, report.text().trim_end_matches('\n'))
+}
+
+fn check_all(cli: &Cli) -> Result<u8, Error> {
+    let report = check::check(prepare::prepare(&cli.conf, &TimeZone::system()).config);
+    output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
+    Ok(u8::from(report.failed()))
 }
 
 fn client(command: &Command, cli: &Cli) -> Result<(), Error> {
