@@ -1,1 +1,4 @@
 //! daemon
+
+pub mod follow;
+pub mod pipe;
