@@ -7,7 +7,8 @@
 //! ```
 
 pub mod clock;
-
+pub mod follow;
+pub mod guard;
 pub mod inbox;
 pub mod log;
 pub mod pipe;
@@ -15,3 +16,5 @@ pub mod prepare;
 pub mod signals;
 pub mod socket;
 pub mod workers;
+
+pub use guard::{Options, run};

@@ -66,6 +66,11 @@ impl LogFile {
         !self.generations.is_empty()
     }
 
+    /// Whether neither was opened and both would begin at the same place.
+    pub fn begins_like(&self, other: &LogFile) -> bool {
+        !self.is_open() && !other.is_open() && (&self.path, &self.start) == (&other.path, &other.start)
+    }
+
     /// Opens it where it was not open, and on first sight goes to the first line that may be younger than `since`.
     pub fn begin(&mut self, now: Timestamp, since: Timestamp, date: &mut Dater<'_>, log: &mut Vec<Record>) {
         if self.open(now, log) {

@@ -80,6 +80,11 @@ pub fn may_match(pattern: &str, name: &str) -> bool {
     last == name || Pattern::new(&plain(&last)).is_ok_and(|p| p.matches_with(name, OPTIONS))
 }
 
+/// Whether the pattern means the path, there or not.
+pub fn means(pattern: &str, path: &Path) -> bool {
+    Path::new(pattern) == path || Pattern::new(&plain(pattern)).is_ok_and(|p| p.matches_path_with(path, OPTIONS))
+}
+
 /// Paths that exist, sorted; a text that is no pattern after all matches nothing.
 fn matches(pattern: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =

@@ -40,15 +40,14 @@ pub fn unwrap(kind: Unwrap, line: &[u8]) -> Unwrapped<'_> {
     Unwrapped { text, time }
 }
 
-/// A line without terminal colours, `None` where it has none. Knows the bytes themselves, rsyslog's `#033[…m` and, if
-/// the line may be JSON that is still `escaped`, also `\u001b[…m`.
-pub fn without_colours(line: &[u8], escaped: bool) -> Option<Vec<u8>> {
+/// A line without terminal colours, as bytes and as rsyslog's `#033[…m`; `None` where it has none.
+fn without_colours(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut kept = 0;
     let mut at = 0;
-    while let Some(found) = memchr::memchr3(b'\x1b', b'#', b'\\', &line[at..]) {
+    while let Some(found) = memchr::memchr2(b'\x1b', b'#', &line[at..]) {
         at += found;
-        match colour(&line[at..], escaped) {
+        match colour(&line[at..]) {
             Some(length) => {
                 out.extend_from_slice(&line[kept..at]);
                 at += length;
@@ -74,7 +73,7 @@ struct Layer {
 fn layer(kind: Unwrap, line: &[u8]) -> Option<Layer> {
     match kind {
         Unwrap::None => None,
-        Unwrap::Ansi => without_colours(line, false).map(|text| Layer { text, time: None, last: false }),
+        Unwrap::Ansi => without_colours(line).map(|text| Layer { text, time: None, last: false }),
         Unwrap::Syslog => syslog(line, |_| true),
         Unwrap::Docker => docker(line),
         Unwrap::AsteriskJson => asterisk_json(line),
@@ -84,11 +83,9 @@ fn layer(kind: Unwrap, line: &[u8]) -> Option<Layer> {
 }
 
 /// The length of a colour sequence at the start of `bytes`.
-fn colour(bytes: &[u8], escaped: bool) -> Option<usize> {
-    let (start, plain) = [(&b"\x1b["[..], true), (b"#033[", false), (b"\\u001b[", false)]
-        .into_iter()
-        .take(if escaped { 3 } else { 2 })
-        .find_map(|(s, plain)| bytes.starts_with(s).then_some((s.len(), plain)))?;
+fn colour(bytes: &[u8]) -> Option<usize> {
+    let plain = bytes.starts_with(b"\x1b[");
+    let start = if plain { 2 } else { bytes.starts_with(b"#033[").then_some(5)? };
     let parameters =
         bytes[start..].iter().take(32).take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':' | b'?'));
     let end = start + parameters.count();
