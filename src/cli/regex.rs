@@ -331,7 +331,7 @@ fn name(hit: &Hit) -> String {
     match &hit.who {
         Some(Who::Id(id)) => id.to_string(),
         Some(Who::Name(name)) => name.clone(),
-        None => "None".into(),
+        None => hit.invalid.clone().unwrap_or("None".into()),
     }
 }
 

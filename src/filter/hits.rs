@@ -17,8 +17,10 @@ use crate::time::Timestamp;
 pub struct Hit {
     /// Which failregex, from 0.
     pub regex: usize,
-    /// Whom it means; `None` for nobody, or text that is no address.
+    /// Whom it means; `None` for nobody.
     pub who: Option<Who>,
+    /// Text in the place of an address that is none: then `who` is nobody.
+    pub invalid: Option<String>,
     /// When; `None` only in tools.
     pub time: Option<Timestamp>,
     /// It only helps other lines.
@@ -144,12 +146,12 @@ impl Filter {
                 let mut groups = common.clone();
                 groups.extend(regex.groups(&found, &haystack));
                 let joined = self.sessions.join(groups, lines, moment.now);
-                let who = match identify(&joined.groups, self.rules.usedns) {
-                    Identity::Known(who) => Some(who),
-                    Identity::Nobody => None,
+                let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
+                    Identity::Known(who) => (Some(who), None),
+                    Identity::Nobody => (None, None),
                     Identity::Invalid(text) => {
                         self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
-                        None
+                        (None, Some(text))
                     }
                 };
                 better(if joined.nofail { Verdict::Ignored(number) } else { Verdict::Matched(number) });
@@ -157,6 +159,7 @@ impl Filter {
                 out.push(Hit {
                     regex: number,
                     who,
+                    invalid,
                     time,
                     nofail: joined.nofail,
                     groups: joined.groups,
