@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn two_of_one_name_and_bad_brackets_are_reported() {
         assert_eq!(read("ipset ipset").1[0].0, Severity::Warning);
-        assert_eq!(read("ipset ipset[actname=c] ipset[name=x] ipset[name=sip-x]").1, []);
+        assert_eq!(read("ipset ipset[actname=c] ipset[name=x] ipset[name=sip-y]").1, []);
         assert_eq!(read("ipset[x] dryrun"), (vec![("dryrun".into(), 0)], vec![(
             Severity::Error,
             "`ipset[x]` cannot be read: `option=value` is expected at `x`, without blanks around the `=`".to_owned()
