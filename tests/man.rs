@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 
 use sipjail::cli::Cli;
-use sipjail::config::options;
+use sipjail::config::options::{self, Place};
 
 #[test]
 fn the_man_page_says_what_the_program_does() {
@@ -57,13 +57,22 @@ fn page() -> String {
 
 fn options_sections() -> String {
     let mut out = String::from(".SH OPTIONS OF JAILS, FILTERS AND THE DAEMON\n");
-    for option in options::ALL {
+    for option in options::OPTIONS {
         let default = if option.default.is_empty() { String::new() } else { format!(" Default: {}.", option.default) };
-        let place = option.section.to_string();
+        let place = place(option.place);
         writeln!(out, ".TP\n.BR {} \" ({place})\"\n{}.{}", roff(option.name), roff(option.help), roff(&default))
             .expect("a string takes it");
     }
     out
+}
+
+fn place(place: Place) -> &'static str {
+    match place {
+        Place::Main => "sipjail.conf",
+        Place::Thread => "sipjail.conf, [Thread]",
+        Place::Jail => "jail",
+        Place::Filter => "filter",
+    }
 }
 
 const FILES: &str = ".SH FILES
@@ -91,5 +100,8 @@ What was found, banned and lifted, in fail2ban's format.
 
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
-    text.lines().map(|l| if l.starts_with('.') || l.starts_with('\'') { format!("\\&{l}") } else { l.to_owned() }).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|l| if l.starts_with('.') || l.starts_with('\'') { format!("\\&{l}") } else { l.to_owned() })
+        .collect::<Vec<_>>()
+        .join("\n")
 }

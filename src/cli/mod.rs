@@ -21,8 +21,10 @@ pub use output::Format;
 /// Guard an Asterisk or FreeSWITCH host: fail2ban's filters and jails, bans in the kernel's ipsets
 #[derive(Clone, Debug, Parser)]
 #[command(name = "sipjail", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Without any configuration file the stock jails asterisk, freeswitch and recidive apply: each comes \
-                        on when its log exists.")]
+#[command(
+    after_help = "Without any configuration file the stock jails asterisk, freeswitch and recidive apply: each comes \
+                        on when its log exists."
+)]
 pub struct Cli {
     /// Directory of the configuration
     #[arg(short, long, global = true, value_name = "DIR", default_value = "/etc/sipjail")]

@@ -18,7 +18,7 @@ use crate::time::{Span, Timestamp};
 
 use super::report::{Counted, HitLine, Lines, Report};
 
-/// What `sipjail regex` is told.
+/// Try a filter or a failregex on a log or on one line
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
     /// A log file, or a log line.

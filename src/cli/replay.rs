@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use super::{Cli, output};
 use crate::config::JailSettings;
+use crate::daemon::clock;
 use crate::daemon::pipe::{Pipe, PipeJail};
 use crate::daemon::prepare::{self, Prepared};
-use crate::daemon::clock;
 use crate::engine::{Answer, Engine, Event, Question, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::firewall::DryRun;
@@ -127,13 +127,16 @@ fn replay(
             if read == 0 {
                 break;
             }
-            lines.take(read, &mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
+            lines.take(read, &mut |bytes| {
+                pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures)
+            });
             bar.inc(read as u64);
             if one {
                 failures.drain(..).for_each(|(jail, failure)| judge.take(jail, failure));
             }
         }
-        lines.finish(&mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
+        lines
+            .finish(&mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
     }
     failures.sort_by_key(|(_, failure)| failure.time);
     failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));
@@ -174,8 +177,8 @@ impl Judge<'_> {
             zone: zone.clone(),
         };
         let mut out = Vec::new();
-        let engine = Engine::start(setup, Timestamp::default(), &mut out)
-            .map_err(|e| Error::new(Kind::Host, e.to_string()))?;
+        let engine =
+            Engine::start(setup, Timestamp::default(), &mut out).map_err(|e| Error::new(Kind::Host, e.to_string()))?;
         Ok(Judge { engine, now: Timestamp::default(), zone, out, report })
     }
 
@@ -241,14 +244,22 @@ impl Report {
         let mut out = String::new();
         for ban in &self.bans {
             let until = ban.until.as_deref().unwrap_or("lifted by hand");
-            out += &format!("{}  [{}] Ban {} until {until} after {} failures\n", ban.at, ban.jail, ban.address, ban.failures);
+            out += &format!(
+                "{}  [{}] Ban {} until {until} after {} failures\n",
+                ban.at, ban.jail, ban.address, ban.failures
+            );
             for line in &ban.lines {
                 out += &format!("    {}\n", text::printable(line));
             }
         }
         for jail in &self.jails {
             let bans = self.bans.iter().filter(|b| b.jail == jail.jail).count();
-            out += &format!("{}: {} failures, {} addresses, {bans} bans\n", jail.jail, jail.failures, jail.addresses.len());
+            out += &format!(
+                "{}: {} failures, {} addresses, {bans} bans\n",
+                jail.jail,
+                jail.failures,
+                jail.addresses.len()
+            );
             let mut addresses: Vec<_> = jail.addresses.iter().collect();
             addresses.sort_by(|a, b| b.1.cmp(a.1));
             for (address, failures) in addresses.into_iter().take(SHOWN) {

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use serde_json::Value;
 
-use super::follow::{FollowJail, Follower};
+use super::follow::{self, FollowEvent, FollowJail};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::prepare::{self, Prepared};
@@ -25,8 +25,9 @@ use crate::command::{Command, House, Told};
 use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
-use crate::firewall::{DryRun, Firewall, FirewallError, Ipset};
 use crate::filter::Filter;
+use crate::firewall::{DryRun, Firewall, FirewallError, Ipset};
+use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::{Saved, Store};
 
@@ -53,8 +54,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let socket = Socket::listen(&main.socket, sender.clone())?;
     let mut guard = Guard::start(options, main, prepared, zone, sender, inbox)?;
     let ended = guard.guard();
-    drop(socket);
-    guard.end(ended)
+    let result = guard.end(ended);
+    socket.close();
+    result
 }
 
 /// Why the loop ended.
@@ -71,11 +73,10 @@ struct Guard {
     options: Options,
     main: Main,
     zone: TimeZone,
-    sender: Inbox,
     inbox: Receiver<Message>,
     engine: Engine,
     firewall: &'static str,
-    follower: Follower,
+    follower: follow::Handle,
     keeper: Keeper,
     askers: Askers,
     log: Log,
@@ -130,13 +131,15 @@ impl Guard {
         let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
         let keeper = Keeper::start(store, sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
-        let follow = follow_jails(&config.jails, filters);
-        let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
+        let follow = follow_jails(&config.jails, filters, &positions);
+        let send = sender.clone();
+        let follower =
+            follow::start(follow, Arc::new(clock::now), move |event| send.send(Message::Follow(event)).is_ok())
+                .map_err(|e| thread("the follower", e))?;
         let mut guard = Guard {
             options: options.clone(),
             zone,
-            askers: Askers::new(sender.clone()),
-            sender,
+            askers: Askers::new(sender),
             inbox,
             engine,
             firewall: firewall_name,
@@ -203,17 +206,19 @@ impl Guard {
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
         let now = clock::now();
         match message {
-            Message::Failures(failures) => {
+            Message::Follow(FollowEvent::Failures(failures)) => {
                 for (jail, failure) in failures {
                     self.engine.handle(Event::Failure { jail, failure }, now, out);
                 }
             }
-            Message::Positions(positions) => {
+            Message::Follow(FollowEvent::Positions(positions)) => {
                 for (jail, position) in positions {
                     self.engine.handle(Event::Position { jail, position }, now, out);
                 }
             }
-            Message::Files { jail, files } => self.files_changed(&jail, &files, out),
+            Message::Follow(FollowEvent::FilesChanged { jail, files }) => self.files_changed(&jail, &files, out),
+            Message::Follow(FollowEvent::Log(record)) => out.push(Request::Log(record)),
+            Message::Follow(FollowEvent::Stopped) => {}
             Message::Log(record) => out.push(Request::Log(record)),
             Message::Answer { token, answer } => self.engine.handle(Event::Answer { token, answer }, now, out),
             Message::Signal(Signal::End) => return Some(End::Signal),
@@ -276,7 +281,7 @@ impl Guard {
         self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
         self.files.retain(|name, _| config.jails.iter().any(|j| j.name == *name));
         self.engine.reload(on, now, out).map_err(host_error)?;
-        self.follower.reload(follow_jails(&config.jails, filters));
+        self.follower.reload(follow_jails(&config.jails, filters, &[]));
         self.main.loglevel = config.main.loglevel;
         self.main.logtarget.clone_from(&config.main.logtarget);
         self.main.syslogsocket.clone_from(&config.main.syslogsocket);
@@ -347,23 +352,35 @@ impl Guard {
     }
 }
 
-fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
-    jails.iter().zip(filters).map(|(jail, filter)| FollowJail::new(jail, filter)).collect()
+/// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.
+fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>, saved: &[(String, Position)]) -> Vec<FollowJail> {
+    let jail = |(jail, filter): (&JailSettings, Filter)| FollowJail {
+        name: jail.name.as_str().into(),
+        logs: jail.logpath.clone(),
+        first: jail.logpath_first,
+        filter,
+        unwrap: jail.unwrap,
+        findtime: jail.findtime,
+        saved: saved.iter().filter(|(name, _)| *name == jail.name).map(|(_, position)| position.clone()).collect(),
+    };
+    jails.iter().zip(filters).map(jail).collect()
 }
 
 /// The real one, unless nobody is to be banned.
 fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
     let dry = |jail: &JailSettings| jail.actions.iter().any(|a| a.name == "dryrun");
     if options.dry_run || (!jails.is_empty() && jails.iter().all(dry)) {
-        Box::new(DryRun::default())
+        Box::new(DryRun::new())
     } else {
-        Box::new(Ipset::default())
+        Box::new(Ipset::new())
     }
 }
 
 fn host_error(error: FirewallError) -> Error {
     let hint = match &error {
-        FirewallError::Capability(_) => "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody",
+        FirewallError::Capability(_) => {
+            "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody"
+        }
         _ => "mend that, or see with `--dry-run` whom it would ban",
     };
     Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)
@@ -383,7 +400,11 @@ fn open_log(main: &Main, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
 
 fn open_store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
     let path = main.dbfile.as_ref()?;
-    Store::open(path, clock::now(), said)
+    let opened = Store::open(path, clock::now(), said).map(|mut store| {
+        store.limit_matches(main.dbmaxmatches);
+        store
+    });
+    opened
         .map_err(|e| {
             let text = format!("the database {} cannot be used: {e}; nothing will survive a restart", path.display());
             said.push(Record::new(Level::Error, "database", text));
@@ -415,6 +436,8 @@ fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
     }
     println!("  bans go into {}", if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" });
     if !pbx {
-        println!("no PBX log exists yet: sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`");
+        println!(
+            "no PBX log exists yet: sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`"
+        );
     }
 }

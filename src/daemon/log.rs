@@ -112,8 +112,18 @@ fn connect(path: &str) -> io::Result<UnixDatagram> {
 
 fn facility(options: &str) -> u8 {
     const NAMES: [(&str, u8); 12] = [
-        ("user", 1), ("daemon", 3), ("auth", 4), ("authpriv", 10), ("local0", 16), ("local1", 17),
-        ("local2", 18), ("local3", 19), ("local4", 20), ("local5", 21), ("local6", 22), ("local7", 23),
+        ("user", 1),
+        ("daemon", 3),
+        ("auth", 4),
+        ("authpriv", 10),
+        ("local0", 16),
+        ("local1", 17),
+        ("local2", 18),
+        ("local3", 19),
+        ("local4", 20),
+        ("local5", 21),
+        ("local6", 22),
+        ("local7", 23),
     ];
     let word = options.split([',', ']']).find_map(|o| o.trim().strip_prefix("facility="));
     let found = word.and_then(|w| NAMES.iter().find(|(n, _)| n.eq_ignore_ascii_case(w.trim_matches('"'))));
@@ -153,7 +163,10 @@ mod tests {
         let at = Timestamp(1_795_170_257_141_000);
         let line = log.line(&Record::new(Level::Info, "filter", "[sipt] Found 203.0.113.5"), at);
         let pid = std::process::id();
-        assert_eq!(line, format!("2026-11-20 10:24:17,141 fail2ban.filter         [{pid}]: INFO    [sipt] Found 203.0.113.5\n"));
+        assert_eq!(
+            line,
+            format!("2026-11-20 10:24:17,141 fail2ban.filter         [{pid}]: INFO    [sipt] Found 203.0.113.5\n")
+        );
         let ban = log.line(&Record::new(Level::Notice, "actions", "[sipt] Ban 203.0.113.5"), at);
         assert!(ban.ends_with(&format!("fail2ban.actions        [{pid}]: NOTICE  [sipt] Ban 203.0.113.5\n")), "{ban}");
     }

@@ -18,9 +18,10 @@ use super::inbox::{Inbox, Message};
 use crate::command::{Ask, Told};
 use crate::error::{Error, Kind};
 
-/// Removes the socket's file when the daemon ends.
+/// The open socket; its file goes with it.
 pub struct Socket {
     path: PathBuf,
+    clients: Arc<AtomicUsize>,
 }
 
 impl Socket {
@@ -28,7 +29,9 @@ impl Socket {
     pub fn listen(path: &Path, inbox: Inbox) -> Result<Socket, Error> {
         if let Some(pid) = somebody_answers(path) {
             let message = format!("another daemon answers on {} (pid {pid})", path.display());
-            return Err(Error::new(Kind::Daemon, message).hint("stop it first: `sipjail stop`, or choose another --socket"));
+            return Err(
+                Error::new(Kind::Daemon, message).hint("stop it first: `sipjail stop`, or choose another --socket")
+            );
         }
         let failed = |e: io::Error| {
             let message = format!("cannot listen on {}: {e}", path.display());
@@ -45,8 +48,21 @@ impl Socket {
         rustix::process::umask(old);
         let listener = listener.map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox)).map_err(failed)?;
-        Ok(Socket { path: path.to_owned() })
+        let clients = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&clients);
+        Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox, &count)).map_err(failed)?;
+        Ok(Socket { path: path.to_owned(), clients })
+    }
+
+    /// Closes the door: no new clients, and a moment for those inside to get their last reply.
+    pub fn close(self) {
+        let _gone = fs::remove_file(&self.path);
+        for _ in 0..LAST_REPLIES.as_millis() {
+            if self.clients.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -61,7 +77,9 @@ pub fn ask(path: &Path, words: Vec<String>) -> Result<serde_json::Value, Error> 
     let unreachable = |e: io::Error| {
         let (what, hint) = match e.kind() {
             io::ErrorKind::PermissionDenied => ("permission denied".to_owned(), "run as root"),
-            io::ErrorKind::NotFound => ("it does not exist".to_owned(), "is the daemon running? start it: `sipjail run`"),
+            io::ErrorKind::NotFound => {
+                ("it does not exist".to_owned(), "is the daemon running? start it: `sipjail run`")
+            }
             io::ErrorKind::ConnectionRefused => {
                 ("nobody answers".to_owned(), "the daemon ended without cleaning up; start it: `sipjail run`")
             }
@@ -95,28 +113,30 @@ const MAX_CLIENTS: usize = 64;
 /// Longest request.
 const MAX_REQUEST: u64 = 1 << 20;
 
+/// How long a client that was answered may take to read it when the daemon ends.
+const LAST_REPLIES: Duration = Duration::from_millis(300);
+
 /// How long a client may be silent in the middle of a request, or not take its reply.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn accept(listener: &UnixListener, inbox: &Inbox) {
-    let clients = Arc::new(AtomicUsize::new(0));
+fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Arc<AtomicUsize>) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
             // Out of descriptors: those who hold them need time to finish.
             std::thread::sleep(Duration::from_millis(100));
             continue;
         };
-        if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
-            clients.fetch_sub(1, Ordering::Relaxed);
+        if clients.fetch_add(1, Ordering::AcqRel) >= MAX_CLIENTS {
+            clients.fetch_sub(1, Ordering::AcqRel);
             continue;
         }
-        let (inbox, counter) = (inbox.clone(), Arc::clone(&clients));
+        let (inbox, counter) = (inbox.clone(), Arc::clone(clients));
         let serve = move || {
             let _disconnected = serve(stream, &inbox);
-            counter.fetch_sub(1, Ordering::Relaxed);
+            counter.fetch_sub(1, Ordering::AcqRel);
         };
         if Builder::new().name("client".into()).spawn(serve).is_err() {
-            clients.fetch_sub(1, Ordering::Relaxed);
+            clients.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -144,9 +164,7 @@ fn serve(stream: UnixStream, inbox: &Inbox) -> io::Result<()> {
 }
 
 fn answer(line: &[u8], inbox: &Inbox) -> Told {
-    let refused = |message: String, hint: &str| {
-        Told::from(Err(Error::new(Kind::Usage, message).hint(hint)))
-    };
+    let refused = |message: String, hint: &str| Told::from(Err(Error::new(Kind::Usage, message).hint(hint)));
     let example = r#"send one line such as {"command":["status"]}"#;
     if line.first() != Some(&b'{') {
         return refused("this is not a JSON object".to_owned(), example);

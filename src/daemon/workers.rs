@@ -175,9 +175,9 @@ fn words(path: &Path) -> Result<Vec<String>, String> {
     file.take(MAX_WORDS_FILE).read_to_end(&mut bytes).map_err(|e| format!("{}: {e}", path.display()))?;
     let text = String::from_utf8_lossy(&bytes);
     let line = |line: &str| -> Vec<String> {
-        let comment = line.char_indices().find(|&(i, c)| {
-            "#;".contains(c) && (i == 0 || line[..i].ends_with(char::is_whitespace))
-        });
+        let comment = line
+            .char_indices()
+            .find(|&(i, c)| "#;".contains(c) && (i == 0 || line[..i].ends_with(char::is_whitespace)));
         let kept = comment.map_or(line, |(i, _)| &line[..i]);
         kept.split([' ', '\t', ',', '\r']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
     };

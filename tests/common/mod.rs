@@ -1,5 +1,9 @@
 //! A temporary world: a configuration directory, a log, and a daemon with the dry-run firewall that ends with the test.
-#![allow(dead_code, clippy::disallowed_methods, reason = "each test file uses its part; tests run programs and read the clock")]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "each test file uses its part; tests run programs and read the clock"
+)]
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -25,7 +29,13 @@ impl World {
         let own = |name: &str| world.path(name).display().to_string();
         world.write(
             "conf/sipjail.conf",
-            &format!("[Definition]\nsocket = {}\npidfile = {}\ndbfile = {}\nlogtarget = {}\n", own("sock"), own("pid"), own("db"), own("our.log")),
+            &format!(
+                "[Definition]\nsocket = {}\npidfile = {}\ndbfile = {}\nlogtarget = {}\n",
+                own("sock"),
+                own("pid"),
+                own("db"),
+                own("our.log")
+            ),
         );
         world.write("conf/filter.d/door.conf", "[Definition]\nfailregex = ^ door: knock by .* from <HOST>$\n");
         world.write(
@@ -62,7 +72,8 @@ impl World {
 
     /// Starts the daemon and waits until it is ready for clients.
     pub fn run(&self) -> Daemon {
-        let mut child = self.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            self.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let (sender, lines) = channel();
         let mut readers = Vec::new();
         let streams: [Box<dyn std::io::Read + Send>; 2] =

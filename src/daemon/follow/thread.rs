@@ -65,6 +65,11 @@ impl Handle {
         self.order(Control::Stop);
     }
 
+    /// Whether the thread has ended, for whatever reason.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits for the thread.
     pub fn join(self) {
         // A panic over there has been reported by its hook; here is nothing left to do about it.
