@@ -129,7 +129,9 @@ impl Guard {
         };
         let engine = Engine::start(setup, now, &mut out).map_err(host_error)?;
         let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
-        let keeper = Keeper::start(store, sender.clone()).map_err(|e| thread("the store's writer", e))?;
+        let again = main.clone();
+        let reopen = Box::new(move |said: &mut Vec<Record>| open_store(&again, said));
+        let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters, &positions);
         let send = sender.clone();

@@ -54,9 +54,8 @@ impl Socket {
         Ok(Socket { path: path.to_owned(), clients })
     }
 
-    /// Closes the door: no new clients, and a moment for those inside to get their last reply.
+    /// Closes the door after a moment in which those inside get their last reply.
     pub fn close(self) {
-        let _gone = fs::remove_file(&self.path);
         for _ in 0..LAST_REPLIES.as_millis() {
             if self.clients.load(Ordering::Acquire) == 0 {
                 return;

@@ -29,11 +29,12 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the writer; without a store it forgets what it is given.
-    pub fn start(store: Option<Store>, inbox: Inbox) -> io::Result<Keeper> {
+    /// Starts the writer; without a store it forgets what it is given. `reopen` makes a new store where the open one turns
+    /// out to be damaged.
+    pub fn start(store: Option<Store>, reopen: Reopen, inbox: Inbox) -> io::Result<Keeper> {
         let Some(store) = store else { return Ok(Keeper { changes: None, thread: None }) };
         let (changes, queue) = channel();
-        let thread = Builder::new().name("store".into()).spawn(move || keep(store, &queue, &inbox))?;
+        let thread = Builder::new().name("store".into()).spawn(move || keep(store, reopen, &queue, &inbox))?;
         Ok(Keeper { changes: Some(changes), thread: Some(thread) })
     }
 
@@ -53,13 +54,16 @@ impl Keeper {
     }
 }
 
+/// Opens the database again; what it has to say goes into the list.
+pub type Reopen = Box<dyn FnMut(&mut Vec<Record>) -> Option<Store> + Send>;
+
 /// Batches that may wait for a disk that refuses them, before the oldest are given up.
 const MAX_WAITING: usize = 10_000;
 
 /// Pause before a refused batch is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-fn keep(mut store: Store, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
+fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
     let mut waiting: VecDeque<Vec<Change>> = VecDeque::new();
     let mut refused: Option<String> = None;
     loop {
@@ -88,6 +92,11 @@ fn keep(mut store: Store, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
                 }
             }
             Err(error) => {
+                if error.is_damage() {
+                    let mut said = Vec::new();
+                    store = reopen(&mut said).unwrap_or(store);
+                    said.into_iter().for_each(|r| say(inbox, r.level, r.text));
+                }
                 let error = error.to_string();
                 if refused.as_ref() != Some(&error) {
                     let kept = "bans hold in the kernel, writing is tried again every second";
