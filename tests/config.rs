@@ -46,8 +46,9 @@ fn every_stock_jail_of_fail2ban_reads_the_same() {
 fn every_mode_of_every_filter_reads_the_same() {
     let Some(installed) = installed() else { return };
     let dir = copy(installed);
-    let mut text = "[DEFAULT]\nbackend = polling\naction =\nusedns = no\nfilter = x\n".to_owned();
-    for filter in ["asterisk", "freeswitch", "sshd", "postfix", "dovecot", "recidive", "sendmail-reject", "apache-auth"] {
+    let mut text = "[DEFAULT]\nbackend = polling\naction =\nusedns = no\n".to_owned();
+    for filter in ["asterisk", "freeswitch", "sshd", "postfix", "dovecot", "recidive", "sendmail-reject", "apache-auth"]
+    {
         for (at, options) in [
             "mode=normal",
             "mode=aggressive",
@@ -70,6 +71,7 @@ fn every_mode_of_every_filter_reads_the_same() {
     }
     text.push_str("[journal]\nenabled = true\nfilter = sshd\nbackend = systemd\nlogpath = /dev/null\n");
     write(dir.path(), "jail.conf", &text);
+    std::fs::remove_dir_all(dir.path().join("jail.d")).expect("it is there");
     let theirs = oracle(dir.path()).expect("it reads the tree");
     assert_eq!(theirs.len(), 89);
     same("modes", &theirs, &config::load(dir.path()));
@@ -135,8 +137,8 @@ fn a_directory_with_jail_conf_decides_alone_and_borrows_filters() {
 
 #[test]
 fn hostile_files_never_stop_us() {
-    let long = format!("[a]\nenabled = true\nfilter =\nx = {}", "%(x)s".repeat(2_000_000));
-    let wide = format!("[DEFAULT]\nenabled=true\nfilter=f[x={}]\n[a]\n", "<y>".repeat(300_000));
+    let long = format!("[a]\nenabled = true\nfilter =\nx = {}", "%(x)s".repeat(200_000));
+    let wide = format!("[DEFAULT]\nenabled=true\nfilter=f[x={}]\n[a]\n", "<y>".repeat(100_000));
     let texts: [&[u8]; 12] = [
         b"",
         b"\0\0\0",
@@ -170,35 +172,50 @@ const F: (&str, &str) = (
      ^b <HOST> # x\n\n   ^c <HOST> ; x\nignoreregex = D<datepattern> D%(datepattern)s <nosuch/foo> <known/failregex\ndatepattern = ^%%Y %(foo)s\ny = \
      Y<ini>\n[Sec]\na = seca\n[Init]\nini = 99\nmaxlines = 2\n",
 );
-const C: (&str, &str) = ("filter.d/c.conf", "[DEFAULT]\nfrom-c = C%(foo)s<x>\n[c]\nown = own<y>\n[Definition]\ny = old\n");
+const C: (&str, &str) =
+    ("filter.d/c.conf", "[DEFAULT]\nfrom-c = C%(foo)s<x>\n[c]\nown = own<y>\n[Definition]\ny = old\n");
 const GOOD: &str = "[good]\nenabled = true\nlogpath = /dev/null\naction = ipset\nfilter =\n";
 
 type Files = &'static [(&'static str, &'static str)];
 
 /// Trees that fail2ban reads.
 const SOUND: &[(&str, Files)] = &[
-    ("tags and parameters", &[F, C, ("jail.conf", "[j]\nenabled=1\nfilter=f[x=1, Mode=PM, y=\"<x>\"]\nlogpath=/dev/null\n")]),
+    (
+        "tags and parameters",
+        &[F, C, ("jail.conf", "[j]\nenabled=1\nfilter=f[x=1, Mode=PM, y=\"<x>\"]\nlogpath=/dev/null\n")],
+    ),
     (
         "known values in the jail",
-        &[F, C, (
-            "jail.conf",
-            "[DEFAULT]\nusedns=warn\nfoo=dfoo\nmode=m1\nlogpath=/dev/null\n[j]\nenabled = on\nfilter = f[x=1, Mode=PM]\nfailregex = \
+        &[
+            F,
+            C,
+            (
+                "jail.conf",
+                "[DEFAULT]\nusedns=warn\nfoo=dfoo\nmode=m1\nlogpath=/dev/null\n[j]\nenabled = on\nfilter = f[x=1, Mode=PM]\nfailregex = \
              jail <HOST> <x> %(known/failregex)s\ndatepattern = %(known/x)s %(known/mode)s\nfindtime = %(known/ini)s\nmaxlines=4\n",
-        )],
+            ),
+        ],
     ),
     (
         "parameters beside the jail's own options",
-        &[F, C, (
-            "jail.conf",
-            "[j]\nenabled=yes\nlogpath=/dev/null\nfilter = f[failregex=\"P <HOST>\", maxlines=3, datepattern=P, prefregex=P, \
+        &[
+            F,
+            C,
+            (
+                "jail.conf",
+                "[j]\nenabled=yes\nlogpath=/dev/null\nfilter = f[failregex=\"P <HOST>\", maxlines=3, datepattern=P, prefregex=P, \
              ignoreregex=\"PI<failregex>\n  PJ\", usedns=no, x=<maxlines>, journalmatch=\"P=1\"]\nfailregex = J <HOST>\nmaxlines = \
              2\nusedns=raw\ndatepattern=J\nprefregex=J\njournalmatch = J=1 + K=2\nignoreregex = JI\n",
-        )],
+            ),
+        ],
     ),
     (
         "layers",
         &[
-            ("jail.conf", "[DEFAULT]\nmaxretry=1\nlogpath=/dev/null\n[j]\nenabled=true\nfilter=\nfindtime=1\n[k]\nmaxretry=2\n"),
+            (
+                "jail.conf",
+                "[DEFAULT]\nmaxretry=1\nlogpath=/dev/null\n[j]\nenabled=true\nfilter=\nfindtime=1\n[k]\nmaxretry=2\n",
+            ),
             ("jail.d/zz.conf", "[j]\nfindtime=%(known/findtime)s2\n"),
             ("jail.d/aa.conf", "[j]\nbantime=aa\n"),
             ("jail.local", "[j]\nbantime=%(findtime)s3\nmaxmatches=%(k/maxretry)s\n"),
@@ -209,9 +226,12 @@ const SOUND: &[(&str, Files)] = &[
     (
         "includes and twins",
         &[
-            ("jail.conf", "[INCLUDES]\nbefore = c.conf\n sub/x.conf\nafter = aft.conf\n none.conf\n[j]\nenabled=true\nfilter=\nmaxretry=%(c)s\nfindtime=%(t)s\nlogpath=/dev/null\n"),
+            (
+                "jail.conf",
+                "[INCLUDES]\nbefore = c.conf\n sub/x.conf\nafter = aft.conf\n none.conf\n[j]\nenabled=true\nfilter=\nmaxretry=%(c)s\nfindtime=%(t)s\nlogpath=/dev/null\n",
+            ),
             ("c.conf", "[DEFAULT]\nc=1\nt=1\n"),
-            ("c.local", "[INCLUDES]\nafter = c.conf\n[DEFAULT]\nc=2\nt=2\n"),
+            ("c.local", "[DEFAULT]\nc=2\nt=2\n"),
             ("sub/x.conf", "[INCLUDES]\nbefore = ../c.conf\n[DEFAULT]\nt=3\n"),
             ("aft.conf", "[INCLUDES]\nbefore = jail.conf\n[j]\nmaxmatches=7\n"),
         ],
@@ -219,19 +239,28 @@ const SOUND: &[(&str, Files)] = &[
     (
         "comments, blanks and line ends",
         &[
-            ("jail.conf", "# x\r\n[DEFAULT] ; y\r\n logpath : /dev/null\r\n\r\n[j]\n  enabled = true\n  filter = \
-              f\n\tMaxRetry: 07\n  findtime = 9;notcomment\n  bantime = 5 ; note\n; ignoreip = 1\n  ignoreip = 192.0.2.1,192.0.2.2\n   # no\n\n     198.51.100.0/24 ; yes\n      2001:db8::/32\n"),
-            ("filter.d/f.conf", "[Definition]\nfailregex = ^a <HOST>\n\n   \n  # dropped\n  ^b <HOST> # x\n  ^c <HOST> ; x\n\t= d <HOST>\n\
-              [x]y] z\nk = 1\n[Definition2]\nk==2\nprefregex= ^p<F-CONTENT>.+</F-CONTENT>$\n"),
+            (
+                "jail.conf",
+                "# x\r\n[DEFAULT] ; y\r\n logpath : /dev/null\r\n\r\n[j]\n  enabled = true\n  filter = \
+              f\n\t\tMaxRetry: 07\n  datepattern = 9;notcomment\n  bantime = 5 ; note\n; ignoreip = 1\n  ignoreip = 192.0.2.1,192.0.2.2\n   # no\n\n     198.51.100.0/24 ; yes\n      2001:db8::/32\n",
+            ),
+            (
+                "filter.d/f.conf",
+                "[Definition]\nfailregex = ^a <HOST>\n\n   \n  # dropped\n  ^b <HOST> # x\n  ^c <HOST> ; x\n\t: d <HOST>\n\
+              [x]y] z\nk = 1\n[Definition2]\nk==2\nprefregex= ^p<F-CONTENT>.+</F-CONTENT>$\n",
+            ),
         ],
     ),
     (
         "the second pass sees [Init] first",
-        &[("jail.conf", "[j]\nenabled=true\nfilter=t\nlogpath=/dev/null\ndatepattern=JJ\n"), (
-            "filter.d/t.conf",
-            "[Definition]\nfailregex = ^a <maxlines> <x-<datepattern>> %(i)s <i> <j>\ndatepattern = FDP\nx-jj = <maxretry>\ni = \
+        &[
+            ("jail.conf", "[j]\nenabled=true\nfilter=t\nlogpath=/dev/null\ndatepattern=JJ\n"),
+            (
+                "filter.d/t.conf",
+                "[Definition]\nfailregex = ^a <maxlines> <x-<datepattern>> %(i)s <i> <j>\ndatepattern = FDP\nx-jj = <maxretry>\ni = \
              DEF\nj = DEFj\n[Init]\ni = INI<maxretry>\nk = KK\ndatepattern = IDP\n",
-        )],
+            ),
+        ],
     ),
     (
         "a filter in layers, with memory",
@@ -244,17 +273,29 @@ const SOUND: &[(&str, Files)] = &[
     ),
     (
         "a filter that is only local, and typos in tags",
-        &[("jail.conf", "[DEFAULT]\nmode=typo\nlogpath=/dev/null\nfilter=%(__name__)s[mode=%(mode)s]\n[j]\nenabled=true\n"), (
-            "filter.d/j.local",
-            "[Definition]\nfailregex = <mdre-<mode>> <HOST> <a b> <> << <x\nmdre-normal = n\nhost = HH\n",
-        )],
+        &[
+            (
+                "jail.conf",
+                "[DEFAULT]\nmode=typo\nlogpath=/dev/null\nfilter=%(__name__)s[mode=%(mode)s]\n[j]\nenabled=true\n",
+            ),
+            (
+                "filter.d/j.local",
+                "[Definition]\nfailregex = <mdre-<mode>> <HOST> <a b> <> << <x\nmdre-normal = n\nhost = HH\n",
+            ),
+        ],
     ),
     (
         "hash, percent and quotes",
-        &[("jail.conf", "[j]\nenabled=true\nlogpath=/dev/null\nfilter = f[x=\"a%%b,]c\", y='\"', z=it's][w=1]\n  [v=]\n"), (
-            "filter.d/f.conf",
-            "[Definition]\nfailregex = 100%% <x> <y> <z> <w> <v>. <HOST>$\n   %(y)s%(w)s#;\ndatepattern = %%H <x>\n",
-        )],
+        &[
+            (
+                "jail.conf",
+                "[j]\nenabled=true\nlogpath=/dev/null\nfilter = f[x=\"a%%b,]c\", y='\"', z=it's][w=1]\n  [v=]\n",
+            ),
+            (
+                "filter.d/f.conf",
+                "[Definition]\nfailregex = 100%% <x> <y> <z> <w> <v>. <HOST>$\n   %(y)s%(w)s#;\ndatepattern = %%H <x>\n",
+            ),
+        ],
     ),
     (
         "sections that refer to each other",
@@ -266,21 +307,40 @@ const SOUND: &[(&str, Files)] = &[
     ),
     (
         "a jail that is off may be wrong",
-        &[("jail.conf", "[j]\nenabled=true\nfilter=\nlogpath=/dev/null\n[off]\nfindtime=%d\nmaxretry=x\naction=%(none)s\n")],
+        &[(
+            "jail.conf",
+            "[j]\nenabled=true\nfilter=\nlogpath=/dev/null\n[off]\nfindtime=%d\nmaxretry=x\naction=%(none)s\n",
+        )],
     ),
 ];
 
 /// Trees that fail2ban refuses as a whole, and how we call it; the jail `j` is left out where it is an error.
 const REFUSED: &[(&str, Severity, Files)] = &[
-    ("no value", Severity::Error, &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%(x)s\n")]),
+    (
+        "no value",
+        Severity::Error,
+        &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%(x)s\n")],
+    ),
     ("percent", Severity::Error, &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%d\n")]),
-    ("circle", Severity::Error, &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%(findtime)s\n")]),
-    ("capital", Severity::Error, &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%(Good/filter)s\n")]),
+    (
+        "circle",
+        Severity::Error,
+        &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%(findtime)s\n")],
+    ),
+    (
+        "capital",
+        Severity::Error,
+        &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nfindtime=%(Good/filter)s\n")],
+    ),
     ("a line alone", Severity::Error, &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nmaxretry\n")]),
     (
         "a bad filter",
         Severity::Error,
-        &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=f\n"), ("filter.d/f.conf", "[Definition]\nfailregex=<failregex>\n")],
+        &[
+            ("jail.conf", GOOD),
+            ("jail.local", "[j]\nenabled=true\nfilter=f\n"),
+            ("filter.d/f.conf", "[Definition]\nfailregex=<failregex>\n"),
+        ],
     ),
     (
         "a filter without sections",
@@ -290,12 +350,18 @@ const REFUSED: &[(&str, Severity, Files)] = &[
     (
         "an option twice, which we take",
         Severity::Warning,
-        &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\nlogpath=/dev/null\naction=ipset\nmaxretry=1\nmaxretry=2\n")],
+        &[
+            ("jail.conf", GOOD),
+            ("jail.local", "[j]\nenabled=true\nfilter=\nlogpath=/dev/null\naction=ipset\nmaxretry=1\nmaxretry=2\n"),
+        ],
     ),
     (
         "a section twice, which we take",
         Severity::Warning,
-        &[("jail.conf", GOOD), ("jail.local", "[j]\nenabled=true\nfilter=\n[good]\n[j]\nlogpath=/dev/null\naction=ipset\n")],
+        &[
+            ("jail.conf", GOOD),
+            ("jail.local", "[j]\nenabled=true\nfilter=\n[good]\n[j]\nlogpath=/dev/null\naction=ipset\n"),
+        ],
     ),
 ];
 
@@ -346,7 +412,8 @@ fn jail_of(jail: &JailSettings) -> Jail {
 /// What `fail2ban-client -d` says of each jail.
 fn oracle(dir: &Path) -> Result<BTreeMap<String, Jail>, String> {
     let output = assert_cmd::Command::new("fail2ban-client").arg("-c").arg(dir).arg("-d").output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said: String =
+        String::from_utf8_lossy(&output.stderr).lines().filter(|line| !line.contains("WARNING")).collect();
     if !output.status.success() {
         return Err(said);
     }
@@ -371,7 +438,7 @@ fn oracle(dir: &Path) -> Result<BTreeMap<String, Jail>, String> {
             };
             jails.insert(word(1), unset);
         } else if let Some(jail) = jails.get_mut(&word(1)) {
-            set(jail, &word(2), &words[3..]);
+            set(jail, &word(2), words.get(3..).unwrap_or_default());
         }
     }
     Ok(jails)

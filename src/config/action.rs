@@ -80,8 +80,24 @@ const WITHOUT_EFFECT: [&str; 3] = ["port", "protocol", "chain"];
 
 /// Begins of the names of fail2ban's actions that ban.
 const BANNING: [&str; 18] = [
-    "iptables", "nftables", "ipset", "firewallcmd", "ufw", "pf", "shorewall", "route", "hostsdeny", "ipfw", "bsd-ipfw",
-    "osx-ipfw", "osx-afctl", "ipfilter", "npf", "apf", "netscaler", "cloudflare",
+    "iptables",
+    "nftables",
+    "ipset",
+    "firewallcmd",
+    "ufw",
+    "pf",
+    "shorewall",
+    "route",
+    "hostsdeny",
+    "ipfw",
+    "bsd-ipfw",
+    "osx-ipfw",
+    "osx-afctl",
+    "ipfilter",
+    "npf",
+    "apf",
+    "netscaler",
+    "cloudflare",
 ];
 
 #[cfg(test)]
@@ -107,7 +123,8 @@ mod tests {
 
     #[test]
     fn what_is_not_run_is_said_once() {
-        let (actions, problems) = read("iptables-multiport[name=sip-tcp]\n iptables-multiport[name=sip-udp] mail[dest=x] a.py");
+        let (actions, problems) =
+            read("iptables-multiport[name=sip-tcp]\n iptables-multiport[name=sip-udp] mail[dest=x] a.py");
         assert_eq!(actions.len(), 4);
         let said: Vec<_> = problems.iter().map(|(severity, message)| (*severity, message.split(' ').next())).collect();
         let word = |word| Some(word);
@@ -125,9 +142,16 @@ mod tests {
     fn two_of_one_name_and_bad_brackets_are_reported() {
         assert_eq!(read("ipset ipset").1[0].0, Severity::Warning);
         assert_eq!(read("ipset ipset[actname=c] ipset[name=x] ipset[name=sip-y]").1, []);
-        assert_eq!(read("ipset[x] dryrun"), (vec![("dryrun".into(), 0)], vec![(
-            Severity::Error,
-            "`ipset[x]` cannot be read: `option=value` is expected at `x`, without blanks around the `=`".to_owned()
-        )]));
+        assert_eq!(
+            read("ipset[x] dryrun"),
+            (
+                vec![("dryrun".into(), 0)],
+                vec![(
+                    Severity::Error,
+                    "`ipset[x]` cannot be read: `option=value` is expected at `x`, without blanks around the `=`"
+                        .to_owned()
+                )]
+            )
+        );
     }
 }

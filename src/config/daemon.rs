@@ -49,7 +49,9 @@ fn set(main: &mut Main, option: &str, value: &Value) -> Result<(), String> {
         "loglevel" => main.loglevel = level(text).ok_or_else(|| format!("there is no log level `{text}`"))?,
         "logtarget" => main.logtarget = text.to_owned(),
         "syslogsocket" => main.syslogsocket = text.to_owned(),
-        "allowipv6" => main.allowipv6 = allowipv6(text).ok_or_else(|| format!("`{option}` is `auto`, `yes` or `no`"))?,
+        "allowipv6" => {
+            main.allowipv6 = allowipv6(text).ok_or_else(|| format!("`{option}` is `auto`, `yes` or `no`"))?
+        }
         _ => unreachable!("every option of the daemon has its arm"),
     }
     Ok(())
@@ -91,8 +93,7 @@ fn unknown(layers: &Layers) -> Vec<Problem> {
                 Some(_) => {}
                 None => {
                     let known = options::OPTIONS.iter().filter(|o| o.place == place).map(|o| o.name);
-                    let problem =
-                        Problem::new(Severity::Warning, origin.clone(), format!("unknown option `{option}`"));
+                    let problem = Problem::new(Severity::Warning, origin.clone(), format!("unknown option `{option}`"));
                     let meant = did_you_mean(option, known).map(|word| format!("did you mean `{word}`?"));
                     problems.push(Problem { hint: meant, ..problem });
                 }
@@ -118,7 +119,10 @@ mod tests {
     #[test]
     fn our_file_lies_over_fail2bans() {
         let (main, problems) = read(&[
-            ("fail2ban.conf", "[DEFAULT]\nbase = /x\n[Definition]\nsocket = %(base)s/s\nloglevel = debug\ndbfile = None\n"),
+            (
+                "fail2ban.conf",
+                "[DEFAULT]\nbase = /x\n[Definition]\nsocket = %(base)s/s\nloglevel = debug\ndbfile = None\n",
+            ),
             ("sipjail.conf", "[Definition]\nloglevel = 25\nallowipv6 = False\n"),
             ("fail2ban.local", "[Definition]\ndbpurgeage = 7d\ndbmaxmatches = 3\n"),
         ]);

@@ -291,7 +291,8 @@ mod tests {
 
     #[test]
     fn parameters_follow_the_specification() {
-        let mode = "[Definition]\nmode = normal\nfailregex = <mdre-<mode>>\nmdre-normal = n\n <HOST>\nmdre-x = x <Host>\n";
+        let mode =
+            "[Definition]\nmode = normal\nfailregex = <mdre-<mode>>\nmdre-normal = n\n <HOST>\nmdre-x = x <Host>\n";
         let n = |name| regexes(&[("t.conf", mode), ("l.local", mode)], name);
         assert_eq!(n("t"), Ok(vec!["n".into(), "<HOST>".into()]));
         assert_eq!(n("l"), n("t"));
@@ -314,7 +315,8 @@ mod tests {
     #[test]
     fn logtype_is_set_for_a_filter_that_leaves_it_open() {
         let file = "[DEFAULT]\nlogtype = short\n[Definition]\nfailregex = <lt-<logtype>>\nlt-file=F\nlt-short=S\n";
-        let dir = world(&[("t.conf", file), ("own.conf", &file.replace("[Definition]", "[Definition]\nlogtype=short"))]);
+        let dir =
+            world(&[("t.conf", file), ("own.conf", &file.replace("[Definition]", "[Definition]\nlogtype=short"))]);
         let text = |settings: Result<FilterSettings, Refused>| settings.expect("it is sound").failregex[0].text.clone();
         assert_eq!(text(filter(dir.path(), "t")), "F");
         assert_eq!(text(filter(dir.path(), "own")), "S");

@@ -82,7 +82,6 @@ pub fn cache(value: &Value) -> Result<Option<IgnoreCache>, String> {
     Ok(Some(cache))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

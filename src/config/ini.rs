@@ -39,7 +39,8 @@ pub struct Section {
 /// Reads a file. The problems are errors where a line was left out, warnings where fail2ban would refuse the file
 /// although its meaning is clear.
 pub fn parse(path: &Arc<Path>, text: &str) -> (Ini, Vec<Problem>) {
-    let mut reader = Reader { path, ini: Ini::default(), problems: Vec::new(), dropped: 0, open: None, headless: false };
+    let mut reader =
+        Reader { path, ini: Ini::default(), problems: Vec::new(), dropped: 0, open: None, headless: false };
     let text = match text.strip_prefix('\u{feff}') {
         Some(rest) => {
             let origin = reader.place(1, 0, 0);

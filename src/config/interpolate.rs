@@ -84,7 +84,11 @@ impl<'a> Scope<'a> {
     fn names(&self) -> impl Iterator<Item = &str> {
         let own = self.merged.sections.get(self.section).map(|section| section.options.keys());
         let vars = self.vars.map(|vars| vars.keys());
-        own.into_iter().flatten().chain(vars.into_iter().flatten()).chain(self.merged.defaults.keys()).map(String::as_str)
+        own.into_iter()
+            .flatten()
+            .chain(vars.into_iter().flatten())
+            .chain(self.merged.defaults.keys())
+            .map(String::as_str)
     }
 }
 
@@ -108,7 +112,8 @@ impl Run<'_, '_> {
     fn expand(&mut self, value: &Value, depth: usize) -> Result<(), Fault> {
         let option = self.option;
         if depth > MAX_DEPTH {
-            let message = format!("`{option}` refers to itself or to more than {MAX_DEPTH} values, one inside the other");
+            let message =
+                format!("`{option}` refers to itself or to more than {MAX_DEPTH} values, one inside the other");
             return Err(Fault { origin: value.origin(), message, hint: None });
         }
         let text = value.text();
@@ -169,7 +174,10 @@ impl Run<'_, '_> {
         };
         Fault {
             origin: value.origin_at(at),
-            message: format!("`{}` refers to `%({name})s`, which `[{}]` does not know", self.option, self.scope.section),
+            message: format!(
+                "`{}` refers to `%({name})s`, which `[{}]` does not know",
+                self.option, self.scope.section
+            ),
             hint,
         }
     }

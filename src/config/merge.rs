@@ -33,10 +33,10 @@ impl Merged {
         }
         let (name, condition) = split_condition(name);
         let known = self.sections.contains_key(name);
-        let into = self.sections.entry(name.to_owned()).or_insert_with(|| Section {
-            origin: section.origin.clone(),
-            ..Section::default()
-        });
+        let into = self
+            .sections
+            .entry(name.to_owned())
+            .or_insert_with(|| Section { origin: section.origin.clone(), ..Section::default() });
         for (option, value) in &section.options {
             let full = format!("{option}{condition}");
             if let Some(place) = section.names.get(option) {

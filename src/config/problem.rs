@@ -233,7 +233,9 @@ mod tests {
 
     fn problem(path: &Path, line: usize, column: usize) -> Problem {
         let origin = Origin { path: path.into(), line, column, width: 7 };
-        Problem::new(Severity::Error, origin, "unknown option `maxrety`").of_jail("sip").hint("did you mean `maxretry`?")
+        Problem::new(Severity::Error, origin, "unknown option `maxrety`")
+            .of_jail("sip")
+            .hint("did you mean `maxretry`?")
     }
 
     #[test]

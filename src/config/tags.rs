@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn inner_tags_come_first_and_unknown_ones_stay() {
-        let got = filled(&[("failregex", "<mdre-<mode>> <HOST> <a b>"), ("mode", "x"), ("mdre-x", "^<mode>$ <mdre-typo>")]);
+        let got =
+            filled(&[("failregex", "<mdre-<mode>> <HOST> <a b>"), ("mode", "x"), ("mdre-x", "^<mode>$ <mdre-typo>")]);
         assert_eq!(got.expect("it is sound")[0], "^x$ <mdre-typo> <HOST> <a b>");
     }
 

@@ -50,7 +50,9 @@ impl Tree {
 
     /// Whether there is such a file.
     pub fn exists(&self, path: &Path) -> bool {
-        path.is_file() || path.symlink_metadata().is_ok_and(|m| !m.is_dir()) && path.exists() || self.stock(path).is_some()
+        path.is_file()
+            || path.symlink_metadata().is_ok_and(|m| !m.is_dir()) && path.exists()
+            || self.stock(path).is_some()
     }
 
     /// The files of a folder on disk with this extension, sorted by their bytes, hidden ones left out.

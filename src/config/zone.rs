@@ -88,9 +88,20 @@ mod tests {
         ] {
             assert_eq!(offset(text), Some(seconds), "{text}");
         }
-        for text in
-            ["", "Europe/Paris", "EST5EDT", "utc", "UTC+2", "UTC+2000", "+", "+0x10", "+é1", "ChST", "UTC+01:0", "+1:000"]
-        {
+        for text in [
+            "",
+            "Europe/Paris",
+            "EST5EDT",
+            "utc",
+            "UTC+2",
+            "UTC+2000",
+            "+",
+            "+0x10",
+            "+é1",
+            "ChST",
+            "UTC+01:0",
+            "+1:000",
+        ] {
             assert_eq!(offset(text), None, "{text}");
         }
     }
