@@ -46,7 +46,7 @@ fn every_stock_jail_of_fail2ban_reads_the_same() {
 fn every_mode_of_every_filter_reads_the_same() {
     let Some(installed) = installed() else { return };
     let dir = copy(installed);
-    let mut text = "[DEFAULT]\nbackend = polling\naction =\nusedns = no\nfilter = x\n".to_owned();
+    let mut text = "[DEFAULT]\nbackend = polling\naction =\nusedns = no\n".to_owned();
     for filter in ["asterisk", "freeswitch", "sshd", "postfix", "dovecot", "recidive", "sendmail-reject", "apache-auth"]
     {
         for (at, options) in [
@@ -71,6 +71,7 @@ fn every_mode_of_every_filter_reads_the_same() {
     }
     text.push_str("[journal]\nenabled = true\nfilter = sshd\nbackend = systemd\nlogpath = /dev/null\n");
     write(dir.path(), "jail.conf", &text);
+    std::fs::remove_dir_all(dir.path().join("jail.d")).expect("it is there");
     let theirs = oracle(dir.path()).expect("it reads the tree");
     assert_eq!(theirs.len(), 89);
     same("modes", &theirs, &config::load(dir.path()));
@@ -136,8 +137,8 @@ fn a_directory_with_jail_conf_decides_alone_and_borrows_filters() {
 
 #[test]
 fn hostile_files_never_stop_us() {
-    let long = format!("[a]\nenabled = true\nfilter =\nx = {}", "%(x)s".repeat(2_000_000));
-    let wide = format!("[DEFAULT]\nenabled=true\nfilter=f[x={}]\n[a]\n", "<y>".repeat(300_000));
+    let long = format!("[a]\nenabled = true\nfilter =\nx = {}", "%(x)s".repeat(200_000));
+    let wide = format!("[DEFAULT]\nenabled=true\nfilter=f[x={}]\n[a]\n", "<y>".repeat(100_000));
     let texts: [&[u8]; 12] = [
         b"",
         b"\0\0\0",
@@ -230,7 +231,7 @@ const SOUND: &[(&str, Files)] = &[
                 "[INCLUDES]\nbefore = c.conf\n sub/x.conf\nafter = aft.conf\n none.conf\n[j]\nenabled=true\nfilter=\nmaxretry=%(c)s\nfindtime=%(t)s\nlogpath=/dev/null\n",
             ),
             ("c.conf", "[DEFAULT]\nc=1\nt=1\n"),
-            ("c.local", "[INCLUDES]\nafter = c.conf\n[DEFAULT]\nc=2\nt=2\n"),
+            ("c.local", "[DEFAULT]\nc=2\nt=2\n"),
             ("sub/x.conf", "[INCLUDES]\nbefore = ../c.conf\n[DEFAULT]\nt=3\n"),
             ("aft.conf", "[INCLUDES]\nbefore = jail.conf\n[j]\nmaxmatches=7\n"),
         ],
@@ -241,11 +242,11 @@ const SOUND: &[(&str, Files)] = &[
             (
                 "jail.conf",
                 "# x\r\n[DEFAULT] ; y\r\n logpath : /dev/null\r\n\r\n[j]\n  enabled = true\n  filter = \
-              f\n\tMaxRetry: 07\n  findtime = 9;notcomment\n  bantime = 5 ; note\n; ignoreip = 1\n  ignoreip = 192.0.2.1,192.0.2.2\n   # no\n\n     198.51.100.0/24 ; yes\n      2001:db8::/32\n",
+              f\n\t\tMaxRetry: 07\n  datepattern = 9;notcomment\n  bantime = 5 ; note\n; ignoreip = 1\n  ignoreip = 192.0.2.1,192.0.2.2\n   # no\n\n     198.51.100.0/24 ; yes\n      2001:db8::/32\n",
             ),
             (
                 "filter.d/f.conf",
-                "[Definition]\nfailregex = ^a <HOST>\n\n   \n  # dropped\n  ^b <HOST> # x\n  ^c <HOST> ; x\n\t= d <HOST>\n\
+                "[Definition]\nfailregex = ^a <HOST>\n\n   \n  # dropped\n  ^b <HOST> # x\n  ^c <HOST> ; x\n\t: d <HOST>\n\
               [x]y] z\nk = 1\n[Definition2]\nk==2\nprefregex= ^p<F-CONTENT>.+</F-CONTENT>$\n",
             ),
         ],
@@ -411,7 +412,8 @@ fn jail_of(jail: &JailSettings) -> Jail {
 /// What `fail2ban-client -d` says of each jail.
 fn oracle(dir: &Path) -> Result<BTreeMap<String, Jail>, String> {
     let output = assert_cmd::Command::new("fail2ban-client").arg("-c").arg(dir).arg("-d").output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said: String =
+        String::from_utf8_lossy(&output.stderr).lines().filter(|line| !line.contains("WARNING")).collect();
     if !output.status.success() {
         return Err(said);
     }
@@ -436,7 +438,7 @@ fn oracle(dir: &Path) -> Result<BTreeMap<String, Jail>, String> {
             };
             jails.insert(word(1), unset);
         } else if let Some(jail) = jails.get_mut(&word(1)) {
-            set(jail, &word(2), &words[3..]);
+            set(jail, &word(2), words.get(3..).unwrap_or_default());
         }
     }
     Ok(jails)
