@@ -1,10 +1,11 @@
 //! Follows every log of every jail and hands on the failures in them.
 //!
-//! A [`Follower`] is the whole of it without a thread: which files the patterns mean now, one reader for each file
-//! however many jails read it, what was heard of them, how far they were handled. [`start`] gives it its one thread,
-//! which sleeps until a directory reports something, and looks at everything now and then in case it was not told.
+//! [`Logs`] is the whole of it without a thread: which files the patterns mean now, one reader for each file however
+//! many jails read it, what was heard of them, how far they were handled. A [`Follower`] gives it its one thread, which
+//! sleeps until a directory reports something, and looks at everything now and then in case it was not told.
 //!
-//! Failures come out before the position behind them, so what is saved was handled.
+//! What comes out are messages for the engine's loop: failures before the position behind them, so what is saved was
+//! handled; a jail's files before anything that was found in them, the first time also if there are none.
 
 mod jails;
 mod thread;
@@ -15,19 +16,18 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::{JailSettings, LogPath};
 use crate::filter::Filter;
 use crate::line::{Position, Unwrap};
-use crate::record::Record;
 use crate::source::file::{LogFile, Start};
 use crate::source::{Source, glob};
-use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
 
+use super::inbox::Message;
 use super::pipe::{Pipe, PipeJail, Route};
 use jails::Jail;
 
-pub use crate::config::LogPath;
-pub use thread::{Clock, Handle, start};
+pub use thread::{Clock, Follower};
 
 /// A jail as far as following is concerned.
 pub struct FollowJail {
@@ -48,29 +48,23 @@ pub struct FollowJail {
     pub saved: Vec<Position>,
 }
 
-/// What following gives, in the order in which it happened.
-#[derive(Debug)]
-pub enum FollowEvent {
-    /// The logs that a jail reads are now these; the first time for each jail even if there are none. A jail that waits
-    /// for its log comes on with the first event that names a file.
-    FilesChanged {
-        /// The jail's name.
-        jail: Arc<str>,
-        /// Paths, in the order of the jail's patterns.
-        files: Vec<PathBuf>,
-    },
-    /// Failures with the jail that found them.
-    Failures(Vec<(Arc<str>, Failure)>),
-    /// Everything before these positions has been handed on.
-    Positions(Vec<(Arc<str>, Position)>),
-    /// A line for our own log.
-    Log(Record),
-    /// The last event: the thread has ended.
-    Stopped,
+impl FollowJail {
+    /// From a jail's settings; nothing saved.
+    pub fn new(jail: &JailSettings, filter: Filter) -> FollowJail {
+        FollowJail {
+            name: jail.name.as_str().into(),
+            logs: jail.logpath.clone(),
+            first: jail.logpath_first,
+            filter,
+            unwrap: jail.unwrap,
+            findtime: jail.findtime,
+            saved: Vec::new(),
+        }
+    }
 }
 
 /// All logs of all jails.
-pub struct Follower {
+pub struct Logs {
     jails: Vec<Jail>,
     pipe: Pipe,
     logs: Vec<Log>,
@@ -108,15 +102,15 @@ pub enum Change {
     Directories,
 }
 
-impl Follower {
-    /// Follows the logs of these jails; nothing is opened before the first [`Follower::step`].
-    pub fn new(jails: Vec<FollowJail>) -> Follower {
+impl Logs {
+    /// Follows the logs of these jails; nothing is opened before the first [`Logs::step`].
+    pub fn new(jails: Vec<FollowJail>) -> Logs {
         let (jails, pipe) = apart(jails);
-        Follower { jails, pipe, logs: Vec::new(), stale: true }
+        Logs { jails, pipe, logs: Vec::new(), stale: true }
     }
 
     /// Other jails from now on. A jail of the same name goes on in a log where it was; others begin as after a start.
-    pub fn reload(&mut self, jails: Vec<FollowJail>, now: Timestamp, sink: &mut dyn FnMut(FollowEvent)) {
+    pub fn reload(&mut self, jails: Vec<FollowJail>, now: Timestamp, sink: &mut dyn FnMut(Message)) {
         self.send_positions(now, true, sink);
         let (jails, pipe) = apart(jails);
         let old = std::mem::replace(&mut self.jails, jails);
@@ -138,7 +132,7 @@ impl Follower {
 
     /// Everything that one wake-up does: looks which files there are if that may have changed, reads at most [`TURN`]
     /// bytes of each log that something was heard of. True: there is more to read.
-    pub fn step(&mut self, now: Timestamp, sink: &mut dyn FnMut(FollowEvent)) -> bool {
+    pub fn step(&mut self, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
         self.look(now, sink);
         let mut more = false;
         for log in &mut self.logs {
@@ -157,7 +151,7 @@ impl Follower {
     }
 
     /// Looks which files the patterns mean now, if that may have changed; true if it looked.
-    pub fn look(&mut self, now: Timestamp, sink: &mut dyn FnMut(FollowEvent)) -> bool {
+    pub fn look(&mut self, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
         if !std::mem::take(&mut self.stale) {
             return false;
         }
@@ -183,7 +177,7 @@ impl Follower {
             files.sort_by_key(|path| jail.logs.iter().position(|log| glob::means(&log.pattern, path)));
             if jail.files.as_ref() != Some(&files) {
                 jail.files = Some(files.clone());
-                sink(FollowEvent::FilesChanged { jail: jail.name.clone(), files });
+                sink(Message::Files { jail: jail.name.clone(), files });
             }
         }
         true
@@ -237,7 +231,7 @@ impl Follower {
     }
 
     /// The end: hands on every position.
-    pub fn finish(&mut self, now: Timestamp, sink: &mut dyn FnMut(FollowEvent)) {
+    pub fn finish(&mut self, now: Timestamp, sink: &mut dyn FnMut(Message)) {
         self.send_positions(now, true, sink);
     }
 
@@ -282,7 +276,7 @@ impl Follower {
         }
     }
 
-    fn send_positions(&mut self, now: Timestamp, all: bool, sink: &mut dyn FnMut(FollowEvent)) {
+    fn send_positions(&mut self, now: Timestamp, all: bool, sink: &mut dyn FnMut(Message)) {
         let mut positions = Vec::new();
         for reader in self.logs.iter_mut().flat_map(|log| &mut log.readers) {
             if reader.sent_at > now {
@@ -297,7 +291,7 @@ impl Follower {
             }
         }
         if !positions.is_empty() {
-            sink(FollowEvent::Positions(positions));
+            sink(Message::Positions(positions));
         }
     }
 }
@@ -329,7 +323,7 @@ impl Log {
 
 impl Reader {
     /// Reads one turn; true if there is more.
-    fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(FollowEvent)) -> bool {
+    fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
         let Reader { file, route, .. } = self;
         let (mut found, mut log) = (Vec::new(), Vec::new());
         if !file.is_open() {
@@ -338,10 +332,11 @@ impl Reader {
         }
         let more = file.read(now, TURN, &mut |batch| pipe.batch(route, &batch, now, &mut found), &mut log);
         if !found.is_empty() {
-            sink(FollowEvent::Failures(found));
+            sink(Message::Failures(found));
         }
+        log.extend(pipe.records(route));
         for record in log {
-            sink(FollowEvent::Log(record));
+            sink(Message::Log(record));
         }
         more
     }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use serde_json::Value;
 
-use super::follow::{self, FollowEvent, FollowJail};
+use super::follow::{FollowJail, Follower};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::prepare::{self, Prepared};
@@ -27,7 +27,6 @@ use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::firewall::{DryRun, Firewall, FirewallError, Ipset};
-use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::{Saved, Store};
 
@@ -76,7 +75,7 @@ struct Guard {
     inbox: Receiver<Message>,
     engine: Engine,
     firewall: &'static str,
-    follower: follow::Handle,
+    follower: Follower,
     keeper: Keeper,
     askers: Askers,
     log: Log,
@@ -133,11 +132,8 @@ impl Guard {
         let reopen = Box::new(move |said: &mut Vec<Record>| open_store(&again, said));
         let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
-        let follow = follow_jails(&config.jails, filters, &positions);
-        let send = sender.clone();
-        let follower =
-            follow::start(follow, Arc::new(clock::now), move |event| send.send(Message::Follow(event)).is_ok())
-                .map_err(|e| thread("the follower", e))?;
+        let follow = follow_jails(&config.jails, filters);
+        let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
         let mut guard = Guard {
             options: options.clone(),
             zone,
@@ -208,19 +204,17 @@ impl Guard {
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
         let now = clock::now();
         match message {
-            Message::Follow(FollowEvent::Failures(failures)) => {
+            Message::Failures(failures) => {
                 for (jail, failure) in failures {
                     self.engine.handle(Event::Failure { jail, failure }, now, out);
                 }
             }
-            Message::Follow(FollowEvent::Positions(positions)) => {
+            Message::Positions(positions) => {
                 for (jail, position) in positions {
                     self.engine.handle(Event::Position { jail, position }, now, out);
                 }
             }
-            Message::Follow(FollowEvent::FilesChanged { jail, files }) => self.files_changed(&jail, &files, out),
-            Message::Follow(FollowEvent::Log(record)) => out.push(Request::Log(record)),
-            Message::Follow(FollowEvent::Stopped) => {}
+            Message::Files { jail, files } => self.files_changed(&jail, &files, out),
             Message::Log(record) => out.push(Request::Log(record)),
             Message::Answer { token, answer } => self.engine.handle(Event::Answer { token, answer }, now, out),
             Message::Signal(Signal::End) => return Some(End::Signal),
@@ -283,7 +277,7 @@ impl Guard {
         self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
         self.files.retain(|name, _| config.jails.iter().any(|j| j.name == *name));
         self.engine.reload(on, now, out).map_err(host_error)?;
-        self.follower.reload(follow_jails(&config.jails, filters, &[]));
+        self.follower.reload(follow_jails(&config.jails, filters));
         self.main.loglevel = config.main.loglevel;
         self.main.logtarget.clone_from(&config.main.logtarget);
         self.main.syslogsocket.clone_from(&config.main.syslogsocket);
@@ -355,7 +349,7 @@ impl Guard {
 }
 
 /// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.
-fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>, saved: &[(String, Position)]) -> Vec<FollowJail> {
+fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
     let jail = |(jail, filter): (&JailSettings, Filter)| FollowJail {
         name: jail.name.as_str().into(),
         logs: jail.logpath.clone(),
@@ -363,7 +357,7 @@ fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>, saved: &[(String, 
         filter,
         unwrap: jail.unwrap,
         findtime: jail.findtime,
-        saved: saved.iter().filter(|(name, _)| *name == jail.name).map(|(_, position)| position.clone()).collect(),
+        saved: Vec::new(),
     };
     jails.iter().zip(filters).map(jail).collect()
 }

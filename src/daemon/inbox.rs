@@ -1,16 +1,28 @@
 //! The one way into the engine: a bounded channel. Whoever is faster than the engine waits.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use super::follow::FollowEvent;
 use crate::command::Told;
 use crate::engine::Answer;
+use crate::line::Position;
 use crate::record::Record;
+use crate::ticket::Failure;
 
 /// What reaches the engine's loop.
 pub enum Message {
-    /// The thread that follows the logs has something.
-    Follow(FollowEvent),
+    /// Failures of one batch of lines, in their order.
+    Failures(Vec<(Arc<str>, Failure)>),
+    /// All failures before these positions have been sent.
+    Positions(Vec<(Arc<str>, Position)>),
+    /// A jail reads these logs from now on.
+    Files {
+        /// Which jail.
+        jail: Arc<str>,
+        /// All its logs.
+        files: Vec<PathBuf>,
+    },
     /// Somebody has something to say in the log.
     Log(Record),
     /// A worker found something out.

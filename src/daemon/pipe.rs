@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::filter::{Filter, Moment, Scan, Verdict};
 use crate::line::{Batch, Unwrap};
+use crate::record::Record;
 use crate::source::unwrap::unwrap;
 use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
@@ -97,6 +98,11 @@ impl Pipe {
         });
     }
 
+    /// What the filters of the route have to say about the log.
+    pub fn records(&mut self, route: &Route) -> Vec<Record> {
+        route.jails.iter().flat_map(|at| self.jails[*at].filter.records()).collect()
+    }
+
     /// The moment that a line of the route says, by its wrapper or the first filter that finds a date in it.
     pub fn date(&mut self, route: &Route, line: &[u8], now: Timestamp) -> Option<Timestamp> {
         route.jails.iter().find_map(|at| {
@@ -114,11 +120,6 @@ impl Pipe {
     /// The jails, in order.
     pub fn jails(&self) -> &[PipeJail] {
         &self.jails
-    }
-
-    /// The jails, in order, to ask their filters what they noticed.
-    pub fn jails_mut(&mut self) -> &mut [PipeJail] {
-        &mut self.jails
     }
 
     /// Each jail's counts, in the order of the jails.

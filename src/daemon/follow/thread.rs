@@ -9,124 +9,130 @@ use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use crate::line::Position;
 use crate::time::{Span, Timestamp};
 
+use super::super::clock;
+use super::super::inbox::Inbox;
 use super::watch::{Heard, Watch};
-use super::{FollowEvent, FollowJail, Follower};
+use super::{FollowJail, Logs};
 
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The thread that follows, as others hold it.
-pub struct Handle {
-    control: Sender<Control>,
+pub struct Follower {
+    orders: Sender<Order>,
     wake: Arc<OwnedFd>,
     thread: JoinHandle<()>,
 }
 
-enum Control {
+enum Order {
     Reload(Vec<FollowJail>),
     Rescan,
     Stop,
 }
 
-/// Starts following in a thread of its own.
-///
-/// `send` gets every event; it may wait (then nothing is read meanwhile), and says whether anybody still listens:
-/// `move |event| inbox.send(event).is_ok()`. The last event is [`FollowEvent::Stopped`].
-pub fn start(
-    jails: Vec<FollowJail>,
-    clock: Clock,
-    send: impl FnMut(FollowEvent) -> bool + Send + 'static,
-) -> io::Result<Handle> {
-    let (control, orders) = channel();
-    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    let call = wake.clone();
-    let thread = std::thread::Builder::new()
-        .name("follow".to_owned())
-        .spawn(move || run(Follower::new(jails), &orders, &call, &*clock, send))?;
-    Ok(Handle { control, wake, thread })
-}
+impl Follower {
+    /// Starts following, from the positions that each jail had in an earlier run.
+    ///
+    /// Everything goes into the inbox; while that is full nothing is read.
+    pub fn start(jails: Vec<FollowJail>, saved: Vec<(String, Position)>, inbox: Inbox) -> io::Result<Follower> {
+        Follower::with_clock(jails, saved, Arc::new(clock::now), inbox)
+    }
 
-impl Handle {
-    /// Other jails from now on, see [`Follower::reload`].
+    /// The same with another clock.
+    pub fn with_clock(
+        mut jails: Vec<FollowJail>,
+        saved: Vec<(String, Position)>,
+        clock: Clock,
+        inbox: Inbox,
+    ) -> io::Result<Follower> {
+        for (name, position) in saved {
+            if let Some(jail) = jails.iter_mut().find(|jail| *jail.name == *name) {
+                jail.saved.push(position);
+            }
+        }
+        let (orders, receiver) = channel();
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let call = wake.clone();
+        let thread = std::thread::Builder::new()
+            .name("follow".to_owned())
+            .spawn(move || run(Logs::new(jails), &receiver, &call, &*clock, &inbox))?;
+        Ok(Follower { orders, wake, thread })
+    }
+
+    /// Other jails from now on, see [`Logs::reload`].
     pub fn reload(&self, jails: Vec<FollowJail>) {
-        self.order(Control::Reload(jails));
+        self.order(Order::Reload(jails));
     }
 
     /// Looks at everything now.
     pub fn rescan(&self) {
-        self.order(Control::Rescan);
+        self.order(Order::Rescan);
     }
 
-    /// Asks the thread to end. It may still have events to send: take them up to [`FollowEvent::Stopped`], then
-    /// [`Handle::join`].
+    /// Asks the thread to end. It may be waiting for room in the inbox, and sends last positions: take messages until
+    /// [`Follower::is_finished`].
     pub fn stop(&self) {
-        self.order(Control::Stop);
+        self.order(Order::Stop);
     }
 
-    /// Whether the thread has ended, for whatever reason.
+    /// Whether the thread has ended.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Waits for the thread.
-    pub fn join(self) {
-        // A panic over there has been reported by its hook; here is nothing left to do about it.
-        let _ = self.thread.join();
-    }
-
-    fn order(&self, order: Control) {
+    fn order(&self, order: Order) {
         // Nobody takes orders from a thread that has ended, and a full counter wakes it as well.
-        let _ = self.control.send(order);
+        let _ = self.orders.send(order);
         let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
     }
 }
 
 fn run(
-    mut follower: Follower,
-    orders: &Receiver<Control>,
+    mut logs: Logs,
+    orders: &Receiver<Order>,
     wake: &OwnedFd,
     clock: &(dyn Fn() -> Timestamp + Send + Sync),
-    mut send: impl FnMut(FollowEvent) -> bool,
+    inbox: &Inbox,
 ) {
     let mut watch = Watch::new();
     let listens = Cell::new(true);
-    let mut sink = |event| listens.set(listens.get() && send(event));
+    let mut sink = |message| listens.set(listens.get() && inbox.send(message).is_ok());
     let mut looked_at = clock();
     while listens.get() {
         let now = clock();
         match orders.try_recv() {
-            Ok(Control::Reload(jails)) => {
-                follower.reload(jails, now, &mut sink);
+            Ok(Order::Reload(jails)) => {
+                logs.reload(jails, now, &mut sink);
                 continue;
             }
-            Ok(Control::Rescan) => {
-                follower.touch_all();
+            Ok(Order::Rescan) => {
+                logs.touch_all();
                 continue;
             }
-            Ok(Control::Stop) | Err(TryRecvError::Disconnected) => break,
+            Ok(Order::Stop) | Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {}
         }
         let rest = if watch.is_reliable() { LONG } else { SHORT };
         if !(Span::default()..rest).contains(&(now - looked_at)) {
             looked_at = now;
-            follower.touch_all();
+            logs.touch_all();
         }
         // First the watch, then the reading: what is written after it is heard of.
-        if follower.look(now, &mut sink) {
-            watch.set(&follower.directories());
+        if logs.look(now, &mut sink) {
+            watch.set(&logs.directories());
         }
-        let more = follower.step(now, &mut sink);
-        let until = follower.due().unwrap_or(now + LONG).min(looked_at + rest);
+        let more = logs.step(now, &mut sink);
+        let until = logs.due().unwrap_or(now + LONG).min(looked_at + rest);
         sleep(&watch, wake, if more { Span::default() } else { until - clock() });
         watch.listen(&mut |heard| match heard {
-            Heard::Name(directory, name, change) => follower.heard(directory, name, change),
-            Heard::Anything => follower.touch_all(),
+            Heard::Name(directory, name, change) => logs.heard(directory, name, change),
+            Heard::Anything => logs.touch_all(),
         });
     }
-    follower.finish(clock(), &mut sink);
-    sink(FollowEvent::Stopped);
+    logs.finish(clock(), &mut sink);
 }
 
 /// Waits until something is heard, somebody calls, or the time is over.
