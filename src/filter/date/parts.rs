@@ -1,7 +1,7 @@
 //! From the groups of a match to a moment: what is missing is filled in from the present, as fail2ban does.
 
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::{AmbiguousOffset, Offset};
+use jiff::tz::AmbiguousOffset;
 
 use super::Zones;
 use super::charset::digit;
@@ -109,15 +109,17 @@ impl Civil {
     /// time twice. `None`: there is no such date.
     pub fn at(&self, now: Timestamp, zones: &Zones, last_offset: Option<i32>) -> Option<Moment> {
         let complete = self.year.is_some() && self.month.is_some() && self.day.is_some();
-        let civil =
-            if complete { self.date_time(self.year?, self.month?, self.day?)? } else { self.filled_in(now, zones)? };
-        let Some(east) = self.zone.or(zones.logtimezone) else {
-            let moment = local(civil, zones, last_offset)?;
-            return Some(Moment { lasting: moment.lasting && complete, ..moment });
+        let east = self.zone.or(zones.logtimezone);
+        let civil = if complete {
+            shifted(self.date_time(self.year?, self.month?, self.day?)?, east)?
+        } else {
+            self.filled_in(now.zoned(&zones.local).datetime(), east)?
         };
-        let secs = Offset::UTC.to_timestamp(civil).ok()?.as_second() - i64::from(east);
-        let possible = (FIRST_SECOND..=LAST_SECOND).contains(&secs);
-        possible.then(|| Moment { at: Timestamp::from_secs(secs), offset: None, lasting: complete })
+        if east.is_some() {
+            return Some(Moment { at: in_utc(civil, 0), offset: None, lasting: complete });
+        }
+        let moment = local(civil, zones, last_offset);
+        Some(Moment { lasting: moment.lasting && complete, ..moment })
     }
 
     fn date_time(&self, year: i32, month: i32, day: i32) -> Option<DateTime> {
@@ -132,27 +134,30 @@ impl Civil {
 
     /// Parts that are missing come from the present: of today or, if that is still to come, of yesterday; of this year or, if
     /// that is more than a day ahead, of the last.
-    fn filled_in(&self, now: Timestamp, zones: &Zones) -> Option<DateTime> {
-        let now = now.zoned(&zones.local).datetime();
+    ///
+    /// With a zone the outcome is in UTC, and yet it is compared with the local clock, and takes day and month as written when
+    /// it moves to the last year: both as fail2ban does it.
+    fn filled_in(&self, now: DateTime, east: Option<i32>) -> Option<DateTime> {
         let year = self.year.unwrap_or(i32::from(now.year()));
         let yearday = self.yearday.or_else(|| Some(self.week?.yearday(year, self.weekday?)?));
         let by_yearday = yearday.filter(|_| self.month.is_none() || self.day.is_none());
         let day = jiff::Span::new().days(1);
-        let civil = match (self.month, self.day, by_yearday) {
+        let written = match (self.month, self.day, by_yearday) {
             (_, _, Some(yearday)) => {
                 let first = self.date_time(year, 1, 1)?;
-                let found = first.checked_add(jiff::Span::new().try_days(yearday - 1).ok()?).ok()?;
-                self.date_time(i32::from(found.year()), i32::from(found.month()), i32::from(found.day()))?
+                first.checked_add(jiff::Span::new().try_days(yearday - 1).ok()?).ok()?
             }
             (Some(month), Some(day), None) => self.date_time(year, month, day)?,
             (None, None, None) => {
-                let today = self.date_time(year, i32::from(now.month()), i32::from(now.day()))?;
+                let today = shifted(self.date_time(year, i32::from(now.month()), i32::from(now.day()))?, east)?;
                 return if today > now { today.checked_sub(day).ok() } else { Some(today) };
             }
             _ => return None,
         };
+        let civil = shifted(written, east)?;
         if self.year.is_none() && now.checked_add(day).is_ok_and(|tomorrow| civil > tomorrow) {
-            return self.date_time(i32::from(civil.year()) - 1, i32::from(civil.month()), i32::from(civil.day()));
+            let date = Date::new(written.year() - 1, written.month(), written.day()).ok()?;
+            return Some(date.to_datetime(civil.time()));
         }
         Some(civil)
     }
@@ -174,10 +179,24 @@ impl Week {
     }
 }
 
+/// The time in UTC, if it was written `east` of it. `None`: before the year 1 or after 9999, which is no date for fail2ban.
+fn shifted(civil: DateTime, east: Option<i32>) -> Option<DateTime> {
+    let utc = match east {
+        Some(east) => civil.checked_sub(jiff::Span::new().seconds(east)).ok()?,
+        None => civil,
+    };
+    (1..=9999).contains(&utc.year()).then_some(utc)
+}
+
+/// Not by way of jiff's own moments, which end a day before the year 9999 does.
+fn in_utc(civil: DateTime, east: i32) -> Timestamp {
+    let since = civil.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    Timestamp::from_secs(since.as_secs() - i64::from(east))
+}
+
 /// Local time as `mktime` takes it: a time that the clock jumps over is moved on by the jump.
-fn local(civil: DateTime, zones: &Zones, last_offset: Option<i32>) -> Option<Moment> {
-    let ambiguous = zones.local.to_ambiguous_timestamp(civil);
-    let (offset, used, lasting) = match ambiguous.offset() {
+fn local(civil: DateTime, zones: &Zones, last_offset: Option<i32>) -> Moment {
+    let (offset, used, lasting) = match zones.local.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Unambiguous { offset } => (offset, offset, true),
         AmbiguousOffset::Gap { before, after } => (before, after, true),
         AmbiguousOffset::Fold { before, after } => {
@@ -185,8 +204,7 @@ fn local(civil: DateTime, zones: &Zones, last_offset: Option<i32>) -> Option<Mom
             (offset, offset, false)
         }
     };
-    let secs = offset.to_timestamp(civil).ok()?.as_second();
-    Some(Moment { at: Timestamp::from_secs(secs), offset: Some(used.seconds()), lasting })
+    Moment { at: in_utc(civil, offset.seconds()), offset: Some(used.seconds()), lasting }
 }
 
 /// Seconds with their fraction; long ones are milliseconds or microseconds by their length.
@@ -230,10 +248,6 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-/// 0001-01-01 00:00:00 and 9999-12-31 23:59:59: what lies beyond is no date for fail2ban.
-const FIRST_SECOND: i64 = -62_135_596_800;
-const LAST_SECOND: i64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {

@@ -92,7 +92,7 @@ impl Template {
         match self.kind {
             _ if self.form == Form::Ready => self.pattern.clone(),
             Kind::Civil => {
-                let text = self.pattern.strip_prefix(self.form.prefix()).unwrap_or(&self.pattern);
+                let text = self.pattern.strip_prefix(self.form.prefix()).unwrap_or(&self.pattern).trim();
                 let expanded = expand(text, decades).expect("it has been expanded before");
                 bind(&expanded.regex, self.form, expanded.ignore_case, self.has_plain_group()).0
             }
@@ -109,10 +109,11 @@ impl Template {
     fn civil(pattern: &str) -> Option<Template> {
         let form = Form::of(pattern);
         let text = pattern.strip_prefix(form.prefix()).unwrap_or(pattern);
-        let expanded = expand(text, Decades::of_year(0))?;
-        let anchored = bind(&expanded.regex, form, expanded.ignore_case, has_plain_group(text)).1;
-        let shown = if form == Form::LineBegin { form.prefix() } else { "" };
-        Some(Template::new(format!("{shown}{}", expanded.name), pattern, Kind::Civil, form, anchored))
+        let name = expand(text, Decades::of_year(0))?.name;
+        let expanded = expand(text.trim(), Decades::of_year(0))?;
+        let (regex, anchored) = bind(&expanded.regex, form, expanded.ignore_case, has_plain_group(text));
+        let shown = if regex.contains(LINE_BEGIN_REGEX) { form.prefix() } else { "" };
+        Some(Template::new(format!("{shown}{name}"), pattern, Kind::Civil, form, anchored))
     }
 
     fn new(name: String, pattern: &str, kind: Kind, form: Form, anchored: bool) -> Template {
@@ -130,7 +131,7 @@ impl Template {
             let prefix = self.form.prefix();
             let number = format!("(?P<{EPOCH_GROUP}>{number})");
             let text = format!("{}{number}{}", &self.pattern[prefix.len()..at], &self.pattern[at + length..]);
-            return bind(&text, self.form, false, self.has_plain_group()).0;
+            return bind(text.trim(), self.form, false, self.has_plain_group()).0;
         }
         match self.form {
             Form::LineBegin => format!(r"^(?:\W{{0,2}})?({number}){DATE_END}"),
@@ -206,7 +207,11 @@ fn of_line(pattern: &str) -> Result<Line, DatePatternError> {
     let one = |template: Template| Ok(Line::One(Box::new(template)));
     match upper.as_str() {
         "{DEFAULT}" => return Ok(Line::Many(Vec::new())),
-        "{^LN-BEG}" | "{^LN-BEG}{DATE}" => return Ok(Line::Many(at_line_begin())),
+        "{^LN-BEG}" => return Ok(Line::Many(at_line_begin())),
+        "{^LN-BEG}{DATE}" => {
+            let all = DEFAULTS.iter().map(|(pattern, starred)| default(pattern, *starred));
+            return Ok(Line::Many(all.collect()));
+        }
         "{DATE}" => {
             let plain = |pattern: &str| match pattern.strip_prefix(LINE_BEGIN) {
                 Some(text) => Template::civil(text).expect("a constant"),
@@ -217,15 +222,8 @@ fn of_line(pattern: &str) -> Result<Line, DatePatternError> {
         "{NONE}" => return one(Template::new("^".into(), "^()", Kind::Civil, Form::Ready, true)),
         _ => {}
     }
-    let (anchored, word) = match upper.strip_prefix(LINE_BEGIN).or_else(|| upper.strip_prefix('^')) {
-        Some(word) => (true, word),
-        None => (false, upper.as_str()),
-    };
-    if let Some(template) = special(word, anchored) {
-        return one(Template {
-            weight: if upper.starts_with('{') && word != "LEPOCH" { 100.0 } else { 1.0 },
-            ..template
-        });
+    if let Some(template) = word(&upper) {
+        return one(template);
     }
     for kind in [Kind::LongEpoch, Kind::Epoch] {
         if !pattern.contains('%') && epoch_token(pattern, kind).is_some() {
@@ -236,7 +234,11 @@ fn of_line(pattern: &str) -> Result<Line, DatePatternError> {
     }
     if upper.contains(DATE) {
         let pieces = pieces(pattern, &upper);
-        let with = |text: &str| civil(&pieces.join(text.strip_prefix(LINE_BEGIN).unwrap_or(text)), pattern);
+        // What comes out may be a word again: `^{DATE}` has `^Epoch` among its own.
+        let with = |text: &str| {
+            let text = pieces.join(text.strip_prefix(LINE_BEGIN).unwrap_or(text));
+            word(&text.to_ascii_uppercase()).map_or_else(|| civil(&text, pattern), Ok)
+        };
         return Ok(Line::Many(DEFAULTS.iter().map(|(text, _)| with(text)).collect::<Result<_, _>>()?));
     }
     one(civil(pattern, pattern)?)
@@ -256,7 +258,10 @@ fn pieces<'a>(pattern: &'a str, upper: &str) -> Vec<&'a str> {
 
 fn civil(text: &str, pattern: &str) -> Result<Template, DatePatternError> {
     let template = Template::civil(text).ok_or_else(|| DatePatternError::Directive { pattern: pattern.into() })?;
-    template.check()
+    template.check().map_err(|error| match error {
+        DatePatternError::Regex { reason, .. } => DatePatternError::Regex { pattern: pattern.into(), reason },
+        other => other,
+    })
 }
 
 fn default(pattern: &str, at_line_begin: bool) -> Template {
@@ -270,6 +275,15 @@ fn default(pattern: &str, at_line_begin: bool) -> Template {
 fn at_line_begin() -> Vec<Template> {
     let starred = DEFAULTS.iter().filter(|(_, starred)| *starred).map(|(pattern, _)| default(pattern, true));
     starred.chain(DEFAULTS.iter().filter(|(_, starred)| !starred).map(|(pattern, _)| default(pattern, false))).collect()
+}
+
+/// One of the special words, bound to the start of the line or not.
+fn word(pattern: &str) -> Option<Template> {
+    if let Some(word) = pattern.strip_prefix(LINE_BEGIN) {
+        let weight = if word == "LEPOCH" { 1.0 } else { 100.0 };
+        return special(word, true).map(|template| Template { weight, ..template });
+    }
+    pattern.strip_prefix('^').map_or_else(|| special(pattern, false), |word| special(word, true))
 }
 
 /// `EPOCH`, `LEPOCH` and `TAI64N`, which are words and not regular expressions.
@@ -292,7 +306,7 @@ fn epoch_token(pattern: &str, kind: Kind) -> Option<(usize, usize)> {
 
 /// Adds boundaries and a group to cut, as fail2ban does; also says whether the outcome is anchored.
 fn bind(text: &str, form: Form, ignore_case: bool, has_group: bool) -> (String, bool) {
-    let (mut flags, text) = take_flags(text.trim());
+    let (mut flags, text) = take_flags(text);
     if ignore_case {
         flags.insert_str(0, "(?iu)");
     }
@@ -347,8 +361,12 @@ fn take_flags(text: &str) -> (String, String) {
     (flags, rest)
 }
 
+/// A group without a name; neither an escaped parenthesis nor the question of `(?(name)yes|no)`.
 fn has_plain_group(text: &str) -> bool {
-    text.match_indices('(').any(|(at, _)| !text[at + 1..].starts_with('?') && !text[..at].ends_with('\\'))
+    text.match_indices('(').any(|(at, _)| {
+        let before = &text[..at];
+        !text[at + 1..].starts_with('?') && !before.ends_with('\\') && !before.ends_with("(?")
+    })
 }
 
 fn starts_free(text: &str) -> bool {
