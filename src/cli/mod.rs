@@ -1,4 +1,5 @@
 //! cli
 
+pub mod check;
 pub mod regex;
 mod report;

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn two_of_one_name_and_bad_brackets_are_reported() {
         assert_eq!(read("ipset ipset").1[0].0, Severity::Warning);
-        assert_eq!(read("ipset ipset[actname=c] ipset[name=x] ipset[name=sip-x]").1, []);
+        assert_eq!(read("ipset ipset[actname=c] ipset[name=x] ipset[name=sip-y]").1, []);
         assert_eq!(
             read("ipset[x] dryrun"),
             (

@@ -74,7 +74,8 @@ impl Reader<'_> {
             }
             return None;
         };
-        let mut options = Options::from_iter([("enabled".to_owned(), Value::bare("True"))]);
+        let defaults = [("enabled", "True"), ("backend", "auto"), ("filter", "")];
+        let mut options: Options = defaults.map(|(option, text)| (option.to_owned(), Value::bare(text))).into();
         for (option, value) in early {
             match value {
                 Ok(value) => options.extend(value.map(|value| (option.to_owned(), value))),
@@ -230,4 +231,118 @@ fn referenced(merged: &Merged) -> HashSet<String> {
     let all = merged.defaults.values().chain(sections).chain(memories);
     let names = all.flat_map(|value| references(value.text()).collect::<Vec<_>>());
     names.map(|name| name.rsplit_once('/').map(|(_, option)| option.to_owned()).unwrap_or(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Enabled, Severity, load};
+
+    /// A directory whose `jail.conf` is this.
+    fn read(jail: &str) -> Config {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("jail.conf"), jail).expect("a file");
+        std::fs::create_dir(dir.path().join("filter.d")).expect("a folder");
+        let filter = "[Definition]\nfailregex = 100%% <HOST>\nusedns = no\n";
+        std::fs::write(dir.path().join("filter.d/f.conf"), filter).expect("a file");
+        load(dir.path())
+    }
+
+    fn said(config: &Config) -> Vec<(Severity, Option<&str>, &str)> {
+        config.problems.iter().map(|p| (p.severity, p.jail.as_deref(), p.message.as_str())).collect()
+    }
+
+    const DEFAULTS: &str = "[DEFAULT]\nlogpath = /var/log/x\naction = ipset\n";
+
+    #[test]
+    fn every_section_that_is_on_is_a_jail() {
+        let text = format!(
+            "{DEFAULTS}filter = f\nmood = %(port)s\n[a]\nenabled = yes\nport=1\n[b]\n[c]\nenabled = Auto\n[INCLUDES]\nx=1\n"
+        );
+        let config = read(&text);
+        assert_eq!(said(&config), []);
+        let jails: Vec<_> = config.jails.iter().map(|jail| (jail.name.as_str(), jail.enabled)).collect();
+        assert_eq!(jails, [("a", Enabled::Yes), ("c", Enabled::Auto)]);
+        assert_eq!(config.jails[0].filter.failregex[0].text, "100% <HOST>");
+    }
+
+    #[test]
+    fn a_bad_jail_is_left_out_and_the_others_stay() {
+        let bad = [
+            ("filter = nosuch", "there is no filter `nosuch`"),
+            ("filter = f[x", "`f[x` cannot be read: the bracket behind `f` is not closed by a last `]`"),
+            ("maxretry = x", "`maxretry` has to be a whole number from 1 on, not `x`"),
+            ("maxretry = 0", "`maxretry` has to be a whole number from 1 on, not `0`"),
+            ("findtime = abc", "`findtime`: `abc` is not a length of time"),
+            ("findtime = 7 # not comment", "`findtime`: `7 # not comment` is not a length of time"),
+            ("bantime = %d", "`%` in `bantime` is followed by neither `%` nor `(`: `%d`"),
+            ("logpath = /dev/null bogus", "`bogus` behind a path is neither `head` nor `tail`"),
+            ("logtimezone = Europe/Paris", "`Europe/Paris` is no time zone that a log can have here"),
+            ("backend = inotify", "there is no backend `inotify`"),
+            ("unwrap = zip", "`unwrap` does not know `zip`"),
+            ("bantime.formula = os.system(1)", "`bantime.formula`: `os.system(1)`: `os.system` is not defined"),
+            ("bantime.formula = ban.Tim", "`bantime.formula`: `ban.Tim`: `ban.Tim` is not defined"),
+            ("bantime.multipliers = 1 x", "`bantime.multipliers`: `x` is no whole number"),
+            ("ignoreip = 10.0.0.1/255.0.255.0", "`255.0.255.0` in `ignoreip` is no network mask"),
+            ("ignorecache = size=1", "`ignorecache` knows `key`, `max-count` and `max-time`, not `size`"),
+            (
+                "action = ipset[x]",
+                "`ipset[x]` cannot be read: `option=value` is expected at `x`, without blanks around the `=`",
+            ),
+            ("datepattern = %(known/failregex)s", "`%` in `failregex` is followed by neither `%` nor `(`: `% <HOST>`"),
+        ];
+        for (line, message) in bad {
+            let text = format!("{DEFAULTS}[good]\nenabled=1\nfilter=f\n[bad]\nenabled=1\nfilter=f\n");
+            let text = match line.split_once(" = ") {
+                Some(("filter", _)) => text.replace("[bad]\nenabled=1\nfilter=f", &format!("[bad]\nenabled=1\n{line}")),
+                _ => format!("{text}{line}\n"),
+            };
+            let config = read(&text);
+            assert_eq!(config.jails.len(), 1, "{line}: {:?}", config.problems);
+            let errors: Vec<_> =
+                said(&config).into_iter().filter(|(severity, ..)| *severity == Severity::Error).collect();
+            let message = message.replace("in `failregex`", "in `datepattern`");
+            assert_eq!(errors, [(Severity::Error, Some("bad"), message.as_str())], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_effect_or_no_meaning_is_said() {
+        let text = format!(
+            "{DEFAULTS}typo_in_default = 1\n[j]\nenabled = true\nfilter = f\nmaxrety = 3\nskip_if_nologs = true\nport = 1\n\
+             usedns = perhaps\nignoreself = maybe\nbackend = systemd\nbantime = 0\n[k]\nenabled = maybe\nx = %(port)s\n"
+        );
+        let config = read(&text);
+        use Severity::{Note, Warning};
+        let mut found = said(&config);
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                (Note, Some("j"), "`skip_if_nologs` is known, but without effect here"),
+                (Warning, Some("j"), "`ignoreself = maybe` is read as false"),
+                (Warning, Some("j"), "`usedns` does not know `perhaps` and is read as `no`"),
+                (Warning, Some("j"), "a ban of this `bantime` is over before it begins"),
+                (Warning, Some("j"), "the journal is not read yet; only `logpath` is"),
+                (Warning, Some("j"), "unknown option `maxrety`"),
+                (Warning, Some("k"), "`enabled = maybe` is read as false"),
+            ]
+        );
+        let hint = config.problems.iter().find(|p| p.message.contains("maxrety")).and_then(|p| p.hint.as_deref());
+        assert_eq!(hint, Some("did you mean `maxretry`?"));
+        assert_eq!(config.jails.len(), 1);
+    }
+
+    #[test]
+    fn a_jail_that_is_off_is_hardly_read() {
+        let config = read("[j]\nfindtime = %d\nmaxretry = x\n[k]\nfilter = %(none)s\n[l]\nenabled = %d\n");
+        let severities: Vec<_> = said(&config).into_iter().map(|(severity, jail, _)| (severity, jail)).collect();
+        assert_eq!(severities, [(Severity::Warning, Some("k")), (Severity::Error, Some("l"))]);
+    }
+
+    #[test]
+    fn a_default_beats_the_filter() {
+        let usedns = |text: &str| read(&format!("{DEFAULTS}{text}[j]\nenabled=1\nfilter=f\n")).jails[0].usedns;
+        assert_eq!(usedns("usedns = warn\n"), crate::config::UseDns::Warn);
+        assert_eq!(usedns(""), crate::config::UseDns::No);
+    }
 }

@@ -143,7 +143,7 @@ impl<'a> Values<'a> {
     pub fn increment(&mut self) -> Increment {
         let default = Increment::default();
         let formula = self.parsed("bantime.formula", |text| {
-            let formula = Expr::parse(text).map_err(|e| format!("`{text}` {e}"))?;
+            let formula = Expr::parse(text).map_err(|e| format!("`{text}`: {e}"))?;
             let names = [("ban.Time", 600.0), ("ban.Count", 1.0), ("banFactor", 1.0)];
             formula.eval(&names).map_err(|e| format!("`{text}`: {e}"))?;
             Ok(formula)
@@ -219,3 +219,58 @@ impl<'a> Values<'a> {
 }
 
 const BACKENDS: [&str; 5] = ["auto", "polling", "pyinotify", "gamin", "systemd"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T>(lines: &[(&str, &str)], get: impl FnOnce(&mut Values<'_>) -> T) -> (T, usize) {
+        let options = lines.iter().map(|(option, text)| (option.to_string(), Value::bare(*text))).collect();
+        let mut values = Values::new(&options, "j");
+        let got = get(&mut values);
+        (got, values.problems.len())
+    }
+
+    #[test]
+    fn a_path_may_have_a_flag_behind_its_last_blank() {
+        let path = |pattern: &str, tail| LogPath { pattern: pattern.to_owned(), tail };
+        let text = "/var/log/a\n/var/log/b tail\n/with blank/c head\n/two  tail\n\n/var/log/a tail";
+        let (got, problems) = read(&[("logpath", text)], |v| v.logpath());
+        let expected =
+            [path("/var/log/a", false), path("/var/log/b", true), path("/with blank/c", false), path("/two ", true)];
+        assert_eq!((got, problems), (expected.to_vec(), 1));
+        assert_eq!(read(&[("logpath", "/dev/null bogus")], |v| v.logpath()), (vec![], 1));
+    }
+
+    #[test]
+    fn defaults_are_those_of_fail2bans_server() {
+        assert_eq!(read(&[], |v| v.count("maxretry", 1)), (None, 0));
+        assert_eq!(read(&[], |v| v.findtime()), (Span::from_secs(600), 0));
+        assert_eq!(read(&[], |v| v.bantime()), (Bantime::For(Span::from_secs(600)), 0));
+        assert_eq!(read(&[], |v| v.increment()), (Increment::default(), 0));
+        let ignore = Ignore { myself: true, ..Ignore::default() };
+        assert_eq!(read(&[], |v| v.ignore()), (ignore, 0));
+    }
+
+    #[test]
+    fn values_are_read() {
+        assert_eq!(read(&[("maxretry", " 1_0 ")], |v| v.count("maxretry", 1)), (Some(10), 0));
+        assert_eq!(read(&[("maxretry", "99999999999")], |v| v.count("maxretry", 1)), (Some(u32::MAX), 0));
+        assert_eq!(read(&[("bantime", "-1")], |v| v.bantime()), (Bantime::Forever, 0));
+        assert_eq!(read(&[("bantime", "-2")], |v| v.bantime()), (Bantime::For(Span::from_secs(-2)), 1));
+        assert_eq!(read(&[("bantime", "")], |v| v.bantime()).1, 1);
+        assert_eq!(read(&[("unwrap", "Auto")], |v| v.unwrap()), (Unwrap::Auto, 0));
+        assert_eq!(read(&[("logtimezone", "UTC+0200")], |v| v.logtimezone()), (Some(7200), 0));
+        let lines = [
+            ("bantime.increment", "true"),
+            ("bantime.factor", "2*2"),
+            ("bantime.multipliers", "1 5  30"),
+            ("bantime.maxtime", "1h"),
+            ("bantime.rndtime", ""),
+            ("bantime.formula", "ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)"),
+        ];
+        let (got, problems) = read(&lines, |v| v.increment());
+        assert_eq!((problems, got.enabled, got.factor, got.rndtime), (0, true, 4.0, None));
+        assert_eq!((got.multipliers, got.maxtime), (vec![1.0, 5.0, 30.0], Some(Span::from_secs(3600))));
+    }
+}

@@ -131,6 +131,6 @@ mod tests {
         assert_eq!(got.text(), "ap\nqb\np\nq");
         let places: Vec<usize> = got.lines().map(|s| s.origin.line).collect();
         assert_eq!(places, [1, 11, 10, 11]);
-        assert_eq!(got.slice(3..6).lines().map(|s| s.origin.line).collect::<Vec<_>>(), [11, 10]);
+        assert_eq!(got.slice(3..7).lines().map(|s| s.origin.line).collect::<Vec<_>>(), [11, 10]);
     }
 }
