@@ -30,7 +30,9 @@ test:
 	cargo test
 
 bench:
-	cargo bench
+	cargo bench --no-run
+	@uname -srm; grep -m1 'model name' /proc/cpuinfo; nproc; date -I
+	SIPJAIL_BENCH_NETNS=1 $$(unshare -n true 2>/dev/null && echo unshare -n) cargo bench --offline
 
 e2e: build
 	tests/need.sh iptables:iptables ipset:ipset ip:iproute2 sipp:sip-tester logrotate:logrotate debootstrap:debootstrap

@@ -1,6 +1,8 @@
 //! The sample logs that Debian's fail2ban package installs, line by line through our filters: each comment `failJSON` says
 //! what the next line has to give. Skipped, and said so, where the package is not installed.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, FilterSettings, Problem, Severity, Spanned, UseDns};
+use crate::config::{self, FilterSettings, Problem, Severity, Spanned, UseDns, brackets};
 use crate::error::{Error, Kind};
 use crate::filter::date::{Zones, zone};
 use crate::filter::{Filter, Hit, Moment, Verdict};
@@ -144,10 +145,11 @@ impl Session {
         let encoding = args.encoding.as_deref().unwrap_or("auto");
         let (filter, _) = Filter::of(&settings, usedns, encoding, zones).map_err(|problems| first(&problems))?;
         let filter = filter.for_tools(!args.no_check_all);
-        if let Some(pattern) = settings.datepattern.first() {
-            let names: Vec<String> = filter.templates().map(|t| t.name.to_string()).collect();
-            let name = if names.len() == 1 { names[0].as_str() } else { "Default Detectors" };
-            let line = format!("Use      datepattern : {} : {name}", pattern.text);
+        if !settings.datepattern.is_empty() {
+            let names: Vec<String> = filter.templates().take(3).map(|t| t.name).collect();
+            let name = if names.len() < 3 { names[0].as_str() } else { "Default Detectors" };
+            let patterns: Vec<&str> = settings.datepattern.iter().map(|p| &*p.text).collect();
+            let line = format!("Use      datepattern : {} : {name}", patterns.join("\n"));
             if args.datepattern.is_some() { front.push(line) } else { header.push(line) }
         }
         front.append(&mut header);
@@ -187,6 +189,7 @@ impl Session {
             report.failregex[hit.regex].hit(shown);
         }
         match verdict {
+            _ if hits.iter().any(|hit| hit.nofail) => report.ignored.add(&text),
             Verdict::Matched(_) => {
                 if self.window {
                     // Lines that had been missed turn out to belong to this match.
@@ -246,13 +249,12 @@ impl Session {
             };
             held += read;
             done += read as u64;
-            // The last line need not be complete; one that fills a block is cut.
+            // A last line without its newline is still being written; the daemon does not read it either.
             let end = match memchr::memrchr(b'\n', &block[..held]) {
                 Some(at) => at + 1,
-                None if read == 0 || held == block.len() => held,
-                None => continue,
+                None if held == block.len() => held,
+                None => 0,
             };
-            let end = if read == 0 { held } else { end };
             let lines = block[..end].strip_suffix(b"\n").unwrap_or(&block[..end]);
             if end > 0 {
                 lines.split(|b| *b == b'\n').for_each(|line| self.line(line));
@@ -281,33 +283,58 @@ fn read_filter(args: &Args, conf: &Path, header: &mut Vec<String>) -> Result<Fil
 
 /// `None` if there is no such filter: then it is a failregex.
 fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<Result<FilterSettings, Error>> {
-    let (name, options) = match filter.find('[') {
-        Some(at) => filter.split_at(at),
-        None => (filter, ""),
+    let bracketed = match brackets::parse(filter) {
+        Ok(bracketed) => bracketed,
+        Err((_, message)) => {
+            return Some(Err(Error::new(Kind::Usage, format!("`{filter}` cannot be read: {message}"))));
+        }
     };
+    let options = &filter[bracketed.name.len()..];
+    let name = bracketed.name;
     let stem = name.strip_suffix(".conf").or(name.strip_suffix(".local")).unwrap_or(name);
-    let is_path = Path::new(name).is_file() && (name.contains('/') || stem != name);
-    let stem = if is_path { stem } else { stem.strip_prefix("filter.d/").unwrap_or(stem) };
-    let wanted = format!("{stem}{options}");
-    let read = if is_path {
-        let path = std::path::absolute(stem).unwrap_or_else(|_| stem.into());
-        config::filter(conf, &format!("{}{options}", path.display()))
-    } else {
-        config::filter(conf, &wanted)
+    let (conf, wanted, shown) = match (Path::new(name).is_file() && name.contains('/'), folder(stem)) {
+        // A file where filters lie is the filter of that name there.
+        (true, Some((conf, name))) => {
+            (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
+        }
+        (true, None) => (conf, stem.to_owned(), format!("file : {name}")),
+        (false, _) => {
+            let name = stem.strip_prefix("filter.d/").unwrap_or(stem);
+            (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
+        }
     };
-    match read {
-        Ok(settings) if settings.failregex.is_empty() && settings.prefregex.is_none() => None,
+    match config::filter(conf, &format!("{wanted}{options}")) {
         Ok(settings) => {
-            let file = if is_path { name } else { stem };
-            header.push(format!("Use   failregex filter file : {file}, basedir: {}", conf.display()));
-            if !options.is_empty() {
-                header.push(format!("Use   filter options : {options}"));
+            header.push(format!("Use   failregex {shown}"));
+            if !bracketed.parameters.is_empty() {
+                let given: IndexMap<_, _> =
+                    bracketed.parameters.iter().map(|(name, at)| (*name, &filter[at.clone()])).collect();
+                let given: Vec<_> =
+                    given.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
+                header.push(format!("Use   filter options : {{{}}}", given.join(", ")));
             }
             Some(Ok(settings))
         }
-        Err(_) if !is_path && options.is_empty() => None,
-        Err(problems) => Some(Err(first(&problems))),
+        Err(problems) if wanted.contains('/') || problems.iter().any(|p| p.origin.line > 0) => {
+            Some(Err(first(&problems)))
+        }
+        Err(_) => None,
     }
+}
+
+/// `conf` and `name` of `conf/filter.d/name`.
+fn folder(stem: &str) -> Option<(&Path, &str)> {
+    let (folder, name) = stem.rsplit_once('/')?;
+    let folder = Path::new(folder);
+    (folder.file_name()? == "filter.d").then_some((folder.parent()?, name))
+}
+
+/// As Python shows a text.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let inner = text.replace('\\', "\\\\");
+    let inner = if quote == '\'' { inner.replace('\'', "\\'") } else { inner };
+    format!("{quote}{inner}{quote}")
 }
 
 /// `name`, `name[options]`, a path: letters, digits, `/`, `_`, `-`, `.`.
@@ -345,5 +372,63 @@ fn short(text: &str) -> String {
 
 /// Lines listed unless all are asked for.
 const LISTED: usize = 20;
-/// Bytes read at once, and the longest line.
+/// Bytes read at once, and the longest line; a longer one counts as several.
 const BLOCK: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-20 10:00:00 UTC.
+    const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
+
+    fn text(change: impl FnOnce(&mut Args), log: &str, filter: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let filters = dir.path().join("filter.d");
+        std::fs::create_dir(&filters).unwrap();
+        let session = "[Definition]\nprefregex = ^ \\[<F-MLFID>\\d+</F-MLFID>\\] <F-CONTENT>.+</F-CONTENT>$\n\
+                       failregex = ^<F-NOFAIL>ip</F-NOFAIL> <HOST>$\n            ^fail <F-USER>\\S+</F-USER>$\n";
+        std::fs::write(filters.join("session.conf"), session).unwrap();
+        std::fs::write(dir.path().join("log"), log).unwrap();
+        let mut args = Args { filter: filter.into(), ..Args::default() };
+        args.log = dir.path().join("log").to_str().unwrap().into();
+        change(&mut args);
+        let (mut calls, mut progress) = (0, 0);
+        let report = run(&args, dir.path(), NOW, &TimeZone::UTC, &mut |done, total| {
+            calls += 1;
+            progress = total - done;
+        });
+        let report = report.map_or_else(|e| format!("error: {e}"), |r| r.text());
+        assert_eq!(progress, 0, "{calls}");
+        report.replace(dir.path().to_str().unwrap(), "DIR")
+    }
+
+    #[test]
+    fn the_summary_reads_like_that_of_fail2ban_regex() {
+        let log = "2026-11-20 10:00:01 bad 192.0.2.1\n# no\n\nbad\n2026-11-20 10:00:02 bad 192.0.2.2 \x1b[1m\nlast bad";
+        insta::assert_snapshot!(text(|a| a.ignoreregex = Some("2\\.1".into()), log, "^ bad <HOST>"), @r"");
+    }
+
+    #[test]
+    fn hits_are_shown_with_their_time_and_helping_lines_are_ignored() {
+        let log = "2026-11-20 10:00:01 [1] ip 192.0.2.1\n2026-11-20 10:00:02 [1] fail bob\n";
+        insta::assert_snapshot!(text(|a| (a.verbose, a.datepattern) = (1, Some("^%Y-%m-%d %H:%M:%S".into())), log, "session"), @r"");
+    }
+
+    #[test]
+    fn the_log_may_be_a_line_and_the_filter_may_be_unknown() {
+        let line = |args: &mut Args| args.log = "bad 192.0.2.1".into();
+        assert!(text(line, "", "bad <HOST>").contains("Use      single line : bad 192.0.2.1\n"));
+        assert_eq!(text(line, "", "nosuch"), "error: no failure-id group in `nosuch`");
+        assert!(text(line, "", "a(<HOST>").starts_with("error: unable to compile regular expression `a("));
+        assert!(text(|a| a.timezone = Some("Mars".into()), "", "x <HOST>").contains("time zone"));
+    }
+
+    #[test]
+    fn a_long_file_is_read_in_blocks_and_listed_in_part() {
+        let log = "2026-11-20 10:00:01 fine\n".repeat(30_000) + "2026-11-20 10:00:01 bad 192.0.2.1\n";
+        let text = text(|_| {}, &log, "^ bad <HOST>");
+        assert!(text.contains("\nLines: 30001 lines, 0 ignored, 1 matched, 30000 missed\n"), "{text}");
+        assert!(text.contains("Missed line(s): too many to print.  Use --print-all-missed to print all 30000 lines"));
+    }
+}

@@ -107,7 +107,7 @@ impl Lines {
 
     /// Takes a line back; whether it was there is unknown once lines are only counted, then it is assumed.
     pub fn remove(&mut self, line: &str) -> bool {
-        match self.lines.iter().rposition(|l| l == line) {
+        match self.lines.iter().position(|l| l == line) {
             Some(at) => {
                 self.lines.remove(at);
             }
@@ -123,7 +123,7 @@ impl Report {
     /// The text that fail2ban-regex prints, made safe for a terminal.
     pub fn text(&self) -> String {
         let mut out = String::from("\nRunning tests\n=============\n\n");
-        for line in &self.header {
+        for line in self.header.iter().flat_map(|l| l.split('\n')) {
             out.push_str(&printable(line));
             out.push('\n');
         }
@@ -188,7 +188,7 @@ fn list(out: &mut String, name: &str, lines: &Lines) {
     }
     let _ = writeln!(out, "|- {name} line(s):");
     for line in &lines.lines {
-        let _ = writeln!(out, "|  {}", printable(line));
+        let _ = writeln!(out, "|  {}", printable(line.trim_end()));
     }
     let left = lines.count.saturating_sub(lines.lines.len() as u64);
     if left > 0 {

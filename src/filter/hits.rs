@@ -208,3 +208,155 @@ impl Costly<'_> {
 const WHO: [&str; 6] = ["ip4", "ip6", "dns", "fid", "cidr", "content"];
 /// Tries that one line may stand for.
 const MANY: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::addr::Id;
+    use crate::config::{FilterSettings, Spanned, UseDns};
+    use crate::filter::Scan;
+    use crate::filter::date::Zones;
+    use crate::time::Span;
+
+    /// 2026-11-20 10:00:00 UTC.
+    const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
+
+    fn filter(change: impl FnOnce(&mut FilterSettings)) -> Filter {
+        let mut settings = FilterSettings { maxlines: 1, ..FilterSettings::default() };
+        settings.failregex = vec![Spanned::bare(r"^ bad <HOST>$")];
+        change(&mut settings);
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        Filter::of(&settings, UseDns::Warn, "auto", zones).unwrap().0
+    }
+
+    fn moment(live: bool, before: &str) -> Moment<'_> {
+        Moment { now: NOW, findtime: Span::from_secs(600), live, time: None, before: before.as_bytes() }
+    }
+
+    /// Seconds between the failure and the present, or what became of the line instead.
+    fn age(filter: &mut Filter, line: &str, moment: &Moment<'_>) -> Result<i64, Verdict> {
+        let mut out = Vec::new();
+        let verdict = filter.line(line.as_bytes(), moment, &mut out);
+        out.pop().map(|f| (moment.now - f.time).secs()).ok_or(verdict)
+    }
+
+    #[test]
+    fn in_operation_every_date_is_made_plausible() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let live = moment(true, "");
+        assert_eq!(age(&mut filter, "2026-11-20 09:59:30 bad 192.0.2.1", &live), Ok(30));
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &live), Ok(30));
+        assert_eq!(age(&mut filter, "2020-01-01 00:00:00 bad 192.0.2.1", &live), Ok(0));
+        assert_eq!(age(&mut filter, "2026-11-20 10:30:00 bad 192.0.2.1", &live), Ok(0));
+        assert_eq!(age(&mut filter, "2026-11-20 10:00:30 bad 192.0.2.1", &live), Ok(0));
+        assert_eq!(filter.records().len(), 1);
+    }
+
+    #[test]
+    fn at_first_reading_old_and_dateless_lines_do_not_count() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let reading = moment(false, "");
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &reading), Err(Verdict::Dropped));
+        assert_eq!(age(&mut filter, "2026-11-20 09:49:59 bad 192.0.2.1", &reading), Err(Verdict::Dropped));
+        assert_eq!(age(&mut filter, "2026-11-20 09:50:00 bad 192.0.2.1", &reading), Ok(600));
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &reading), Err(Verdict::Dropped));
+        assert_eq!(filter.records().len(), 2);
+    }
+
+    #[test]
+    fn a_line_without_a_date_takes_that_of_a_line_before_it() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let before = "2026-11-20 09:59:50 hello\nnothing here\n\n";
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &moment(false, before)), Ok(10));
+        let far = format!("2026-11-20 09:59:55 hello\n{}", "x\n".repeat(100));
+        let mut fresh = self::filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        assert_eq!(age(&mut fresh, "bad 192.0.2.1", &moment(false, &far)), Err(Verdict::Dropped));
+        let known = Moment { time: Some(NOW - Span::from_secs(7)), ..moment(false, "") };
+        assert_eq!(age(&mut fresh, "bad 192.0.2.1", &known), Ok(7));
+    }
+
+    #[test]
+    fn a_journal_line_is_taken_whole_and_at_its_time() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^2026-11-20 09:00:00 bad <HOST>$")]);
+        let mut out = Vec::new();
+        filter.line_at(b"2026-11-20 09:00:00 bad 192.0.2.1", NOW, &moment(false, ""), &mut out);
+        assert_eq!(out[0].time, NOW);
+    }
+
+    #[test]
+    fn ignoreregexes_see_the_line_only_where_they_are_few() {
+        let line = "2026-11-20 10:00:00 host bad 192.0.2.1";
+        let of = |failregexes: usize| {
+            filter(|s| {
+                s.prefregex = Some(Spanned::bare("^ host <F-CONTENT>.+</F-CONTENT>$"));
+                s.failregex = vec![Spanned::bare("^bad <HOST>$"); failregexes];
+                s.ignoreregex = vec![Spanned::bare(r"^\s*host")];
+            })
+        };
+        assert_eq!(age(&mut of(4), line, &moment(true, "")), Err(Verdict::Ignored(0)));
+        assert_eq!(age(&mut of(3), line, &moment(true, "")), Ok(0));
+    }
+
+    #[test]
+    fn what_is_no_address_is_nobodys_failure() {
+        let mut filter = filter(|_| {});
+        let line = "2026-11-20 10:00:00 bad 999.0.2.1";
+        assert_eq!(age(&mut filter, line, &moment(true, "")), Err(Verdict::Matched(0)));
+        assert!(filter.records()[0].text.contains("999.0.2.1"));
+    }
+
+    #[test]
+    fn groups_reach_the_failure_without_those_that_say_who() {
+        let mut filter = filter(|s| {
+            s.failregex =
+                vec![Spanned::bare("^ bad <F-ID>\\w+</F-ID> as <F-USER>\\w+</F-USER> <F-TRIES>\\d+</F-TRIES> <HOST>$")]
+        });
+        let mut out = Vec::new();
+        filter.line(b"2026-11-20 10:00:00 bad x as bob 5 192.0.2.1\r", &moment(true, ""), &mut out);
+        let failure = out.remove(0);
+        assert_eq!(failure.who, Who::Id(Id::parse("x")));
+        assert_eq!(failure.count, 5);
+        assert_eq!((&*failure.groups["user"], &*failure.groups["ip"]), ("bob", "192.0.2.1"));
+        assert!(!failure.groups.contains_key("fid") && !failure.groups.contains_key("ip4"));
+        assert_eq!(failure.matches, ["2026-11-20 10:00:00 bad x as bob 5 192.0.2.1"]);
+    }
+
+    #[test]
+    fn a_window_matches_lines_together_and_is_scanned_line_by_line() {
+        let mut filter = filter(|s| {
+            s.maxlines = 4;
+            s.failregex = vec![Spanned::bare(r"^ A (?P<id>\d+) .*<SKIPLINES>\s*B (?P=id) <HOST>$")];
+        });
+        let mut found = Vec::new();
+        for text in ["A 7 x", "A 8 x", "B 7 192.0.2.1", "B 8 192.0.2.2"] {
+            filter.line(format!("2026-11-20 10:00:00 {text}").as_bytes(), &moment(true, ""), &mut found);
+        }
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].matches, ["2026-11-20 10:00:00 A 7 x", "2026-11-20 10:00:00 B 7 192.0.2.1"]);
+        let mut lines = 0;
+        Scan::new(&[&filter], &[false]).candidates(b"a\nb\nc\n", |_, _| lines += 1);
+        assert_eq!(lines, 3);
+    }
+
+    #[test]
+    fn a_regex_that_costs_too_much_is_counted_and_said() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^ (?:(?!zz)\w+\s?)+(?<!b): <HOST>$")]);
+        let line = format!("2026-11-20 10:00:00 {}b: 192.0.2.1", "a".repeat(60));
+        assert_eq!(age(&mut filter, &line, &moment(true, "")), Err(Verdict::Missed));
+        assert_eq!(filter.backtrack_limits(), 1);
+        assert_eq!(filter.records().len(), 1);
+    }
+
+    #[test]
+    fn every_bad_regex_is_an_error_of_its_own() {
+        let mut settings = FilterSettings { maxlines: 1, ..FilterSettings::default() };
+        settings.failregex = ["a(", "no id", "<F-TUPLE_ID>x</F-TUPLE_ID>", "fine <HOST>"].map(Spanned::bare).to_vec();
+        settings.ignoreregex = vec![Spanned::bare("*")];
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let problems = Filter::of(&settings, UseDns::Warn, "klingon", zones).err().unwrap();
+        assert_eq!(problems.len(), 5);
+        assert_eq!(problems[1].message, "no failure-id group in `no id`");
+    }
+}

@@ -229,4 +229,31 @@ mod tests {
         let pattern = Pattern::new(r"^(?:(?!zz)\w+\s?)+(?<!b):$", Options::default()).unwrap();
         assert_eq!(pattern.captures(&format!("{}b:\n", "a".repeat(40))), Err(TooCostly));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1500))]
+
+        /// Whatever is written there: no panic, and the relaxed form and the literals only ever let more through.
+        #[test]
+        fn relaxed_forms_and_literals_lose_no_match(
+            pattern in r"(a|b|c|abc|bca|\(|\)|\(\?:|\(\?=|\(\?!|\(\?<=|\(\?P<x>|\(\?P=x\)|\(\?\(x\)|\(\?>|\||\*|\+|\?|\{2\}|\{,2\}|\[ab\]|\[^c\]|\.|\$|\^|\\w|\\b|\\S|\\1|\\n|\[|\]|\{|\}|\\|é){1,12}",
+            texts in proptest::collection::vec("[abcé ]{0,12}", 8),
+        ) {
+            let Ok(pattern) = Pattern::new(&pattern, Options::default()) else { return Ok(()) };
+            let relaxed = plain(pattern.relaxed());
+            let literals = crate::filter::prefilter::Prefilter::new(
+                [pattern.relaxed()], None, crate::filter::prefilter::Cut::Start).plain;
+            for text in texts {
+                let text = text + "\n";
+                if pattern.is_match(&text) != Ok(true) {
+                    continue;
+                }
+                if let Ok(relaxed) = &relaxed {
+                    proptest::prop_assert!(relaxed.is_match(&text), "{} {text}", pattern.relaxed());
+                }
+                let holds = |l: &Vec<u8>| memchr::memmem::find(text.as_bytes(), l).is_some();
+                proptest::prop_assert!(literals.iter().flatten().all(|set| set.iter().any(holds)), "{literals:?} {text}");
+            }
+        }
+    }
 }
