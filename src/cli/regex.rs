@@ -406,13 +406,86 @@ mod tests {
     #[test]
     fn the_summary_reads_like_that_of_fail2ban_regex() {
         let log = "2026-11-20 10:00:01 bad 192.0.2.1\n# no\n\nbad\n2026-11-20 10:00:02 bad 192.0.2.2 \x1b[1m\nlast bad";
-        insta::assert_snapshot!(text(|a| a.ignoreregex = Some("2\\.1".into()), log, "^ bad <HOST>"), @r"");
+        insta::assert_snapshot!(text(|a| a.ignoreregex = Some("2\\.1".into()), log, "^ bad <HOST>"), @r#"
+        Running tests
+        =============
+
+        Use   failregex line : ^ bad <HOST>
+        Use ignoreregex line : 2\.1
+        Use         log file : DIR/log
+        Use         encoding : UTF-8
+
+
+        Results
+        =======
+
+        Failregex: 1 total
+        |-  #) [# of hits] regular expression
+        |   1) [1] ^ bad <HOST>
+        `-
+
+        Ignoreregex: 1 total
+        |-  #) [# of hits] regular expression
+        |   1) [1] 2\.1
+        `-
+
+        Date template hits:
+        |- [# of hits] date format
+        |  [2] {^LN-BEG}ExYear(?P<_sep>[-/.])Month(?P=_sep)Day(?:T|  ?)24hour:Minute:Second(?:[.,]Microseconds)?(?:\s*Zone offset)?
+        `-
+
+        Lines: 3 lines, 1 ignored, 1 matched, 1 missed
+
+        |- Ignored line(s):
+        |  2026-11-20 10:00:01 bad 192.0.2.1
+        `-
+        |- Missed line(s):
+        |  bad
+        `-
+        "#);
     }
 
     #[test]
     fn hits_are_shown_with_their_time_and_helping_lines_are_ignored() {
         let log = "2026-11-20 10:00:01 [1] ip 192.0.2.1\n2026-11-20 10:00:02 [1] fail bob\n";
-        insta::assert_snapshot!(text(|a| (a.verbose, a.datepattern) = (1, Some("^%Y-%m-%d %H:%M:%S".into())), log, "session"), @r"");
+        insta::assert_snapshot!(text(|a| (a.verbose, a.datepattern) = (1, Some("^%Y-%m-%d %H:%M:%S".into())), log, "session"), @r#"
+        Running tests
+        =============
+
+        Use      datepattern : ^%Y-%m-%d %H:%M:%S : ^Year-Month-Day 24hour:Minute:Second
+        Use   failregex filter file : session, basedir: DIR
+        Use         log file : DIR/log
+        Use         encoding : UTF-8
+
+
+        Results
+        =======
+
+        Prefregex: 2 total
+        |  ^ \[(?P<mlfid>\d+)\] (?P<content>.+)$
+        `-
+
+        Failregex: 2 total
+        |-  #) [# of hits] regular expression
+        |   1) [1] ^<F-NOFAIL>ip</F-NOFAIL> <HOST>$
+        |      192.0.2.1  Fri Nov 20 10:00:01 2026
+        |   2) [1] ^fail <F-USER>\S+</F-USER>$
+        |      192.0.2.1  Fri Nov 20 10:00:02 2026
+        `-
+
+        Ignoreregex: 0 total
+
+        Date template hits:
+        |- [# of hits] date format
+        |  [2] ^Year-Month-Day 24hour:Minute:Second
+        `-
+
+        Lines: 2 lines, 1 ignored, 1 matched, 0 missed
+
+        |- Ignored line(s):
+        |  2026-11-20 10:00:01 [1] ip 192.0.2.1
+        `-
+        "#);
     }
 
     #[test]

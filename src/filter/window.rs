@@ -85,7 +85,7 @@ mod tests {
             window.push(line, &format!("{line}\n"));
         }
         // From `A 7` to `B 7` over the line `A 8`.
-        let (lines, text) = window.take(&(0..11), &[4..8]);
+        let (lines, text) = window.take(&(0..11), std::slice::from_ref(&(4..8)));
         assert_eq!((lines, &*text), (vec!["A 7".to_owned(), "B 7".to_owned()], "A 7\nB 7\n"));
         assert_eq!(window.text(), "A 8\nx\n");
     }
