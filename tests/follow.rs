@@ -6,14 +6,22 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use sipjail::line::Position;
+use sipjail::config::{Enabled, FilterSettings, Ignore, Increment, JailSettings, LogPath, Origin, Spanned, UseDns};
+use sipjail::daemon::follow::{Change, FollowJail, Follower, Logs};
+use sipjail::daemon::inbox::Message;
+use sipjail::filter::Filter;
+use sipjail::line::{Position, Unwrap};
 use sipjail::record::Record;
 use sipjail::source::Source;
 use sipjail::source::file::{LogFile, Start};
 use sipjail::source::lines::{BLOCK, MAX_LINE};
-use sipjail::time::{Span, Timestamp};
+use sipjail::ticket::Who;
+use sipjail::time::{Bantime, Span, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 
@@ -134,7 +142,7 @@ enum Step {
     Read,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0u8..20, any::<bool>()).prop_map(|(lines, rest)| Step::Append { lines, rest }),
         2 => (0u8..5, any::<bool>()).prop_map(|(lines, rest)| Step::AppendToRotated { lines, rest }),
@@ -269,7 +277,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_line_is_read_once_and_in_order(steps in proptest::collection::vec(step(), 0..40)) {
+    fn every_line_is_read_once_and_in_order(steps in proptest::collection::vec(any_step(), 0..40)) {
         play(&steps);
     }
 
@@ -622,5 +630,311 @@ fn what_is_no_file_is_named_once_and_followed_when_it_is_one() {
         world.append("a\n");
         world.read();
         assert_eq!(world.text(), "a\n");
+    }
+}
+
+// ---- all logs of all jails ----
+
+const FAILED: &str = r"^\s*(?:\[\]\s*)?(?:NOTICE\[\d+\] x\.c: )?failed from <HOST>$";
+
+fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
+    let path = |path: &&std::path::Path| LogPath { pattern: path.display().to_string(), tail: false };
+    JailSettings {
+        name: name.to_owned(),
+        origin: Origin::default(),
+        enabled: Enabled::Yes,
+        backend: "auto".to_owned(),
+        filter: FilterSettings { failregex: vec![Spanned::bare(FAILED)], maxlines: 1, ..FilterSettings::default() },
+        logpath: logs.iter().map(path).collect(),
+        logpath_first: false,
+        logencoding: "auto".to_owned(),
+        logtimezone: None,
+        unwrap: Unwrap::Auto,
+        usedns: UseDns::No,
+        maxretry: 5,
+        maxmatches: 5,
+        findtime: Span::from_secs(600),
+        bantime: Bantime::For(Span::from_secs(600)),
+        increment: Increment::default(),
+        ignore: Ignore::default(),
+        actions: Vec::new(),
+    }
+}
+
+fn followed(jails: &[JailSettings]) -> Vec<FollowJail> {
+    let zone = jiff::tz::TimeZone::UTC;
+    jails.iter().map(|jail| FollowJail::new(jail, Filter::new(jail, &zone).expect("it compiles").0)).collect()
+}
+
+/// A dated line of a failure.
+fn failed(time: Timestamp, address: &str) -> String {
+    format!("[{}] NOTICE[1] x.c: failed from {address}\n", time.in_zone(&jiff::tz::TimeZone::UTC))
+}
+
+/// What one step says, in short: `+JAIL ADDRESS`, `@JAIL OFFSET`, `=JAIL NAMES`.
+fn say(messages: &mut Vec<String>, message: Message) {
+    let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+    match message {
+        Message::Failures(all) => messages.extend(all.iter().map(|(jail, failure)| match &failure.who {
+            Who::Id(id) => format!("+{jail} {id}"),
+            Who::Name(name) => format!("+{jail} {name}"),
+        })),
+        Message::Positions(all) => messages.extend(all.iter().map(|(jail, p)| format!("@{jail} {}", p.offset))),
+        Message::Files { jail, files } => {
+            messages.push(format!("={jail} {}", files.iter().map(name).collect::<Vec<_>>().join(" ")));
+        }
+        Message::Log(record) => messages.push(format!("#{}", record.text)),
+        _ => panic!("a follower says nothing else"),
+    }
+}
+
+fn step(logs: &mut Logs, now: Timestamp) -> Vec<String> {
+    let mut said = Vec::new();
+    logs.touch_all();
+    while logs.step(now, &mut |message| say(&mut said, message)) {}
+    said
+}
+
+fn seconds(n: i64) -> Timestamp {
+    NOW + Span::from_secs(n)
+}
+
+#[test]
+fn failures_come_before_the_position_behind_them() {
+    let world = World::new();
+    world.append(failed(NOW, "192.0.2.1") + "other\n" + &failed(NOW - Span::from_secs(3600), "192.0.2.9"));
+    let mut logs = Logs::new(followed(&[jail("a", &[&world.path]), jail("b", &[&world.path])]));
+    let size = world.path.metadata().expect("it is there").len();
+    let expected = ["=a full".to_owned(), "=b full".to_owned(), "+a 192.0.2.1".to_owned(), "+b 192.0.2.1".to_owned()];
+    let positions = [format!("@a {size}"), format!("@b {size}")];
+    let said: Vec<String> = step(&mut logs, NOW).into_iter().filter(|text| !text.starts_with('#')).collect();
+    assert_eq!(said, [&expected[..], &positions[..]].concat());
+    assert!(step(&mut logs, seconds(1)).is_empty());
+
+    world.append("no date: x\n");
+    assert_eq!(step(&mut logs, seconds(2)), [format!("@a {}", size + 11), format!("@b {}", size + 11)]);
+    world.append("more\n");
+    assert!(step(&mut logs, seconds(2)).is_empty(), "positions come once a second at most");
+    assert_eq!(logs.due(), Some(seconds(3)));
+    assert_eq!(step(&mut logs, seconds(3)).len(), 2);
+    assert_eq!(logs.due(), None);
+}
+
+#[test]
+fn wrapped_lines_are_unwrapped() {
+    let world = World::new();
+    world.append("");
+    let mut logs = Logs::new(followed(&[jail("a", &[&world.path])]));
+    step(&mut logs, NOW);
+    let log = failed(NOW, "192.0.2.1").replace('\n', "\\n");
+    world.append(format!("{{\"log\":\"{log}\",\"stream\":\"stdout\",\"time\":\"2026-11-18T11:06:40Z\"}}\n"));
+    world.append(failed(NOW, "192.0.2.2").replace("NOTICE", "\x1b[1;33mNO\x1b[0mTICE"));
+    world.append(format!("Nov 18 11:06:40 pbx asterisk[9]: {}", &failed(NOW, "192.0.2.3")[22..]));
+    let found: Vec<_> = step(&mut logs, NOW).into_iter().filter(|text| text.starts_with('+')).collect();
+    assert_eq!(found, ["+a 192.0.2.1", "+a 192.0.2.2", "+a 192.0.2.3"]);
+}
+
+#[test]
+fn logs_that_appear_later_are_followed_by_their_pattern() {
+    let world = World::new();
+    let pattern = world.directory.path().join("*/full*");
+    let mut logs = Logs::new(followed(&[jail("a", &[&pattern])]));
+    assert_eq!(step(&mut logs, NOW), ["=a "]);
+    assert_eq!(logs.directories().into_iter().collect::<Vec<_>>(), [(canonical(&world), false)]);
+    fs::create_dir(world.directory.path().join("x")).expect("it is made");
+    append(&world.directory.path().join("x/full.log"), "");
+    assert_eq!(step(&mut logs, NOW), ["=a full.log", "@a 0"]);
+    assert_eq!(logs.directories().len(), 2);
+    append(&world.directory.path().join("x/full.log"), failed(NOW, "192.0.2.1"));
+    assert_eq!(step(&mut logs, NOW), ["+a 192.0.2.1"]);
+    append(&world.directory.path().join("x/full2"), "");
+    assert_eq!(step(&mut logs, seconds(2))[0], "=a full.log full2");
+
+    fs::remove_dir_all(world.directory.path().join("x")).expect("it is removed");
+    step(&mut logs, seconds(3));
+    step(&mut logs, seconds(70));
+    assert_eq!(step(&mut logs, seconds(71)), ["=a "]);
+}
+
+fn canonical(world: &World) -> PathBuf {
+    world.directory.path().canonicalize().expect("it is there")
+}
+
+#[test]
+fn only_the_first_log_that_exists_is_read_and_a_rotation_changes_nothing() {
+    let world = World::new();
+    let other = world.directory.path().join("messages");
+    append(&other, "");
+    let mut settings = jail("a", &[&world.path, &other]);
+    settings.logpath_first = true;
+    let mut logs = Logs::new(followed(&[settings]));
+    assert_eq!(step(&mut logs, NOW)[0], "=a messages");
+    world.append("");
+    assert!(step(&mut logs, seconds(2)).is_empty(), "a better one does not take over");
+    fs::rename(&other, world.directory.path().join("messages.1")).expect("it is renamed");
+    assert!(step(&mut logs, seconds(3)).is_empty(), "it may come back at once");
+    append(&other, failed(NOW, "192.0.2.1"));
+    assert!(step(&mut logs, seconds(4)).contains(&"+a 192.0.2.1".to_owned()));
+    fs::remove_file(&other).expect("it is removed");
+    assert!(step(&mut logs, seconds(5)).is_empty());
+    assert_eq!(step(&mut logs, seconds(66))[0], "=a full");
+}
+
+#[test]
+fn a_reload_goes_on_where_it_was_and_new_jails_catch_up() {
+    let world = World::new();
+    world.append(failed(NOW, "192.0.2.1"));
+    let other = world.directory.path().join("other");
+    append(&other, "");
+    let mut logs = Logs::new(followed(&[jail("a", &[&world.path]), jail("c", &[&other])]));
+    step(&mut logs, NOW);
+    let mut said = Vec::new();
+    logs.reload(followed(&[jail("b", &[&world.path]), jail("a", &[&world.path])]), NOW, &mut |m| say(&mut said, m));
+    said.extend(step(&mut logs, NOW));
+    assert_eq!(said[..3], ["=b full", "=a full", "+b 192.0.2.1"]);
+    world.append(failed(NOW, "192.0.2.2"));
+    said = step(&mut logs, NOW);
+    said.sort();
+    assert_eq!(said, ["+a 192.0.2.2", "+b 192.0.2.2"]);
+    append(&other, failed(NOW, "192.0.2.3"));
+    assert!(step(&mut logs, seconds(2)).iter().all(|text| text.starts_with('@')));
+}
+
+#[test]
+fn every_jail_begins_where_it_was() {
+    let world = World::new();
+    world.append(failed(NOW, "192.0.2.1"));
+    let mut logs = Logs::new(followed(&[jail("a", &[&world.path])]));
+    let mut saved = Vec::new();
+    logs.step(NOW, &mut |message| {
+        if let Message::Positions(positions) = message {
+            saved.extend(positions.into_iter().map(|(_, position)| position));
+        }
+    });
+    world.append(failed(NOW, "192.0.2.2"));
+    let mut jails = followed(&[jail("a", &[&world.path]), jail("b", &[&world.path])]);
+    jails[0].saved = saved;
+    let mut logs = Logs::new(jails);
+    let mut found: Vec<_> = step(&mut logs, NOW).into_iter().filter(|text| text.starts_with('+')).collect();
+    found.sort();
+    assert_eq!(found, ["+a 192.0.2.2", "+b 192.0.2.1", "+b 192.0.2.2"]);
+}
+
+#[test]
+fn what_is_heard_is_read_and_nothing_else() {
+    let world = World::new();
+    let other = world.directory.path().join("other");
+    world.append("");
+    append(&other, "");
+    let mut logs = Logs::new(followed(&[jail("a", &[&world.path]), jail("b", &[&other])]));
+    step(&mut logs, NOW);
+    world.append("x\n");
+    append(&other, "x\n");
+    let mut said = Vec::new();
+    logs.heard(&canonical(&world), "other".as_ref(), Change::Content);
+    logs.heard(&canonical(&world), "unknown".as_ref(), Change::Files);
+    logs.step(seconds(2), &mut |message| say(&mut said, message));
+    assert_eq!(said, ["@b 2"]);
+}
+
+/// A follower with its thread, and what it sends.
+struct Running {
+    follower: Follower,
+    inbox: Receiver<Message>,
+    said: Vec<String>,
+}
+
+impl Running {
+    fn start(jails: &[JailSettings]) -> Running {
+        let (sender, inbox) = sync_channel(4);
+        let follower = Follower::with_clock(followed(jails), Vec::new(), Arc::new(|| NOW), sender).expect("it starts");
+        Running { follower, inbox, said: Vec::new() }
+    }
+
+    /// Waits until something is said, and forgets everything up to it.
+    fn until(&mut self, text: &str) {
+        loop {
+            if let Some(at) = self.said.iter().position(|said| said == text) {
+                self.said.drain(..=at);
+                return;
+            }
+            match self.inbox.recv_timeout(Duration::from_secs(20)) {
+                Ok(message) => say(&mut self.said, message),
+                Err(_) => panic!("`{text}` is missing: {:?}", self.said),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_thread_hears_of_everything_that_happens_to_a_log() {
+    let world = World::new();
+    let path = world.directory.path().join("later/asterisk/full");
+    let mut running = Running::start(&[jail("a", &[&path])]);
+    running.until("=a ");
+    fs::create_dir(world.directory.path().join("later")).expect("it is made");
+    fs::create_dir(world.directory.path().join("later/asterisk")).expect("it is made");
+    append(&path, failed(NOW, "192.0.2.1"));
+    running.until("=a full");
+    running.until("+a 192.0.2.1");
+    append(&path, failed(NOW, "192.0.2.2"));
+    running.until("+a 192.0.2.2");
+    let rotated = path.with_file_name("full.1");
+    fs::rename(&path, &rotated).expect("it is renamed");
+    append(&rotated, failed(NOW, "192.0.2.3"));
+    append(&path, failed(NOW, "192.0.2.4"));
+    running.until("+a 192.0.2.3");
+    running.until("+a 192.0.2.4");
+    append(&rotated, failed(NOW, "192.0.2.5"));
+    running.until("+a 192.0.2.5");
+    File::create(&path).expect("it is truncated");
+    append(&path, failed(NOW, "192.0.2.6"));
+    running.until("+a 192.0.2.6");
+    let real = world.directory.path().join("real");
+    append(&real, failed(NOW, "192.0.2.7"));
+    let link = path.with_file_name("link");
+    symlink(&real, &link).expect("it is linked");
+    fs::rename(&link, &path).expect("it is renamed");
+    running.until("+a 192.0.2.7");
+    append(&real, failed(NOW, "192.0.2.8"));
+    running.until("+a 192.0.2.8");
+
+    running.follower.reload(followed(&[jail("b", &[&real])]));
+    running.until("=b real");
+    append(&real, failed(NOW, "192.0.2.9"));
+    running.until("+b 192.0.2.9");
+    running.follower.stop();
+    running.until(&format!("@b {}", real.metadata().expect("it is there").len()));
+    while running.inbox.recv().is_ok() {}
+}
+
+#[test]
+fn a_full_inbox_makes_the_thread_wait_and_loses_nothing() {
+    let world = World::new();
+    world.append("");
+    let mut running = Running::start(&[jail("a", &[&world.path])]);
+    running.until("=a full");
+    for n in 0..2000 {
+        world.append(failed(NOW, &format!("192.0.2.{}", n % 250)));
+        if n % 100 == 0 {
+            running.follower.rescan();
+        }
+    }
+    for n in 0..2000 {
+        running.until(&format!("+a 192.0.2.{}", n % 250));
+    }
+    running.follower.stop();
+    while running.inbox.recv().is_ok() {}
+}
+
+#[test]
+fn a_thread_to_which_nobody_listens_ends() {
+    let world = World::new();
+    world.append(failed(NOW, "192.0.2.1"));
+    let Running { follower, inbox, .. } = Running::start(&[jail("a", &[&world.path])]);
+    drop(inbox);
+    world.append(failed(NOW, "192.0.2.2"));
+    while !follower.is_finished() {
+        std::thread::yield_now();
     }
 }

@@ -120,9 +120,11 @@ fn run(
             looked_at = now;
             logs.touch_all();
         }
-        // First the watch, then the reading: what is written after it is heard of.
-        if logs.look(now, &mut sink) {
-            watch.set(&logs.directories());
+        // First the watch, then the reading: what happens after it is heard of, and what happened before it is seen.
+        while logs.look(now, &mut sink) {
+            if watch.set(&logs.directories()) {
+                logs.touch_all();
+            }
         }
         let more = logs.step(now, &mut sink);
         let until = logs.due().unwrap_or(now + LONG).min(looked_at + rest);

@@ -33,9 +33,10 @@ impl Watch {
     }
 
     /// Watches these directories and no others. Each is asked for anew, so one that took another's place is noticed.
-    pub fn set(&mut self, wanted: &BTreeMap<PathBuf, bool>) {
+    /// True: some were not watched before, and something may have happened in them unheard.
+    pub fn set(&mut self, wanted: &BTreeMap<PathBuf, bool>) -> bool {
         self.reliable = false;
-        let Some(inotify) = &mut self.inotify else { return };
+        let Some(inotify) = &mut self.inotify else { return false };
         let mut watches = inotify.watches();
         let mut now = HashMap::new();
         let mut all = true;
@@ -51,8 +52,10 @@ impl Watch {
             // It fails if the directory is gone, and the watch with it.
             let _ = watches.remove(gone.clone());
         }
+        let new = now.keys().any(|descriptor| !self.directories.contains_key(descriptor));
         self.directories = now;
         self.reliable = all;
+        new
     }
 
     /// Whether whoever listens may sleep long.
