@@ -161,7 +161,10 @@ impl Guard {
         let (bans, lifts): (Vec<IpNet>, Vec<IpNet>) =
             nets.into_iter().partition(|net| jail.bans.get(&Id::from(*net)).is_some());
         let ids: Vec<Id> = bans.iter().map(|net| Id::from(*net)).collect();
-        let together = self.firewall.ban(name, &entries(jail, &ids, now));
+        let together = match entries(jail, &ids, now) {
+            entries if entries.is_empty() => Ok(()),
+            entries => self.firewall.ban(name, &entries),
+        };
         let bans = if together.is_ok() { Vec::new() } else { bans };
         let mut why = together.err();
         // One by one: a single entry that the kernel will never take must not hold up the others.
