@@ -88,10 +88,13 @@ impl Guard {
         if jail.dry() {
             return;
         }
-        self.owed.retain(|(owed, _)| owed != name);
-        if let Err(e) = self.firewall.flush(name) {
-            self.owed.extend(nets.iter().map(|net| (name.clone(), *net)));
-            self.complain(format!("[{name}] the lifted bans are still dropped: {e}; tried again every 30 s"), now, out);
+        match self.firewall.flush(name) {
+            Ok(()) => self.owed.retain(|(owed, _)| owed != name),
+            Err(e) => {
+                self.owed.extend(nets.iter().map(|net| (name.clone(), *net)));
+                let text = format!("[{name}] the lifted bans are still dropped: {e}; tried again every 30 s");
+                self.complain(text, now, out);
+            }
         }
     }
 

@@ -40,6 +40,19 @@ fn an_unban_that_the_firewall_refused_is_made_up_for() {
 }
 
 #[test]
+fn unbanning_everybody_twice_forgets_no_debt() {
+    let mut world = World::new(vec![jail("sip")]);
+    world.ban("sip", "192.0.2.1", None).expect("it may be banned");
+    world.kernel.state().broken = refusal();
+    world.unban_all(None);
+    world.ban("sip", "192.0.2.2", None).expect("it may be banned");
+    world.unban_all(None);
+    world.kernel.state().broken = None;
+    world.pass(31);
+    assert_eq!(world.kernel.holds("sip"), 0);
+}
+
+#[test]
 fn one_entry_that_is_never_taken_does_not_hold_up_the_others() {
     let mut world = World::new(vec![jail("sip")]);
     world.kernel.state().broken = refusal();

@@ -45,7 +45,7 @@ fn settings(bantime: u16) -> Vec<JailSettings> {
 }
 
 fn address(i: u8) -> String {
-    if i % 2 == 0 { format!("192.0.2.{i}") } else { format!("2001:db8::{i}") }
+    if i.is_multiple_of(2) { format!("192.0.2.{i}") } else { format!("2001:db8::{i}") }
 }
 
 /// Who is banned until when (in whole seconds from now), by the engine and by the kernel.
@@ -61,7 +61,7 @@ fn views(world: &World) -> [BTreeMap<(String, String), Option<i64>>; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_kernel_drops_whom_the_engine_lists_whatever_happened(steps in steps()) {
