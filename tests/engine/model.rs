@@ -53,7 +53,9 @@ fn views(world: &World) -> [BTreeMap<(String, String), Option<i64>>; 2] {
     let now = world.now;
     let left = |until: sipjail::time::Timestamp| ((until - now).0 + 999_999) / 1_000_000;
     let bans = world.engine.banned(None).expect("all jails");
-    let engine = bans.iter().map(|b| ((b.jail.clone(), b.id.to_string()), b.until.map(left)));
+    // A ban still stands in the moment of its end, an entry of the kernel does not.
+    let engine =
+        bans.iter().filter(|b| b.until != Some(now)).map(|b| ((b.jail.clone(), b.id.to_string()), b.until.map(left)));
     let kernel = world.engine.jails().into_iter().flat_map(|jail| {
         (0..6).filter_map(move |i| Some(((jail.clone(), address(i)), world.kernel.timeout(&jail, &address(i))?)))
     });
