@@ -4,17 +4,38 @@
 //! that is compiled in, and gives every jail as plain values. One bad jail never stops the good ones: it is left out and
 //! stands among the [`Problem`]s. Nothing here compiles a regex, opens a log or asks the kernel.
 
+pub mod action;
+pub mod brackets;
+pub mod daemon;
+pub mod filter;
+pub mod ignore;
+pub mod include;
+pub mod ini;
+pub mod interpolate;
+pub mod jail;
+pub mod merge;
+pub mod number;
+pub mod options;
 pub mod problem;
+pub mod settings;
+pub mod stock;
+pub mod tags;
+pub mod tree;
+pub mod value;
+pub mod zone;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use tree::Tree;
+
 use crate::addr::Id;
 use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
 
+pub use filter::{filter, filter_with};
 pub use problem::{Origin, Problem, Severity};
 
 /// Everything that the files say.
@@ -67,6 +88,19 @@ impl Default for Main {
     }
 }
 
+impl Main {
+    /// What fail2ban uses where its files say nothing.
+    pub fn fail2ban() -> Main {
+        Main {
+            socket: "/var/run/fail2ban/fail2ban.sock".into(),
+            pidfile: "/var/run/fail2ban/fail2ban.pid".into(),
+            dbfile: Some("/var/lib/fail2ban/fail2ban.sqlite3".into()),
+            logtarget: "/var/log/fail2ban.log".into(),
+            ..Main::default()
+        }
+    }
+}
+
 /// One jail as the files describe it, with defaults filled in.
 #[derive(Clone, Debug)]
 pub struct JailSettings {
@@ -82,6 +116,8 @@ pub struct JailSettings {
     pub filter: FilterSettings,
     /// Which logs, in the order written.
     pub logpath: Vec<LogPath>,
+    /// Read only the first of them that exists.
+    pub logpath_first: bool,
     /// `logencoding`, as written; `auto` is UTF-8 unless the locale says otherwise.
     pub logencoding: String,
     /// Offset from UTC in seconds for lines whose date names no zone; `None` is local time.
@@ -259,8 +295,41 @@ pub struct ActionSettings {
 
 /// Reads the configuration in `dir` over the stock tree; `dir` need not exist.
 pub fn load(dir: &Path) -> Config {
-    let _ = dir;
-    Config::default()
+    load_with(dir, Main::default())
+}
+
+/// The daemon's own settings alone: enough to find it.
+pub fn main(dir: &Path) -> Main {
+    daemon::main(&Tree::new(dir), Main::default()).0
+}
+
+/// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].
+pub fn load_with(dir: &Path, defaults: Main) -> Config {
+    let tree = Tree::new(dir);
+    let (main, mut problems) = daemon::main(&tree, defaults);
+    let layers = include::read(&tree, &jail_files(&tree));
+    let (jails, found) = jail::jails(&tree, &layers);
+    let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
+    problems.extend(layers.problems.iter().cloned().map(|p| if named(&p) { p } else { Problem { jail: None, ..p } }));
+    problems.extend(found);
+    if main.dbfile.is_none() {
+        for jail in jails.iter().filter(|jail| jail.increment.enabled) {
+            let message = "`bantime.increment` needs a database, and `dbfile` is `None`";
+            problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
+        }
+    }
+    Config { main, jails, problems }
+}
+
+/// A directory with a `jail.conf` decides alone; otherwise its other jail files lie over the stock jails.
+fn jail_files(tree: &Tree) -> Vec<PathBuf> {
+    let stem = tree.dir().join("jail");
+    let own = include::layers(tree, &stem);
+    if own.contains(&tree.dir().join("jail.conf")) {
+        return own;
+    }
+    let stock = stock::list("jail.d").map(|name| Path::new(stock::ROOT).join(name));
+    stock.chain(own).collect()
 }
 
 /// The name of a file: a path on disk, or one in the stock tree.

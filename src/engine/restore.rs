@@ -236,6 +236,7 @@ fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
         backend: "auto".into(),
         filter: FilterSettings::default(),
         logpath: Vec::new(),
+        logpath_first: false,
         logencoding: "auto".into(),
         logtimezone: None,
         unwrap: Unwrap::None,

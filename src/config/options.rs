@@ -1,0 +1,205 @@
+//! THE table: every option of jails, filters and the daemon, once.
+//!
+//! The reader, "did you mean", the manual and `check` walk it. An option of fail2ban's that we do not act on stands here
+//! too, so that it is reported instead of swallowed.
+
+use crate::line::Unwrap;
+
+/// One option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opt {
+    /// As it is written, lower case.
+    pub name: &'static str,
+    /// Where it belongs.
+    pub place: Place,
+    /// What its value is.
+    pub kind: Kind,
+    /// What holds when nobody writes it; empty: nothing.
+    pub default: &'static str,
+    /// One line for the manual.
+    pub help: &'static str,
+    /// Whether it does something here.
+    pub effect: Effect,
+}
+
+/// Where an option belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `[Definition]` of `fail2ban.conf` and `sipjail.conf`.
+    Main,
+    /// `[Thread]` of the same files.
+    Thread,
+    /// A jail's section, or `[DEFAULT]` of the jails.
+    Jail,
+    /// `[Definition]` of a filter; in a jail it takes the filter's place.
+    Filter,
+}
+
+/// What an option's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Number,
+    /// A length of time: `10m`, `1d12h`, seconds.
+    Time,
+    /// Arithmetic.
+    Expression,
+    /// Any text.
+    Text,
+    /// A path.
+    Path,
+    /// One word of these.
+    Word(&'static [&'static str]),
+    /// Several, between blanks or commas.
+    List,
+    /// Several, one per line.
+    Lines,
+    /// One regular expression per line.
+    Regexes,
+}
+
+/// Whether an option does something here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// As fail2ban does it.
+    Full,
+    /// Ours; fail2ban passes it over.
+    Ours,
+    /// fail2ban knows it, nothing follows from it here.
+    None,
+}
+
+/// The option of that name at a place.
+pub fn find(place: Place, name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.place == place && option.name == name)
+}
+
+/// What a jail's section may hold: its own options and those of a filter.
+pub fn in_jail() -> impl Iterator<Item = &'static Opt> {
+    OPTIONS.iter().filter(|option| matches!(option.place, Place::Jail | Place::Filter))
+}
+
+/// The words that `unwrap` takes.
+pub const UNWRAP: [&str; Unwrap::WORDS.len()] = {
+    let mut words = [""; Unwrap::WORDS.len()];
+    let mut i = 0;
+    while i < words.len() {
+        words[i] = Unwrap::WORDS[i].0;
+        i += 1;
+    }
+    words
+};
+
+const fn row(
+    place: Place,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    effect: Effect,
+    help: &'static str,
+) -> Opt {
+    Opt { name, place, kind, default, help, effect }
+}
+
+use Effect::{Full, None as Without, Ours};
+use Kind::{Bool, Expression, Lines, List, Number, Path, Regexes, Text, Time, Word};
+use Place::{Filter, Jail, Main, Thread};
+
+/// Every option, by place, in the order of the manual.
+#[rustfmt::skip]
+pub const OPTIONS: &[Opt] = &[
+    row(Main, "socket", Path, "/run/sipjail/sipjail.sock", Full, "where the daemon listens"),
+    row(Main, "pidfile", Path, "/run/sipjail/sipjail.pid", Full, "where the daemon writes its process id"),
+    row(Main, "dbfile", Path, "/var/lib/sipjail/sipjail.sqlite3", Full, "the database; `None` keeps nothing across restarts"),
+    row(Main, "dbpurgeage", Time, "1d", Full, "how long a finished ban is remembered"),
+    row(Main, "dbmaxmatches", Number, "10", Full, "matched lines kept per ban in the database"),
+    row(Main, "loglevel", Word(&["CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"]), "INFO", Full, "what is written to the log"),
+    row(Main, "logtarget", Text, "/var/log/sipjail.log", Full, "where the log goes: a path, STDOUT, STDERR, SYSOUT, SYSLOG, SYSTEMD-JOURNAL"),
+    row(Main, "syslogsocket", Text, "auto", Full, "the socket for the target SYSLOG"),
+    row(Main, "allowipv6", Word(&["auto", "yes", "no"]), "auto", Full, "whether IPv6 is dealt with"),
+    row(Thread, "stacksize", Number, "0", Without, "memory for each thread of fail2ban's"),
+
+    row(Jail, "enabled", Word(&["true", "false", "auto"]), "false", Full, "whether the jail is on; `auto`: once one of its logs exists"),
+    row(Jail, "filter", Text, "", Full, "what counts as a failure: `name[option=value]`"),
+    row(Jail, "logpath", Lines, "", Full, "the logs, one path or glob per line, `tail` behind it to begin at the end"),
+    row(Jail, "backend", Text, "auto", Full, "how the log is read"),
+    row(Jail, "logencoding", Text, "auto", Full, "the encoding of the log"),
+    row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
+    row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
+    row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
+    row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
+    row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
+    row(Jail, "bantime", Time, "10m", Full, "how long a ban lasts; -1: until somebody lifts it"),
+    row(Jail, "bantime.increment", Bool, "false", Full, "whether those who come back are banned for longer"),
+    row(Jail, "bantime.factor", Expression, "1", Full, "`banFactor` in the formula; a factor on the multipliers"),
+    row(Jail, "bantime.formula", Expression, super::Increment::DEFAULT_FORMULA, Full, "how long a repeated ban lasts"),
+    row(Jail, "bantime.multipliers", List, "", Full, "instead of the formula: one number per earlier ban"),
+    row(Jail, "bantime.maxtime", Time, "", Full, "the longest ban that increments lead to"),
+    row(Jail, "bantime.rndtime", Time, "", Full, "a random part up to this is added to a repeated ban"),
+    row(Jail, "bantime.overalljails", Bool, "false", Full, "whether bans in other jails count as earlier ones"),
+    row(Jail, "maxmatches", Number, "5", Full, "matched lines kept per address"),
+    row(Jail, "ignoreself", Bool, "true", Full, "whether this host's own addresses are never counted"),
+    row(Jail, "ignoreip", List, "", Full, "who is never counted: addresses, networks, host names, `file:PATH`"),
+    row(Jail, "ignorecommand", Text, "", Full, "a command that says by exit code 0 who is not counted"),
+    row(Jail, "ignorecache", Text, "", Full, "how long slow answers are kept: `key=\"<ip>\", max-count=100, max-time=5m`"),
+    row(Jail, "action", Lines, "", Full, "what bans: `ipset`, or `name[option=value]` of a file in `action.d`"),
+    row(Jail, "skip_if_nologs", Bool, "false", Without, "whether fail2ban leaves a jail without logs out"),
+    row(Jail, "systemd_if_nologs", Bool, "true", Without, "whether fail2ban reads the journal where there is no log"),
+
+    row(Filter, "usedns", Word(&["yes", "warn", "no", "raw"]), "warn", Full, "what is done with a host name in a log"),
+    row(Filter, "prefregex", Regexes, "", Full, "what every line has to match first; its `<F-CONTENT>` goes on"),
+    row(Filter, "failregex", Regexes, "", Full, "what a failure looks like, the first match decides"),
+    row(Filter, "ignoreregex", Regexes, "", Full, "what is no failure although a failregex matches"),
+    row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
+    row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
+    row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_lower_case() {
+        for (at, option) in OPTIONS.iter().enumerate() {
+            assert_eq!(option.name, option.name.to_lowercase());
+            assert!(OPTIONS[..at].iter().all(|other| other.name != option.name), "{} stands twice", option.name);
+        }
+    }
+
+    #[test]
+    fn every_option_has_a_line_of_help() {
+        for Opt { name, help, .. } in OPTIONS {
+            assert!(!help.is_empty() && !help.contains('\n') && !help.ends_with('.'), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_of_their_kind() {
+        for Opt { name, kind, default, .. } in OPTIONS {
+            let sound = match kind {
+                Kind::Bool => ["true", "false"].contains(default),
+                Kind::Number => default.parse::<u32>().is_ok(),
+                Kind::Time => default.is_empty() || crate::time::Span::parse(default).is_ok(),
+                Kind::Expression => crate::expr::Expr::parse(default).is_ok(),
+                Kind::Word(words) => words.contains(default),
+                _ => true,
+            };
+            assert!(sound, "{name}: `{default}`");
+        }
+    }
+
+    #[test]
+    fn the_daemons_defaults_are_those_of_the_code() {
+        let main = super::super::Main::default();
+        let default = |name| find(Place::Main, name).expect("it is there").default;
+        assert_eq!(Some(default("socket")), main.socket.to_str());
+        assert_eq!(Some(default("pidfile")), main.pidfile.to_str());
+        assert_eq!(Some(default("dbfile")), main.dbfile.as_deref().and_then(|p| p.to_str()));
+        assert_eq!(default("logtarget"), main.logtarget);
+        assert_eq!(default("dbmaxmatches"), main.dbmaxmatches.to_string());
+        assert_eq!(crate::time::Span::parse(default("dbpurgeage")), Ok(main.dbpurgeage));
+    }
+}

@@ -1,0 +1,277 @@
+//! A jail's options, one by one, from text to the types of [`JailSettings`](super::JailSettings).
+
+use super::ini::Options;
+use super::number::{int, truth};
+use super::value::Value;
+use super::{Ignore, Increment, LogPath, Origin, Problem, Severity, UseDns, brackets, ignore, zone};
+use crate::expr::Expr;
+use crate::line::Unwrap;
+use crate::time::{Bantime, Span};
+
+/// The options of one jail, and what is found wrong while they are read. An error leaves the jail out, so what stands
+/// in for a bad value never matters.
+pub struct Values<'a> {
+    options: &'a Options,
+    jail: &'a str,
+    /// What was found.
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> Values<'a> {
+    /// Of the jail of this name.
+    pub fn new(options: &'a Options, jail: &'a str) -> Values<'a> {
+        Values { options, jail, problems: Vec::new() }
+    }
+
+    /// An option's text.
+    pub fn text(&self, option: &str) -> Option<&'a str> {
+        self.options.get(option).map(Value::text)
+    }
+
+    /// A doubt about a place.
+    pub fn warn(&mut self, origin: &Origin, message: &str, hint: Option<&str>) {
+        self.report(Severity::Warning, origin.clone(), message.to_owned(), hint);
+    }
+
+    /// The way of reading: fail2ban's words, with or without parameters.
+    pub fn check_backend(&mut self, backend: &str, jail: &Origin) {
+        let origin = self.options.get("backend").map_or_else(|| jail.clone(), Value::origin);
+        let name = match brackets::parse(backend) {
+            Ok(read) => read.name.to_lowercase(),
+            Err((_, message)) => return self.report(Severity::Error, origin, format!("`backend`: {message}"), None),
+        };
+        if name == "systemd" {
+            self.warn(&origin, "the journal is not read yet; only `logpath` is", Some("write `backend = auto`"));
+        } else if !BACKENDS.contains(&name.as_str()) {
+            let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`";
+            self.report(Severity::Error, origin, format!("there is no backend `{backend}`"), Some(hint));
+        }
+    }
+
+    /// `logpath`: one per line, ` head` or ` tail` behind the last blank. A path that comes twice keeps its first flag.
+    pub fn logpath(&mut self) -> Vec<LogPath> {
+        let mut paths: Vec<LogPath> = Vec::new();
+        for line in self.options.get("logpath").into_iter().flat_map(Value::lines) {
+            let (pattern, flag) = line.text.rsplit_once(' ').unwrap_or((&line.text, "head"));
+            if flag != "head" && flag != "tail" {
+                let message = format!("`{flag}` behind a path is neither `head` nor `tail`");
+                let hint = "a path with a blank in it needs `head` or `tail` behind it";
+                self.report(Severity::Error, line.origin, message, Some(hint));
+            } else if paths.iter().any(|path| path.pattern == pattern) {
+                self.warn(&line.origin, &format!("`{pattern}` stands twice; the first one holds"), None);
+            } else {
+                paths.push(LogPath { pattern: pattern.to_owned(), tail: flag == "tail" });
+            }
+        }
+        paths
+    }
+
+    /// `logtimezone`, as seconds east of UTC.
+    pub fn logtimezone(&mut self) -> Option<i32> {
+        let value = self.options.get("logtimezone").filter(|value| !value.text().is_empty())?;
+        let offset = zone::offset(value.text());
+        if offset.is_none() {
+            let message = format!("`{}` is no time zone that a log can have here", value.text());
+            let hint = "write `UTC`, `+0200`, `UTC-05:00` or a name such as `CET`; place names are not known";
+            self.report(Severity::Error, value.origin(), message, Some(hint));
+        }
+        offset
+    }
+
+    /// `unwrap`, ours.
+    pub fn unwrap(&mut self) -> Unwrap {
+        let Some(value) = self.options.get("unwrap") else { return Unwrap::default() };
+        let found = Unwrap::WORDS.iter().find(|(word, _)| value.text().eq_ignore_ascii_case(word));
+        found.map(|(_, unwrap)| *unwrap).unwrap_or_else(|| {
+            let message = format!("`unwrap` does not know `{}`", value.text());
+            let hint = format!("one of {}", super::options::UNWRAP.map(|word| format!("`{word}`")).join(", "));
+            self.report(Severity::Error, value.origin(), message, Some(&hint));
+            Unwrap::default()
+        })
+    }
+
+    /// `usedns`; a word that does not exist means `no`, as for fail2ban.
+    pub fn usedns(&mut self, value: &Value) -> UseDns {
+        match value.text().to_lowercase().as_str() {
+            "yes" => UseDns::Yes,
+            "warn" => UseDns::Warn,
+            "no" => UseDns::No,
+            "raw" => UseDns::Raw,
+            word => {
+                let message = format!("`usedns` does not know `{word}` and is read as `no`");
+                self.warn(&value.origin(), &message, Some("one of `yes`, `warn`, `no`, `raw`"));
+                UseDns::No
+            }
+        }
+    }
+
+    /// A whole number of at least `least`.
+    pub fn count(&mut self, option: &str, least: i64) -> Option<u32> {
+        let value = self.options.get(option)?;
+        let number = int(value.text()).filter(|n| *n >= least).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        if number.is_none() {
+            let message = format!("`{option}` has to be a whole number from {least} on, not `{}`", value.text());
+            self.report(Severity::Error, value.origin(), message, None);
+        }
+        number
+    }
+
+    /// `findtime`.
+    pub fn findtime(&mut self) -> Span {
+        let Some(span) = self.time("findtime") else { return Span::from_secs(600) };
+        if span <= Span::default() {
+            let origin = self.options["findtime"].origin();
+            self.warn(&origin, "no failure can happen within this `findtime`", None);
+        }
+        span
+    }
+
+    /// `bantime`.
+    pub fn bantime(&mut self) -> Bantime {
+        let bantime = self.parsed("bantime", |text| Bantime::parse(text).map_err(|e| e.to_string()));
+        let bantime = bantime.unwrap_or(Bantime::For(Span::from_secs(600)));
+        if let Bantime::For(span) = bantime
+            && span <= Span::default()
+            && let Some(value) = self.options.get("bantime")
+        {
+            self.warn(&value.origin(), "a ban of this `bantime` is over before it begins", Some("-1 means for ever"));
+        }
+        bantime
+    }
+
+    /// `bantime.increment` and its family.
+    pub fn increment(&mut self) -> Increment {
+        let default = Increment::default();
+        let formula = self.parsed("bantime.formula", |text| {
+            let formula = Expr::parse(text).map_err(|e| format!("`{text}`: {e}"))?;
+            let names = [("ban.Time", 600.0), ("ban.Count", 1.0), ("banFactor", 1.0)];
+            formula.eval(&names).map_err(|e| format!("`{text}`: {e}"))?;
+            Ok(formula)
+        });
+        let factor = self.parsed("bantime.factor", |text| {
+            Expr::parse(text).and_then(|e| e.eval(&[])).map_err(|e| format!("`{text}`: {e}"))
+        });
+        let multipliers = self.parsed("bantime.multipliers", |text| {
+            let number = |word: &str| int(word).ok_or_else(|| format!("`{word}` is no whole number"));
+            text.split_whitespace().map(|word| number(word).map(|n| n as f64)).collect::<Result<Vec<_>, _>>()
+        });
+        Increment {
+            enabled: self.truth("bantime.increment").unwrap_or(default.enabled),
+            factor: factor.unwrap_or(default.factor),
+            formula: formula.unwrap_or(default.formula),
+            multipliers: multipliers.unwrap_or(default.multipliers),
+            maxtime: self.time("bantime.maxtime"),
+            rndtime: self.time("bantime.rndtime"),
+            overalljails: self.truth("bantime.overalljails").unwrap_or(default.overalljails),
+        }
+    }
+
+    /// `ignoreself`, `ignoreip`, `ignorecommand`, `ignorecache`.
+    pub fn ignore(&mut self) -> Ignore {
+        let mut found = Vec::new();
+        let list = self.options.get("ignoreip").map(|value| ignore::list(value, &mut found));
+        self.problems.extend(found.into_iter().map(|problem| problem.of_jail(self.jail)));
+        let cache = self.options.get("ignorecache").map(|value| (ignore::cache(value), value));
+        let cache = match cache {
+            Some((Err(message), value)) => {
+                self.report(Severity::Error, value.origin(), message, None);
+                None
+            }
+            Some((Ok(cache), _)) => cache,
+            None => None,
+        };
+        Ignore {
+            myself: self.truth("ignoreself").unwrap_or(true),
+            list: list.unwrap_or_default(),
+            command: self.text("ignorecommand").filter(|text| !text.is_empty()).map(str::to_owned),
+            cache,
+        }
+    }
+
+    /// A yes or no; what is neither is warned about.
+    pub fn truth(&mut self, option: &str) -> Option<bool> {
+        let value = self.options.get(option)?;
+        let (yes, meant) = truth(value.text());
+        if !meant {
+            self.warn(&value.origin(), &format!("`{option} = {}` is read as false", value.text()), None);
+        }
+        Some(yes)
+    }
+
+    fn time(&mut self, option: &str) -> Option<Span> {
+        self.parsed(option, |text| Span::parse(text).map_err(|e| e.to_string()))
+    }
+
+    /// An option through `parse`; nothing where it is not written, or written empty in the family of `bantime.`.
+    fn parsed<T>(&mut self, option: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.options.get(option)?;
+        if option.contains('.') && value.text().is_empty() {
+            return None;
+        }
+        parse(value.text())
+            .map_err(|message| self.report(Severity::Error, value.origin(), format!("`{option}`: {message}"), None))
+            .ok()
+    }
+
+    fn report(&mut self, severity: Severity, origin: Origin, message: String, hint: Option<&str>) {
+        let problem = Problem::new(severity, origin, message).of_jail(self.jail);
+        self.problems.push(Problem { hint: hint.map(str::to_owned), ..problem });
+    }
+}
+
+const BACKENDS: [&str; 5] = ["auto", "polling", "pyinotify", "gamin", "systemd"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T>(lines: &[(&str, &str)], get: impl FnOnce(&mut Values<'_>) -> T) -> (T, usize) {
+        let options = lines.iter().map(|(option, text)| (option.to_string(), Value::bare(*text))).collect();
+        let mut values = Values::new(&options, "j");
+        let got = get(&mut values);
+        (got, values.problems.len())
+    }
+
+    #[test]
+    fn a_path_may_have_a_flag_behind_its_last_blank() {
+        let path = |pattern: &str, tail| LogPath { pattern: pattern.to_owned(), tail };
+        let text = "/var/log/a\n/var/log/b tail\n/with blank/c head\n/two  tail\n\n/var/log/a tail";
+        let (got, problems) = read(&[("logpath", text)], |v| v.logpath());
+        let expected =
+            [path("/var/log/a", false), path("/var/log/b", true), path("/with blank/c", false), path("/two ", true)];
+        assert_eq!((got, problems), (expected.to_vec(), 1));
+        assert_eq!(read(&[("logpath", "/dev/null bogus")], |v| v.logpath()), (vec![], 1));
+    }
+
+    #[test]
+    fn defaults_are_those_of_fail2bans_server() {
+        assert_eq!(read(&[], |v| v.count("maxretry", 1)), (None, 0));
+        assert_eq!(read(&[], |v| v.findtime()), (Span::from_secs(600), 0));
+        assert_eq!(read(&[], |v| v.bantime()), (Bantime::For(Span::from_secs(600)), 0));
+        assert_eq!(read(&[], |v| v.increment()), (Increment::default(), 0));
+        let ignore = Ignore { myself: true, ..Ignore::default() };
+        assert_eq!(read(&[], |v| v.ignore()), (ignore, 0));
+    }
+
+    #[test]
+    fn values_are_read() {
+        assert_eq!(read(&[("maxretry", " 1_0 ")], |v| v.count("maxretry", 1)), (Some(10), 0));
+        assert_eq!(read(&[("maxretry", "99999999999")], |v| v.count("maxretry", 1)), (Some(u32::MAX), 0));
+        assert_eq!(read(&[("bantime", "-1")], |v| v.bantime()), (Bantime::Forever, 0));
+        assert_eq!(read(&[("bantime", "-2")], |v| v.bantime()), (Bantime::For(Span::from_secs(-2)), 1));
+        assert_eq!(read(&[("bantime", "")], |v| v.bantime()).1, 1);
+        assert_eq!(read(&[("unwrap", "Auto")], |v| v.unwrap()), (Unwrap::Auto, 0));
+        assert_eq!(read(&[("logtimezone", "UTC+0200")], |v| v.logtimezone()), (Some(7200), 0));
+        let lines = [
+            ("bantime.increment", "true"),
+            ("bantime.factor", "2*2"),
+            ("bantime.multipliers", "1 5  30"),
+            ("bantime.maxtime", "1h"),
+            ("bantime.rndtime", ""),
+            ("bantime.formula", "ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)"),
+        ];
+        let (got, problems) = read(&lines, |v| v.increment());
+        assert_eq!((problems, got.enabled, got.factor, got.rndtime), (0, true, 4.0, None));
+        assert_eq!((got.multipliers, got.maxtime), (vec![1.0, 5.0, 30.0], Some(Span::from_secs(3600))));
+    }
+}

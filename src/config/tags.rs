@@ -1,0 +1,141 @@
+//! `<tag>` in the options of a filter: filled in from the inside out until nothing changes, unknown tags stay.
+
+use std::collections::HashMap;
+
+use super::ini::Options;
+use super::interpolate::{Fault, MAX_LENGTH};
+use super::value::Value;
+
+/// Where the value of a tag comes from.
+pub trait Lookup {
+    /// The value of `tag` where it is no option that is being expanded; `None`: it stays as it is.
+    fn tag(&self, tag: &str) -> Result<Option<Value>, Fault>;
+}
+
+/// Fills in the tags of every value, from the values themselves and then from `lookup`.
+pub fn fill(values: &mut Options, lookup: &dyn Lookup) -> Result<(), Fault> {
+    let names: Vec<String> = values.keys().cloned().collect();
+    let mut counts: HashMap<(String, String), usize> = HashMap::new();
+    let mut found: HashMap<String, Option<Value>> = HashMap::new();
+    let mut steps = 0;
+    loop {
+        let mut changed = false;
+        for name in &names {
+            let mut value = values[name].clone();
+            let mut at = 0;
+            let mut touched = false;
+            while let Some((start, tag)) = next_tag(value.text(), at) {
+                let tag = tag.to_owned();
+                if tag == *name {
+                    return Err(circle(name, &tag, &value));
+                }
+                let replacement = match values.get(&tag) {
+                    Some(value) => Some(value.clone()),
+                    None => match found.get(&tag) {
+                        Some(known) => known.clone(),
+                        None => {
+                            let looked = lookup.tag(&tag)?;
+                            found.insert(tag.clone(), looked.clone());
+                            looked
+                        }
+                    },
+                };
+                let Some(replacement) = replacement else {
+                    at = start + tag.len() + 2;
+                    continue;
+                };
+                let count = counts.entry((name.clone(), tag.clone())).or_default();
+                *count += 1;
+                steps += 1;
+                let full = format!("<{tag}>");
+                let hits = value.text().matches(&full).count();
+                let length = value.text().len() + hits * replacement.text().len();
+                if *count > MAX_REPEATS || steps > MAX_STEPS || length > MAX_LENGTH {
+                    return Err(circle(name, &tag, &value));
+                }
+                value = value.replace(&full, &replacement);
+                touched = true;
+                at = start;
+            }
+            if touched {
+                values.insert(name.clone(), value);
+                changed = true;
+            }
+        }
+        if !changed {
+            return Ok(());
+        }
+    }
+}
+
+/// How often one tag is filled in within one option; fail2ban's limit.
+const MAX_REPEATS: usize = 25;
+
+/// Tags that are filled in for one filter.
+const MAX_STEPS: usize = 2_000;
+
+/// The first `<tag>` at or behind byte `at`: no blank and no angle bracket inside.
+fn next_tag(text: &str, at: usize) -> Option<(usize, &str)> {
+    let mut open = None;
+    for (i, byte) in text.bytes().enumerate().skip(at) {
+        match (byte, open) {
+            (b'<', _) => open = Some(i),
+            (b' ', _) => open = None,
+            (b'>', Some(start)) if i > start + 1 => return Some((start, &text[start + 1..i])),
+            (b'>', _) => open = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn circle(option: &str, tag: &str, value: &Value) -> Fault {
+    Fault {
+        origin: value.origin(),
+        message: format!("`<{tag}>` in `{option}` leads back to itself or grows beyond all bounds"),
+        hint: Some("fail2ban would not start with this filter".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Lookup for Nothing {
+        fn tag(&self, _: &str) -> Result<Option<Value>, Fault> {
+            Ok(None)
+        }
+    }
+
+    fn filled(values: &[(&str, &str)]) -> Result<Vec<String>, Fault> {
+        let mut options: Options = values.iter().map(|(n, v)| (n.to_string(), Value::bare(*v))).collect();
+        fill(&mut options, &Nothing)?;
+        Ok(options.values().map(|v| v.text().to_owned()).collect())
+    }
+
+    #[test]
+    fn inner_tags_come_first_and_unknown_ones_stay() {
+        let got =
+            filled(&[("failregex", "<mdre-<mode>> <HOST> <a b>"), ("mode", "x"), ("mdre-x", "^<mode>$ <mdre-typo>")]);
+        assert_eq!(got.expect("it is sound")[0], "^x$ <mdre-typo> <HOST> <a b>");
+    }
+
+    #[test]
+    fn circles_are_refused() {
+        assert!(filled(&[("a", "<a>")]).is_err());
+        assert!(filled(&[("a", "<b>"), ("b", "<a>")]).is_err());
+        assert!(filled(&[("a", "<b>"), ("b", "x<c>"), ("c", "<b>")]).is_err());
+    }
+
+    #[test]
+    fn growth_is_bounded() {
+        let names: Vec<(String, String)> =
+            (0..30).map(|i| (format!("t{i}"), format!("<t{}>", i + 1).repeat(20))).collect();
+        let values: Vec<(&str, &str)> = names.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert!(filled(&[&values[..], &[("t30", "xxxxxxxxxx")]].concat()).is_err());
+        assert!(filled(&[("a", &"<".repeat(1_000_000))]).is_ok());
+        assert!(filled(&[("a", &"<x>".repeat(1_000_000))]).is_ok());
+    }
+}
