@@ -88,10 +88,13 @@ impl Guard {
         if jail.dry() {
             return;
         }
-        self.owed.retain(|(owed, _)| owed != name);
-        if let Err(e) = self.firewall.flush(name) {
-            self.owed.extend(nets.iter().map(|net| (name.clone(), *net)));
-            self.complain(format!("[{name}] the lifted bans are still dropped: {e}; tried again every 30 s"), now, out);
+        match self.firewall.flush(name) {
+            Ok(()) => self.owed.retain(|(owed, _)| owed != name),
+            Err(e) => {
+                self.owed.extend(nets.iter().map(|net| (name.clone(), *net)));
+                let text = format!("[{name}] the lifted bans are still dropped: {e}; tried again every 30 s");
+                self.complain(text, now, out);
+            }
         }
     }
 
@@ -161,7 +164,10 @@ impl Guard {
         let (bans, lifts): (Vec<IpNet>, Vec<IpNet>) =
             nets.into_iter().partition(|net| jail.bans.get(&Id::from(*net)).is_some());
         let ids: Vec<Id> = bans.iter().map(|net| Id::from(*net)).collect();
-        let together = self.firewall.ban(name, &entries(jail, &ids, now));
+        let together = match entries(jail, &ids, now) {
+            entries if entries.is_empty() => Ok(()),
+            entries => self.firewall.ban(name, &entries),
+        };
         let bans = if together.is_ok() { Vec::new() } else { bans };
         let mut why = together.err();
         // One by one: a single entry that the kernel will never take must not hold up the others.

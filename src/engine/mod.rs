@@ -11,6 +11,7 @@ mod guard;
 mod keeping;
 mod parking;
 mod records;
+mod reload;
 mod restore;
 
 use std::collections::HashMap;
@@ -172,6 +173,7 @@ impl Engine {
 
     /// Takes in an event. Unknown jails (removed meanwhile) are passed over.
     pub fn handle(&mut self, event: Event, now: Timestamp, out: &mut Vec<Request>) {
+        self.follow_clock(now);
         match event {
             Event::Failure { jail, failure } => {
                 let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
@@ -195,10 +197,7 @@ impl Engine {
 
     /// Lifts what is over, renews long bans, writes counters, checks the firewall (every 30 s), purges (every hour).
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Request>) {
-        // A clock that was set back must not put off what is done regularly.
-        for last in [&mut self.flushed, &mut self.checked, &mut self.purged] {
-            *last = (*last).min(now);
-        }
+        self.follow_clock(now);
         self.expire(now, out);
         if now >= self.checked + CHECK_EVERY {
             self.checked = now;
@@ -220,6 +219,11 @@ impl Engine {
     /// Names of the jails that run, in order.
     pub fn jails(&self) -> Vec<String> {
         self.jails.keys().map(ToString::to_string).collect()
+    }
+
+    /// The settings that a jail runs with; an unknown jail is an error with a hint. [`Engine::add_jail`] changes them.
+    pub fn settings(&self, jail: &str) -> Result<&JailSettings, Error> {
+        Ok(&self.find(jail)?.1.settings)
     }
 
     /// A jail's numbers; an unknown jail is an error with a hint.
@@ -323,6 +327,13 @@ impl Engine {
             out.push(Request::Log(records::stopped(name)));
         }
         if lift { self.guard.stop() } else { Ok(()) }
+    }
+
+    /// A clock that was set back must not put off what is done regularly.
+    fn follow_clock(&mut self, now: Timestamp) {
+        for last in [&mut self.flushed, &mut self.checked, &mut self.purged] {
+            *last = (*last).min(now);
+        }
     }
 
     fn find(&self, jail: &str) -> Result<(&Arc<str>, &Jail), Error> {

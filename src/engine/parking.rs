@@ -40,6 +40,8 @@ pub struct Parking {
     /// Behind which question an identity's failures wait.
     waiting: HashMap<(Arc<str>, Who), u64>,
     parked: usize,
+    /// Bytes of log text that wait.
+    text: usize,
     next: u64,
 }
 
@@ -81,6 +83,7 @@ impl Parking {
         let Open { question, queue, .. } = self.open.remove(&token)?;
         self.tokens.remove(&question);
         self.parked -= queue.len();
+        self.text -= queue.iter().map(Parked::text).sum::<usize>();
         for key in queue.iter().filter_map(Parked::key) {
             self.waiting.remove(&key);
         }
@@ -107,11 +110,13 @@ impl Parking {
 
     fn enqueue(&mut self, token: u64, parked: Parked) -> Result<(), Question> {
         let open = self.open.get_mut(&token).expect("nobody waits for a closed question");
-        if open.queue.len() >= MAX_BEHIND_ONE || self.parked >= MAX_PARKED {
+        let text = parked.text();
+        if open.queue.len() >= MAX_BEHIND_ONE || self.parked >= MAX_PARKED || self.text + text > MAX_TEXT {
             return Err(open.question.clone());
         }
         open.queue.push_back(parked);
         self.parked += 1;
+        self.text += text;
         Ok(())
     }
 }
@@ -123,10 +128,21 @@ impl Parked {
             Waiting::Restored(_) => None,
         }
     }
+
+    fn text(&self) -> usize {
+        match &self.what {
+            Waiting::Failure(failure) => {
+                let groups = failure.groups.iter().map(|(name, value)| name.len() + value.len());
+                failure.matches.iter().map(String::len).chain(groups).sum()
+            }
+            Waiting::Restored(_) => 0,
+        }
+    }
 }
 
 const MAX_BEHIND_ONE: usize = 10_000;
 const MAX_PARKED: usize = 20_000;
+const MAX_TEXT: usize = 64 << 20;
 
 /// Workers have time limits of their own that are far shorter.
 const PATIENCE: Span = Span::from_secs(300);

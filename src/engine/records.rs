@@ -98,10 +98,10 @@ fn in_units(span: Span) -> String {
     let secs = span.as_secs_f64().max(0.0).round_ties_even();
     let (step, units): (f64, &[(u64, &str)]) = match secs as u64 {
         ..3595 => (1.0, &[(MINUTE, "m"), (1, "s")]),
-        ..DAY => (10.0, &[(HOUR, "h"), (MINUTE, "m")]),
-        ..WEEK => (60.0, &[(DAY, "d"), (HOUR, "h"), (MINUTE, "m")]),
-        ..YEAR => (3600.0, &[(WEEK, "w"), (DAY, "d"), (HOUR, "h")]),
-        _ => (86_400.0, &[(YEAR, "y"), (WEEK, "w"), (DAY, "d")]),
+        3595..DAY => (10.0, &[(HOUR, "h"), (MINUTE, "m")]),
+        DAY..WEEK => (60.0, &[(DAY, "d"), (HOUR, "h"), (MINUTE, "m")]),
+        WEEK..YEAR => (3600.0, &[(WEEK, "w"), (DAY, "d"), (HOUR, "h")]),
+        YEAR.. => (86_400.0, &[(YEAR, "y"), (WEEK, "w"), (DAY, "d")]),
     };
     let mut rest = ((secs / step).round_ties_even() * step) as u64;
     let mut parts = Vec::new();

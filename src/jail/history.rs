@@ -32,7 +32,8 @@ pub struct Row {
 impl History {
     /// Notes a ban in place of the identity's earlier one in that jail.
     pub fn put(&mut self, id: Id, row: Row) {
-        let rows = self.rows.entry(id).or_default();
+        // Most have been banned in one jail only.
+        let rows = self.rows.entry(id).or_insert_with(|| Vec::with_capacity(1));
         match rows.iter_mut().find(|r| r.jail == row.jail) {
             Some(old) => *old = row,
             None => rows.push(row),
