@@ -193,7 +193,8 @@ impl Guard {
 
     /// How long nothing needs to happen.
     fn pause(&self, watchdog: Option<Duration>) -> Duration {
-        const LONG: Duration = Duration::from_secs(3600);
+        // A clock that is set back must not put off what is due.
+        const LONG: Duration = Duration::from_secs(30);
         let due = self.engine.due().map_or(LONG, |due| {
             let micros = (due - clock::now()).0;
             Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
