@@ -9,7 +9,7 @@ use super::banning::{Placed, inside, mark_chosen};
 use super::{Engine, Request, records};
 use crate::addr::Id;
 use crate::error::{Error, Kind};
-use crate::firewall::FirewallError;
+use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::ignore::{Rule, is_own};
 use crate::record::Level;
 use crate::store::Change;
@@ -147,6 +147,3 @@ fn refused(e: FirewallError) -> Error {
     Error::new(Kind::Host, format!("the firewall cannot take in the jail `{MANUAL}`: {e}"))
         .hint("`sipjail status` says whether other jails work")
 }
-
-/// The jail that bans by hand make for themselves.
-pub const MANUAL: &str = "manual";

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::by_hand::MANUAL;
 use super::{Answers, Engine, Request, records};
 use crate::addr::Id;
 use crate::config::JailSettings;
-use crate::firewall::FirewallError;
+use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::Jail;
 use crate::store::Change;
 use crate::time::Timestamp;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::banning::{Chance, is_chosen};
-use super::by_hand::MANUAL;
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, records};
 use crate::addr::Id;
 use crate::config::{ActionSettings, Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
-use crate::firewall::{Entry, FirewallError};
+use crate::firewall::{Entry, FirewallError, MANUAL};
 use crate::jail::history::Row;
 use crate::jail::{History, Jail};
 use crate::line::Unwrap;

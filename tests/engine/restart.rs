@@ -2,6 +2,7 @@ use sipjail::addr::Id;
 use sipjail::config::{IgnoreItem, JailSettings};
 use sipjail::engine::{Answer, Question};
 use sipjail::record::Level;
+use sipjail::store::Store;
 use sipjail::time::{Bantime, Span, Timestamp};
 
 use crate::world::{Database, Kernel, START, World, jail};
@@ -162,4 +163,28 @@ fn a_thousand_saved_bans_reach_the_kernel_in_one_call() {
     let world = World::on(vec![jail("sip")], Kernel::default(), world.database, START + 10);
     assert_eq!((world.kernel.holds("sip"), world.kernel.calls()), (1000, 1));
     let _: Timestamp = world.now;
+}
+
+#[test]
+fn the_real_database_gives_back_what_it_was_given() {
+    let dir = tempfile::tempdir().expect("there is room");
+    let path = dir.path().join("bans.sqlite3");
+    let mut world = World::new(vec![jail("sip")]);
+    (0..3).for_each(|_| world.fail("sip", "192.0.2.1"));
+    (0..2).for_each(|_| world.fail("sip", "2001:db8::2"));
+    world.ban("sip", "198.51.100.0/24", Some(7200.0)).expect("it may be banned");
+    world.ban("manual", "192.0.2.3", Some(-1.0)).expect("it may be banned");
+    world.ban("sip", "192.0.2.4", None).expect("it may be banned");
+    world.unban(None, "192.0.2.4");
+    world.pass(2);
+    let mut store = Store::open(&path, world.now, &mut Vec::new()).expect("it is new");
+    store.apply(&world.changes).expect("there is room");
+    let mut world =
+        World::with(vec![jail("sip")], Kernel::default(), store.load().expect("it can be read"), START + 100);
+    assert_eq!(world.banned("sip"), ["192.0.2.1", "198.51.100.0/24"]);
+    assert_eq!(world.kernel.timeout("sip", "192.0.2.1"), Some(Some(500)));
+    assert_eq!(world.kernel.timeout("sip", "198.51.100.0/24"), Some(Some(7100)));
+    assert_eq!(world.kernel.timeout("manual", "192.0.2.3"), Some(None));
+    world.fail("sip", "2001:db8::2");
+    assert_eq!(world.kernel.timeout("sip", "2001:db8::2"), Some(Some(600)));
 }

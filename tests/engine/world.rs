@@ -40,11 +40,17 @@ impl World {
 
     /// A start on what another world left behind, at `secs`.
     pub fn on(jails: Vec<JailSettings>, kernel: Kernel, database: Database, secs: i64) -> World {
+        let saved = database.load();
+        World { database, ..World::with(jails, kernel, saved, secs) }
+    }
+
+    /// A start on what a real database gave.
+    pub fn with(jails: Vec<JailSettings>, kernel: Kernel, saved: Saved, secs: i64) -> World {
         let now = Timestamp::from_secs(secs);
         let setup = Setup {
             jails,
             firewall: Box::new(kernel.clone()),
-            saved: database.load(),
+            saved,
             dbmaxmatches: 10,
             dbpurgeage: Span::from_secs(86_400),
             own: vec!["203.0.113.200".parse().expect("an address")],
@@ -53,6 +59,7 @@ impl World {
         let mut out = Vec::new();
         let engine = Engine::start(setup, now, &mut out).expect("the firewall is willing");
         let (log, asked, changes) = Default::default();
+        let database = Database::default();
         let mut world = World { engine, kernel, database, log, asked, changes, now };
         world.take(out);
         world
@@ -193,6 +200,7 @@ pub fn jail(name: &str) -> JailSettings {
         backend: "auto".into(),
         filter: FilterSettings::default(),
         logpath: Vec::new(),
+        logpath_first: false,
         logencoding: "auto".into(),
         logtimezone: None,
         unwrap: Unwrap::None,
