@@ -265,9 +265,10 @@ def rotation(daemon):
 
 
 def killed(daemon):
-    daemon.restart(bantime="6s")
-    banned = guess(CRACKER, 5066)
+    daemon.restart()
     since = time.monotonic()
+    daemon.ask("ban", CRACKER, "--jail", "asterisk", "--for", "6s")
+    banned = in_kernel(CRACKER)
     daemon.end(signal.SIGKILL)
     check("a killed daemon leaves the ban", banned and not answered(CRACKER))
     lifted = until(lambda: answered(CRACKER, seconds=0.2), 12)
