@@ -1,6 +1,8 @@
 //! Dates: what fail2ban's own detector finds in a line, and when that is, ours must find too. Skipped where fail2ban is not
 //! installed.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -62,6 +64,27 @@ fn written_patterns_find_what_fail2ban_finds() {
         lines.retain(|line| !line.is_empty());
         let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         cases.push(Case { tz: ZONES[at % 4], logtimezone: None, now: NOW, patterns, lines });
+    }
+    compare(&cases);
+}
+
+/// The logs that come with fail2ban's own tests, in the zone and at the time at which those run.
+#[test]
+fn real_logs_are_dated_as_by_fail2ban() {
+    let Ok(files) = std::fs::read_dir("/usr/lib/python3/dist-packages/fail2ban/tests/files/logs") else {
+        println!("skipped: fail2ban's test logs are not installed");
+        return;
+    };
+    let mut logs: Vec<_> = files.flatten().map(|file| file.path()).filter(|path| path.is_file()).collect();
+    logs.sort();
+    let mut cases = Vec::new();
+    for path in logs {
+        let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        let lines: Vec<String> =
+            text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect();
+        for patterns in [vec![], vec!["{^LN-BEG}".to_owned()]] {
+            cases.push(Case { tz: ZONES[3], logtimezone: None, now: 1_124_013_600, patterns, lines: lines.clone() });
+        }
     }
     compare(&cases);
 }

@@ -41,11 +41,16 @@ pub struct Window<'a> {
 impl Machine {
     /// Finds the first match; its groups are then to be had from [`Machine::group`].
     pub fn search(&mut self, program: &Program, window: Window<'_>) -> bool {
+        let found = self.search_from_scratch(program, window);
         self.stack.clear();
+        self.stack.shrink_to(FRAMES_KEPT);
+        found
+    }
+
+    fn search_from_scratch(&mut self, program: &Program, window: Window<'_>) -> bool {
         self.far = 0;
         self.saw_end = false;
         self.budget = STEPS_PER_SEARCH + STEPS_PER_BYTE * (window.to - window.from);
-        let bytes = window.text.as_bytes();
         self.slots.clear();
         self.slots.resize(program.slots, NOWHERE);
         let mut at = window.from;
@@ -111,7 +116,8 @@ impl Machine {
         let base = self.stack.len();
         let (mut pc, mut at) = (pc as usize, at);
         loop {
-            if self.budget == 0 {
+            if self.budget == 0 || self.stack.len() > MAX_FRAMES {
+                self.budget = 0;
                 self.stack.truncate(base);
                 return None;
             }
@@ -315,6 +321,10 @@ impl Machine {
 }
 
 const NOWHERE: usize = usize::MAX;
+
+/// How far a search may have to go back, and what of it stays allocated.
+const MAX_FRAMES: usize = 400_000;
+const FRAMES_KEPT: usize = 1000;
 
 const ASCII_WORD: [bool; 256] = {
     let mut table = [false; 256];

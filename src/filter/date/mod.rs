@@ -1,14 +1,18 @@
 //! Dates: which text of a line is its date, and which moment it means.
 //!
-//! A [`Detector`] belongs to a jail. It knows a list of [templates](template), learns which of them the log uses and looks
-//! there first, so that a date inside a text which a sender chose does not replace the one at the line's start. A pattern's
-//! directives become a [regular expression](pattern), that a [program](program), which a [machine](machine) runs; the groups
-//! become a [moment](parts). Nothing here reads a clock; the zone is a value.
+//! A [`Detector`] belongs to a jail. It knows a list of templates (`template`), learns which of them the log uses and looks
+//! there first (`place`), so that a date inside a text which a sender chose does not replace the one at the line's start. A
+//! pattern's directives (`pattern`) and `bounds` become a regular expression (`parser`, `syntax`), that becomes a `program`,
+//! which the `machine` runs; the groups become a moment (`parts`, [`zone`]). Nothing here reads a clock; the host's zone is a
+//! value.
 
+mod bounds;
 mod charset;
 mod machine;
+mod parser;
 mod parts;
 mod pattern;
+mod place;
 mod program;
 mod syntax;
 mod template;
@@ -20,8 +24,9 @@ use jiff::tz::TimeZone;
 
 use crate::time::{Span, Timestamp};
 use machine::{Machine, Window};
-use parts::{Moment, Parsed};
+use parts::Parsed;
 use pattern::Decades;
+use place::{Match, Memo, Place};
 use template::Template;
 
 pub use template::DatePatternError;
@@ -103,7 +108,7 @@ impl Detector {
         Ok(Detector {
             entries: templates.into_iter().enumerate().map(entry).collect(),
             last: None,
-            place: Place { start: 1, ..Place::default() },
+            place: Place::before_the_first(),
             memo: None,
             machine: Machine::default(),
             zones,
@@ -231,7 +236,7 @@ impl Detector {
         let start = line[..whole.start].chars().count();
         let end = start + line[whole.clone()].chars().count();
         let found = Match { whole, cut, start, end, parsed };
-        if self.last == Some(index) || self.last.is_none() {
+        if self.last == Some(index) && !(program.looks_behind && window.is_some()) {
             self.memo = Memo::of(entry.id, &found, line, window, self.machine.reach());
         }
         Some(found)
@@ -304,118 +309,8 @@ impl Entry {
     }
 }
 
-/// A match of a template.
-#[derive(Clone, Debug)]
-struct Match {
-    whole: Range<usize>,
-    cut: Range<usize>,
-    /// Characters before it.
-    start: usize,
-    /// Characters up to its end.
-    end: usize,
-    parsed: Parsed,
-}
-
-/// Where the last date stood, in characters, and between which.
-#[derive(Clone, Debug, Default)]
-struct Place {
-    start: usize,
-    end: usize,
-    before: Option<char>,
-    first: Option<char>,
-    last: Option<char>,
-    after: Option<char>,
-}
-
-impl Place {
-    fn of(found: &Match, line: &str) -> Place {
-        Place {
-            start: found.start,
-            end: found.end,
-            before: line[..found.whole.start].chars().next_back(),
-            first: line[found.whole.start..].chars().next(),
-            last: line[..found.whole.end].chars().next_back(),
-            after: line[found.whole.end..].chars().next(),
-        }
-    }
-
-    /// The same place in another line, if a date may begin and end there as it did before.
-    fn window(&self, line: &str) -> Option<Range<usize>> {
-        // A line that is too short has no character there at all.
-        let (start, end) = (byte_of(line, self.start), byte_of(line, self.end));
-        let before = start.and_then(|start| line[..start].chars().next_back());
-        let first = start.and_then(|start| line[start..].chars().next());
-        let last = end.and_then(|end| line[..end].chars().next_back());
-        let after = end.and_then(|end| line[end..].chars().next());
-        let sign = |one: Option<char>, other: Option<char>| one == other && !one.is_some_and(charset::is_alphanumeric);
-        let begins = before == self.before || sign(first, self.first);
-        let ends = after == self.after || sign(last, self.last);
-        (begins && ends).then(|| start.unwrap_or(line.len())..end.unwrap_or(line.len()))
-    }
-}
-
-/// The byte at which the character with this number begins, or would begin if the line went on.
-fn byte_of(line: &str, number: usize) -> Option<usize> {
-    match line.as_bytes().get(..number) {
-        Some(head) if head.is_ascii() => Some(number),
-        _ => line.char_indices().map(|(at, _)| at).chain([line.len()]).nth(number),
-    }
-}
-
-/// What the last line gave, for the many lines that have the same date.
-#[derive(Debug)]
-struct Memo {
-    template: usize,
-    key: Key,
-    found: Match,
-    moment: Option<Moment>,
-}
-
-#[derive(Debug)]
-enum Key {
-    /// The outcome depends on these first bytes of the line, and on nothing else.
-    Prefix(Box<str>),
-    /// The same window holds this text, behind this character.
-    Window(Range<usize>, Option<char>, Box<str>),
-}
-
-impl Memo {
-    fn of(
-        template: usize,
-        found: &Match,
-        line: &str,
-        window: Option<Range<usize>>,
-        (far, saw_end): (usize, bool),
-    ) -> Option<Memo> {
-        let key = match window {
-            None if saw_end || far > MEMO_BYTES => return None,
-            None => Key::Prefix(line[..far].into()),
-            Some(window) if window.len() > MEMO_BYTES => return None,
-            Some(window) => {
-                let before = line[..window.start].chars().next_back();
-                Key::Window(window.clone(), before, line[window].into())
-            }
-        };
-        Some(Memo { template, key, found: found.clone(), moment: None })
-    }
-
-    fn recall(&self, line: &str, window: Option<&Range<usize>>) -> Option<Match> {
-        let same = match (&self.key, window) {
-            (Key::Prefix(prefix), None) => line.starts_with(&**prefix),
-            (Key::Window(known, before, text), Some(window)) => {
-                known == window && line[window.clone()] == **text && line[..window.start].chars().next_back() == *before
-            }
-            _ => false,
-        };
-        same.then(|| self.found.clone())
-    }
-}
-
 /// An entry that was not used for so much longer gives way.
 const STALE: Span = Span::from_secs(300);
-
-/// Longer texts are not worth remembering.
-const MEMO_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -566,5 +461,32 @@ mod tests {
             detector.find("éé 2026-03-01 10:00:00é", NOW);
         }
         assert_eq!(detector.gave_up(), 0);
+    }
+
+    #[test]
+    fn a_date_is_not_remembered_for_a_line_that_begins_otherwise() {
+        let mut detector = Detector::new(&["EPOCH"], utc()).unwrap();
+        for _ in 0..3 {
+            assert!(detector.find("audit(1772359200.123:1)", NOW).is_some());
+        }
+        assert_eq!(detector.find("xudit(1772359200.123:1)", NOW), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_pattern_is_refused_or_harmless(
+            pattern in r"(\^|\*\*|\{UNB\}|\{\^LN-BEG\})?([%(\[\])*+?{}|\\.$^Exa-zA-Z0-9:= -]|%Y|%m|%d|%H:%M|\(\?:|\(\?=|\(\?P<n>|\{DATE\}|\{EPOCH\}){0,12}",
+            lines in proptest::collection::vec("[0-9a-c :/.\\[-]{0,12}|2026-03-01 10:00:00.{0,5}|\\PC{0,12}", 4),
+        ) {
+            if let Ok(mut detector) = Detector::new(&[&pattern], utc()) {
+                for line in lines {
+                    if let Some(found) = detector.find(&line, NOW) {
+                        proptest::prop_assert!(line.get(found.cut).is_some() && line.get(found.whole).is_some());
+                    }
+                }
+                detector.anchored();
+                detector.templates().for_each(drop);
+            }
+        }
     }
 }

@@ -139,7 +139,7 @@ impl Civil {
     /// it moves to the last year: both as fail2ban does it.
     fn filled_in(&self, now: DateTime, east: Option<i32>) -> Option<DateTime> {
         let year = self.year.unwrap_or(i32::from(now.year()));
-        let yearday = self.yearday.or_else(|| Some(self.week?.yearday(year, self.weekday?)?));
+        let yearday = self.yearday.or_else(|| self.week?.yearday(year, self.weekday?));
         let by_yearday = yearday.filter(|_| self.month.is_none() || self.day.is_none());
         let day = jiff::Span::new().days(1);
         let written = match (self.month, self.day, by_yearday) {

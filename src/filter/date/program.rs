@@ -1,7 +1,8 @@
 //! A pattern as instructions for the [`machine`](super::machine).
 
 use super::charset::{CharSet, Item, fold};
-use super::syntax::{Assert, Look, Node, Tree, parse};
+use super::parser::parse;
+use super::syntax::{Assert, Look, Node, Tree};
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Program {
     pub at_start: bool,
     /// Bytes with which a match can begin; `None`: it may be empty, so anything.
     pub first: Option<Bytes>,
+    /// More than one character before a match can matter.
+    pub looks_behind: bool,
     /// It begins with [`Assert::DateStart`].
     pub at_edge: bool,
     /// The line's start is all that stands before group 1, but for characters that are no part of a word.
@@ -88,6 +91,7 @@ impl Program {
         let mut first = Bytes::default();
         let empty = begins(&tree.root, &mut first);
         Ok(Program {
+            looks_behind: builder.steps.iter().any(|step| matches!(step, Step::Look(Look::Behind(..), _))),
             steps: builder.steps.into(),
             sets: builder.sets.into(),
             bytes: builder.bytes.into(),

@@ -1,0 +1,132 @@
+//! Where the last date stood, and what it said: the next line mostly has one in the same place, and often the same one.
+
+use std::ops::Range;
+
+use super::charset;
+use super::parts::{Moment, Parsed};
+
+/// A match of a template.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// All of it.
+    pub whole: Range<usize>,
+    /// What is cut out of the line.
+    pub cut: Range<usize>,
+    /// Characters before it.
+    pub start: usize,
+    /// Characters up to its end.
+    pub end: usize,
+    /// What it says.
+    pub parsed: Parsed,
+}
+
+/// Where the last date stood, in characters, and between which.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Characters before it.
+    pub start: usize,
+    /// Characters up to its end.
+    pub end: usize,
+    before: Option<char>,
+    first: Option<char>,
+    last: Option<char>,
+    after: Option<char>,
+}
+
+impl Place {
+    /// Before any line fail2ban expects a date at the very start, or one character further.
+    pub fn before_the_first() -> Place {
+        Place { start: 1, ..Place::default() }
+    }
+
+    /// The place of a match.
+    pub fn of(found: &Match, line: &str) -> Place {
+        Place {
+            start: found.start,
+            end: found.end,
+            before: line[..found.whole.start].chars().next_back(),
+            first: line[found.whole.start..].chars().next(),
+            last: line[..found.whole.end].chars().next_back(),
+            after: line[found.whole.end..].chars().next(),
+        }
+    }
+
+    /// The same place in another line, if a date may begin and end there as it did before.
+    pub fn window(&self, line: &str) -> Option<Range<usize>> {
+        // A line that is too short has no character there at all.
+        let (start, end) = (byte_of(line, self.start), byte_of(line, self.end));
+        let before = start.and_then(|start| line[..start].chars().next_back());
+        let first = start.and_then(|start| line[start..].chars().next());
+        let last = end.and_then(|end| line[..end].chars().next_back());
+        let after = end.and_then(|end| line[end..].chars().next());
+        let sign = |one: Option<char>, other: Option<char>| one == other && !one.is_some_and(charset::is_alphanumeric);
+        let begins = before == self.before || sign(first, self.first);
+        let ends = after == self.after || sign(last, self.last);
+        (begins && ends).then(|| start.unwrap_or(line.len())..end.unwrap_or(line.len()))
+    }
+}
+
+/// The byte at which the character with this number begins, or would begin if the line went on.
+fn byte_of(line: &str, number: usize) -> Option<usize> {
+    match line.as_bytes().get(..number) {
+        Some(head) if head.is_ascii() => Some(number),
+        _ => line.char_indices().map(|(at, _)| at).chain([line.len()]).nth(number),
+    }
+}
+
+/// What the last line gave, for the many lines that have the same date.
+#[derive(Debug)]
+pub struct Memo {
+    /// Of which template, by its id.
+    pub template: usize,
+    key: Key,
+    /// What it matched.
+    pub found: Match,
+    /// What that means, where it means the same at any time.
+    pub moment: Option<Moment>,
+}
+
+#[derive(Debug)]
+enum Key {
+    /// The outcome depends on these first bytes of the line, and on nothing else.
+    Prefix(Box<str>),
+    /// The same window holds this text, behind this character.
+    Window(Range<usize>, Option<char>, Box<str>),
+}
+
+impl Memo {
+    /// Remembers a match, with how far into the line it looked; not if that is the whole line or too much of it.
+    pub fn of(
+        template: usize,
+        found: &Match,
+        line: &str,
+        window: Option<Range<usize>>,
+        (far, saw_end): (usize, bool),
+    ) -> Option<Memo> {
+        let key = match window {
+            None if saw_end || far > MEMO_BYTES => return None,
+            None => Key::Prefix(line[..far].into()),
+            Some(window) if window.len() > MEMO_BYTES => return None,
+            Some(window) => {
+                let before = line[..window.start].chars().next_back();
+                Key::Window(window.clone(), before, line[window].into())
+            }
+        };
+        Some(Memo { template, key, found: found.clone(), moment: None })
+    }
+
+    /// The match, if searching `line` must end with the same.
+    pub fn recall(&self, line: &str, window: Option<&Range<usize>>) -> Option<Match> {
+        let same = match (&self.key, window) {
+            (Key::Prefix(prefix), None) => line.starts_with(&**prefix),
+            (Key::Window(known, before, text), Some(window)) => {
+                known == window && line[window.clone()] == **text && line[..window.start].chars().next_back() == *before
+            }
+            _ => false,
+        };
+        same.then(|| self.found.clone())
+    }
+}
+
+/// Longer texts are not worth remembering.
+const MEMO_BYTES: usize = 256;
