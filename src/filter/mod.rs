@@ -4,14 +4,55 @@
 //! `<F-MLFID>` groups, window of `maxlines`); a [`Scan`] finds, in one pass over a block, the few lines that any of the
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
-use std::ops::Range;
+pub mod date;
+mod decode;
+pub mod failregex;
+mod hits;
+mod mlfid;
+mod notes;
+pub mod prefilter;
+pub mod pyregex;
+mod rules;
+mod scan;
+pub mod translate;
+mod when;
+mod window;
 
-use crate::config::{JailSettings, Problem};
+use jiff::tz::TimeZone;
+
+use crate::config::{FilterSettings, JailSettings, Origin, Problem, Severity, UseDns};
+use crate::record::Record;
 use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
+use date::{DateValue, Detector, TemplateInfo, Zones};
+use decode::Decoder;
+use mlfid::Sessions;
+use notes::Notes;
+use prefilter::Prefilter;
+use rules::Rules;
+use when::Clock;
+use window::Window;
+
+pub use hits::Hit;
+pub use scan::Scan;
 
 /// One jail's filter, compiled, with its state.
-pub struct Filter {}
+pub struct Filter {
+    rules: Rules,
+    decoder: Decoder,
+    clock: Clock,
+    sessions: Sessions,
+    window: Option<Window>,
+    prefilter: Prefilter,
+    notes: Notes,
+    limits: u64,
+    prefix_hits: u64,
+    ignore_hits: Vec<u64>,
+    /// Off in tools: dates count as they are.
+    checked: bool,
+    /// On in tools: further failregexes are tried after the first match.
+    tries_all: bool,
+}
 
 /// What surrounds a line that a filter looks at.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +63,7 @@ pub struct Moment<'a> {
     pub findtime: Span,
     /// fail2ban's "in operation", see [`crate::line::Batch::live`].
     pub live: bool,
-    /// When the line was written, where the source or a wrapper knows it.
+    /// When the line was written, where the source or a wrapper knows it; counts if the line has no date of its own.
     pub time: Option<Timestamp>,
     /// The bytes of the block before this line. A line without a date takes that of the nearest earlier line that has
     /// one; with a prefilter that line was not looked at yet.
@@ -38,50 +79,161 @@ pub enum Verdict {
     Dropped,
     /// An ignoreregex matched, or it only helps other lines (`<F-NOFAIL>`); the number is the regex, from 0.
     Ignored(usize),
-    /// A failregex matched; the number is the regex, from 0.
+    /// A failregex matched; the number is the regex, from 0. Where its groups name nobody, or what looks like an address
+    /// and is none, there is no failure all the same.
     Matched(usize),
 }
 
 impl Filter {
-    /// Compiles a jail's filter. What cannot be used (a bad regex, one without an address) is an error in the list;
-    /// what can but should be known (no prefilter possible) is a note beside the filter.
-    pub fn new(jail: &JailSettings) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
-        let _ = jail;
-        Ok((Filter {}, Vec::new()))
+    /// Compiles a jail's filter; `zone` is the local time zone. What cannot be used (a bad regex, one without an address)
+    /// is an error in the list; what can but should be known (no prefilter possible) is a note beside the filter.
+    pub fn new(jail: &JailSettings, zone: &TimeZone) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
+        let zones = Zones { local: zone.clone(), logtimezone: jail.logtimezone };
+        let of_jail = |problems: Vec<Problem>| -> Vec<Problem> {
+            let named = problems.into_iter().map(|p| p.of_jail(&jail.name));
+            named.map(|p| Problem { origin: or(p.origin, &jail.origin), ..p }).collect()
+        };
+        match Filter::of(&jail.filter, jail.usedns, &jail.logencoding, zones) {
+            Ok((filter, problems)) => Ok((filter, of_jail(problems))),
+            Err(problems) => Err(of_jail(problems)),
+        }
+    }
+
+    /// The same without a jail: what [`Filter::new`] takes from one is given by hand.
+    pub fn of(
+        settings: &FilterSettings,
+        usedns: UseDns,
+        encoding: &str,
+        zones: Zones,
+    ) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
+        let mut problems = Vec::new();
+        let rules = Rules::new(settings, usedns).map_err(|mut found| problems.append(&mut found)).ok();
+        let patterns: Vec<&str> = settings.datepattern.iter().map(|p| &*p.text).collect();
+        let detector = Detector::new(&patterns, zones)
+            .map_err(|e| {
+                let origin = settings.datepattern.first().map(|p| p.origin.clone()).unwrap_or_default();
+                problems.push(Problem::new(Severity::Error, origin, e.to_string()));
+            })
+            .ok();
+        let decoder = Decoder::new(encoding);
+        if decoder.is_none() {
+            problems.push(Problem::new(Severity::Error, Origin::default(), format!("unknown encoding `{encoding}`")));
+        }
+        let (Some(rules), Some(detector), Some(decoder)) = (rules, detector, decoder) else { return Err(problems) };
+        let window = (settings.maxlines > 1).then(|| Window::new(settings.maxlines));
+        let prefilter = match &window {
+            None if decoder.extends_ascii() => rules.prefilter(if detector.anchored() { &patterns } else { &[] }),
+            _ => Prefilter::default(),
+        };
+        if prefilter.plain.is_none() {
+            let why = match settings.maxlines {
+                n if n > 1 => format!("`maxlines = {n}` looks at every line of the log"),
+                _ => "no text is common to what the failregexes match, so every line of the log is looked at".into(),
+            };
+            problems.push(Problem::new(Severity::Note, Origin::default(), why));
+        }
+        let filter = Filter {
+            ignore_hits: vec![0; rules.ignore.len()],
+            rules,
+            decoder,
+            clock: Clock::new(detector),
+            sessions: Sessions::default(),
+            window,
+            prefilter,
+            notes: Notes::default(),
+            limits: 0,
+            prefix_hits: 0,
+            checked: true,
+            tries_all: false,
+        };
+        Ok((filter, problems))
+    }
+
+    /// The same for a tool that examines a log: no line is too old or too new, one without a date has none (see
+    /// [`Hit::time`]), and with `tries_all` every failregex is tried, not only until the first match.
+    pub fn for_tools(mut self, tries_all: bool) -> Filter {
+        self.checked = false;
+        self.tries_all = tries_all;
+        self
     }
 
     /// Looks at one line (without its newline, unwrapped) and adds the failures that it proves to `out`.
     pub fn line(&mut self, line: &[u8], moment: &Moment<'_>, out: &mut Vec<Failure>) -> Verdict {
-        let _ = (line, moment, out);
-        Verdict::Missed
+        self.failures(line, None, moment, out)
+    }
+
+    /// The same for a line of which the source knows the time better than the text does (a journal): no date is looked
+    /// for in it.
+    pub fn line_at(&mut self, line: &[u8], time: Timestamp, moment: &Moment<'_>, out: &mut Vec<Failure>) -> Verdict {
+        self.failures(line, Some(time), moment, out)
+    }
+
+    fn failures(
+        &mut self,
+        line: &[u8],
+        written: Option<Timestamp>,
+        moment: &Moment<'_>,
+        out: &mut Vec<Failure>,
+    ) -> Verdict {
+        let mut hits = Vec::new();
+        let verdict = self.hits(line, written, moment, &mut hits);
+        out.extend(hits.into_iter().filter_map(Hit::failure));
+        verdict
     }
 
     /// The moment that a line's own date says, for finding where to begin in a log.
     pub fn date(&mut self, line: &[u8], now: Timestamp) -> Option<Timestamp> {
-        let _ = (line, now);
-        None
+        let found = self.clock.detector.find(&self.decoder.decode(line), now)?;
+        match found.time {
+            DateValue::At(time) => Some(time),
+            DateValue::Empty | DateValue::Unparsable => None,
+        }
     }
 
     /// How often a regex was given up because it would have cost unbounded time.
     pub fn backtrack_limits(&self) -> u64 {
-        0
+        self.limits + self.clock.detector.gave_up()
+    }
+
+    /// What there is to say about the log since the last call; at most a few records a day.
+    pub fn records(&mut self) -> Vec<Record> {
+        self.notes.take()
+    }
+
+    /// The date templates with their hits, for tools.
+    pub fn templates(&self) -> impl Iterator<Item = TemplateInfo> + '_ {
+        self.clock.detector.templates()
+    }
+
+    /// The prefregex with its tags expanded, and how often it matched.
+    pub fn prefregex(&self) -> Option<(&str, u64)> {
+        self.rules.prefix.as_ref().map(|p| (&*p.expanded, self.prefix_hits))
+    }
+
+    /// How often each ignoreregex kept a line from being a failure.
+    pub fn ignore_hits(&self) -> &[u64] {
+        &self.ignore_hits
     }
 }
 
-/// One pass over a block for all filters of a log.
-pub struct Scan {}
+/// `origin`, or `other` where that stands in no file.
+fn or(origin: Origin, other: &Origin) -> Origin {
+    if origin == Origin::default() { other.clone() } else { origin }
+}
 
 impl Scan {
-    /// Builds the automaton for the filters of one log; `escaped` says of each whether its lines may be wrapped in JSON.
+    /// Builds the automaton for the filters of one log; `escaped` says of each whether its lines may be wrapped in JSON
+    /// or hold terminal colours.
     pub fn new(filters: &[&Filter], escaped: &[bool]) -> Scan {
-        let _ = (filters, escaped);
-        Scan {}
-    }
-
-    /// Calls `found` for each line (as a range of `block`, without its newline) that one of the filters has to look at,
-    /// with the index of that filter; in the order of the lines.
-    pub fn candidates(&mut self, block: &[u8], mut found: impl FnMut(Range<usize>, usize)) {
-        let _ = block;
-        found(0..0, 0);
+        let literals = |(i, filter): (usize, &&Filter)| {
+            if !escaped.get(i).copied().unwrap_or(false) {
+                return filter.prefilter.plain.clone();
+            }
+            let mut sets = filter.prefilter.escaped.clone()?;
+            // Colours may stand inside of a literal, so a line that has any is looked at.
+            sets.push([&b"\x1b"[..], b"#033[", b"\\u001b"].map(<[u8]>::to_vec).to_vec());
+            Some(sets)
+        };
+        Scan::of(filters.iter().enumerate().map(literals).collect())
     }
 }

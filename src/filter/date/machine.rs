@@ -1,0 +1,400 @@
+//! Runs a [`Program`] over a line: backtracking, leftmost, first alternative first, exactly as Python's `re` does.
+//!
+//! Why not a crate: it has to tell how much of the line the outcome depends on, which is what makes it cheap to see that the
+//! next line begins alike; it has to search within a window without hiding what stands before; and thirty patterns with
+//! Unicode classes shall not cost megabytes per jail. It gives up after a number of steps proportional to the line.
+
+use super::charset::{fold, is_word};
+use super::program::{Program, Step};
+use super::syntax::{Assert, Look};
+
+/// What a search needs besides program and text; kept between searches.
+#[derive(Debug, Default)]
+pub struct Machine {
+    stack: Vec<Frame>,
+    slots: Vec<usize>,
+    budget: usize,
+    /// The end of the furthest character that was looked at.
+    far: usize,
+    /// The end of the text was looked at.
+    saw_end: bool,
+    gave_up: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Frame {
+    Branch(u32, usize),
+    Restore(u32, usize),
+}
+
+/// Where a search looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<'a> {
+    /// The line; `^` is its start.
+    pub text: &'a str,
+    /// Where a match may begin at the earliest.
+    pub from: usize,
+    /// Where the text ends for the search.
+    pub to: usize,
+}
+
+impl Machine {
+    /// Finds the first match; its groups are then to be had from [`Machine::group`].
+    pub fn search(&mut self, program: &Program, window: Window<'_>) -> bool {
+        self.stack.clear();
+        self.far = 0;
+        self.saw_end = false;
+        self.budget = STEPS_PER_SEARCH + STEPS_PER_BYTE * (window.to - window.from);
+        let bytes = window.text.as_bytes();
+        self.slots.clear();
+        self.slots.resize(program.slots, NOWHERE);
+        let mut at = window.from;
+        while let Some(start) = self.next_start(program, window, at) {
+            // A run that fails leaves the slots as they were.
+            if let Some(end) = self.run(program, window, 0, start) {
+                (self.slots[0], self.slots[1]) = (start, end);
+                self.far = self.far.max(start);
+                return true;
+            }
+            if self.budget == 0 {
+                self.gave_up += 1;
+                return false;
+            }
+            at = start + 1;
+        }
+        false
+    }
+
+    /// The first place from `at` on where a match may begin.
+    fn next_start(&mut self, program: &Program, window: Window<'_>, at: usize) -> Option<usize> {
+        let bytes = window.text.as_bytes();
+        if program.at_start {
+            return (at == 0).then_some(0);
+        }
+        let mut at = at;
+        while at < window.to {
+            let byte = bytes[at];
+            let possible = match &program.first {
+                Some(first) => first.contains(byte),
+                None => window.text.is_char_boundary(at),
+            };
+            // Within a word of ASCII letters no date begins; other letters are left to the program.
+            let inside_word =
+                program.at_edge && at > 0 && ASCII_WORD[usize::from(byte)] && ASCII_WORD[usize::from(bytes[at - 1])];
+            if possible && !inside_word && (byte < 0x80 || window.text.is_char_boundary(at)) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        self.saw_end = true;
+        (program.first.is_none() && at == window.to).then_some(at)
+    }
+
+    /// The text span of a group of the last match.
+    pub fn group(&self, group: usize) -> Option<(usize, usize)> {
+        let (start, end) = (self.slots[2 * group], self.slots[2 * group + 1]);
+        (start != NOWHERE && end != NOWHERE).then_some((start, end))
+    }
+
+    /// How far the last search looked: whatever begins with the same bytes gives the same match, provided that it also ends
+    /// there if the second value is true.
+    pub fn reach(&self) -> (usize, bool) {
+        (self.far, self.saw_end)
+    }
+
+    /// How many searches were given up because they would have taken unbounded time.
+    pub fn gave_up(&self) -> u64 {
+        self.gave_up
+    }
+
+    fn run(&mut self, program: &Program, window: Window<'_>, pc: u32, at: usize) -> Option<usize> {
+        let base = self.stack.len();
+        let (mut pc, mut at) = (pc as usize, at);
+        loop {
+            if self.budget == 0 {
+                self.stack.truncate(base);
+                return None;
+            }
+            self.budget -= 1;
+            let mut taken = true;
+            match program.steps[pc] {
+                Step::Char(wanted) => match self.char_at(window, at) {
+                    Some((c, next)) if c == wanted => at = next,
+                    _ => taken = false,
+                },
+                Step::Folded(wanted) => match self.char_at(window, at) {
+                    Some((c, next)) if fold(c) == wanted => at = next,
+                    _ => taken = false,
+                },
+                Step::Set(set) => match self.char_at(window, at) {
+                    Some((c, next)) if program.sets[usize::from(set)].contains(c) => at = next,
+                    _ => taken = false,
+                },
+                Step::Any(all) => match self.char_at(window, at) {
+                    Some((c, next)) if all || c != '\n' => at = next,
+                    _ => taken = false,
+                },
+                Step::Assert(assert) => taken = self.holds(assert, window, at),
+                Step::Split(first, second) => {
+                    self.stack.push(Frame::Branch(second, at));
+                    pc = first as usize;
+                    continue;
+                }
+                Step::Try(first, second, set) => {
+                    let begins = match window.text.as_bytes().get(at) {
+                        Some(byte) if at < window.to => program.bytes[usize::from(set)].contains(*byte),
+                        _ => false,
+                    };
+                    if begins {
+                        self.stack.push(Frame::Branch(second, at));
+                        pc = first as usize;
+                    } else {
+                        self.note(window, at);
+                        pc = second as usize;
+                    }
+                    continue;
+                }
+                Step::Jump(to) => {
+                    pc = to as usize;
+                    continue;
+                }
+                Step::Save(slot) => {
+                    self.stack.push(Frame::Restore(slot, self.slots[slot as usize]));
+                    self.slots[slot as usize] = at;
+                }
+                Step::Moved(slot) => taken = self.slots[slot as usize] != at,
+                Step::Backref(group, ignore_case) => match self.again(window, usize::from(group), at, ignore_case) {
+                    Some(next) => at = next,
+                    None => taken = false,
+                },
+                Step::Look(look, then) => match self.look(program, window, look, pc as u32 + 1, at) {
+                    Some(next) => {
+                        at = next;
+                        pc = then as usize;
+                        continue;
+                    }
+                    None => taken = false,
+                },
+                Step::Unless(group, then) => {
+                    if self.group(usize::from(group)).is_none() {
+                        pc = then as usize;
+                        continue;
+                    }
+                }
+                Step::Done => {
+                    self.keep_restores(base);
+                    return Some(at);
+                }
+            }
+            if taken {
+                pc += 1;
+                continue;
+            }
+            (pc, at) = self.back(base)?;
+        }
+    }
+
+    /// The newest alternative above `base`, with the slots as they were then.
+    fn back(&mut self, base: usize) -> Option<(usize, usize)> {
+        while self.stack.len() > base {
+            match self.stack.pop()? {
+                Frame::Branch(pc, at) => return Some((pc as usize, at)),
+                Frame::Restore(slot, old) => self.slots[slot as usize] = old,
+            }
+        }
+        None
+    }
+
+    /// A part is matched for good: its alternatives go, but its groups can still be taken back.
+    fn keep_restores(&mut self, base: usize) {
+        if base == 0 {
+            self.stack.clear();
+            return;
+        }
+        let mut kept = base;
+        for at in base..self.stack.len() {
+            if matches!(self.stack[at], Frame::Restore(..)) {
+                self.stack[kept] = self.stack[at];
+                kept += 1;
+            }
+        }
+        self.stack.truncate(kept);
+    }
+
+    fn look(&mut self, program: &Program, window: Window<'_>, look: Look, pc: u32, at: usize) -> Option<usize> {
+        // An alternative below keeps the inner run from taking this stack for its own.
+        let base = self.stack.len();
+        self.stack.push(Frame::Restore(0, self.slots[0]));
+        let start = match look {
+            Look::Behind(_, 0) | Look::Ahead(_) | Look::Atomic => Some(at),
+            Look::Behind(_, width) => {
+                window.text[..at].char_indices().rev().nth(width as usize - 1).map(|(start, _)| start)
+            }
+        };
+        let end = start.and_then(|start| self.run(program, window, pc, start));
+        match look {
+            Look::Atomic => end,
+            Look::Ahead(true) => end.map(|_| at),
+            Look::Behind(true, _) => end.filter(|&end| end == at),
+            Look::Ahead(false) | Look::Behind(false, _) => {
+                while self.stack.len() > base {
+                    if let Some(Frame::Restore(slot, old)) = self.stack.pop() {
+                        self.slots[slot as usize] = old;
+                    }
+                }
+                (end.is_none() && self.budget > 0).then_some(at)
+            }
+        }
+    }
+
+    fn again(&mut self, window: Window<'_>, group: usize, at: usize, ignore_case: bool) -> Option<usize> {
+        let (start, end) = self.group(group)?;
+        let mut at = at;
+        for wanted in window.text[start..end].chars() {
+            let (c, next) = self.char_at(window, at)?;
+            if c != wanted && !(ignore_case && fold(c) == fold(wanted)) {
+                return None;
+            }
+            at = next;
+        }
+        Some(at)
+    }
+
+    fn char_at(&mut self, window: Window<'_>, at: usize) -> Option<(char, usize)> {
+        if at >= window.to {
+            self.saw_end = true;
+            return None;
+        }
+        let byte = window.text.as_bytes()[at];
+        let (c, next) = if byte.is_ascii() {
+            (char::from(byte), at + 1)
+        } else {
+            let c = window.text[at..].chars().next()?;
+            (c, at + c.len_utf8())
+        };
+        self.far = self.far.max(next);
+        Some((c, next))
+    }
+
+    fn holds(&mut self, assert: Assert, window: Window<'_>, at: usize) -> bool {
+        if assert == Assert::Start {
+            return at == 0;
+        }
+        let before = window.text[..at].chars().next_back();
+        let after = self.char_at(window, at).map(|(c, _)| c);
+        let left = before.is_some_and(is_word);
+        let right = after.is_some_and(is_word);
+        match assert {
+            Assert::Start => at == 0,
+            Assert::End => match after {
+                None => true,
+                Some(c) => c == '\n' && at + 1 == window.to && !self.note_end(),
+            },
+            Assert::LineStart => before.is_none_or(|c| c == '\n'),
+            Assert::LineEnd => after.is_none_or(|c| c == '\n'),
+            Assert::WordEdge => left != right,
+            Assert::NoWordEdge => left == right,
+            Assert::DateStart => at == 0 || left != right || after.is_some() && !right,
+            Assert::DateEnd => !(left && right),
+        }
+    }
+
+    /// The character there was looked at.
+    fn note(&mut self, window: Window<'_>, at: usize) {
+        match window.text.as_bytes().get(at) {
+            Some(byte) if at < window.to && byte.is_ascii() => self.far = self.far.max(at + 1),
+            _ => drop(self.char_at(window, at)),
+        }
+    }
+
+    /// Always false; the outcome depends on where the text ends.
+    fn note_end(&mut self) -> bool {
+        self.saw_end = true;
+        false
+    }
+}
+
+const NOWHERE: usize = usize::MAX;
+
+const ASCII_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
+/// Enough for any sane pattern on a short line …
+const STEPS_PER_SEARCH: usize = 20_000;
+/// … and for trying it at every place of a long one.
+const STEPS_PER_BYTE: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(pattern: &str, text: &str) -> Option<(usize, usize)> {
+        let program = Program::new(pattern).unwrap();
+        let mut machine = Machine::default();
+        machine.search(&program, Window { text, from: 0, to: text.len() }).then(|| machine.group(0).unwrap())
+    }
+
+    #[test]
+    fn patterns_match_as_in_python() {
+        for (pattern, text, span) in [
+            ("b|bc", "abc", Some((1, 2))),
+            ("a*?b", "aab", Some((0, 3))),
+            (r"(\d)-(\1)", "1-2 2-2", Some((4, 7))),
+            (r"(?<=\bx\()\d+", "ax(1 x(23", Some((7, 9))),
+            (r"(?<!a)b", "abb", Some((2, 3))),
+            (r"a(?!b)", "abac", Some((2, 3))),
+            (r"(?>a+)ab", "aaab", None),
+            (r"a++b", "aaab", Some((0, 4))),
+            (r"(?P<q>x)?(?(q)y|z)", "z", Some((0, 1))),
+            (r"^(?P<q>x)?(?(q)y|z)$", "xy", Some((0, 2))),
+            (r"(?:a?)*b", "aab", Some((0, 3))),
+            (r"(?:)*", "x", Some((0, 0))),
+            (r"(?i)mär", "MÄR", Some((0, 4))),
+            (r"(?=^|\b|\W)1", "a1 1", Some((3, 4))),
+            (r"1(?=\b|\W|$)", "1a 1", Some((3, 4))),
+            (r"\d", "é٢", Some((2, 4))),
+            (r"x$", "x\n", Some((0, 1))),
+            (r"x{2,3}", "xxxx", Some((0, 3))),
+            (r"x{2,3}?", "xxxx", Some((0, 2))),
+            (r"(?m)^b$", "a\nb\nc", Some((2, 3))),
+            (r".", "\n", None),
+            (r"(?s).", "\n", Some((0, 1))),
+        ] {
+            assert_eq!(find(pattern, text), span, "{pattern} on {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_was_given_up_is_forgotten() {
+        let program = Program::new("(?:(a)x|a)(y)").unwrap();
+        let mut machine = Machine::default();
+        assert!(machine.search(&program, Window { text: "ay", from: 0, to: 2 }));
+        assert_eq!((machine.group(1), machine.group(2)), (None, Some((1, 2))));
+    }
+
+    #[test]
+    fn the_reach_covers_what_was_looked_at() {
+        let program = Program::new(r"^(ab(?: cd)?)(?=\b|\W|$)").unwrap();
+        let mut machine = Machine::default();
+        assert!(machine.search(&program, Window { text: "ab cx", from: 0, to: 5 }));
+        assert_eq!(machine.reach(), (5, false));
+        assert!(machine.search(&program, Window { text: "ab", from: 0, to: 2 }));
+        assert_eq!(machine.reach(), (2, true));
+    }
+
+    #[test]
+    fn time_is_bounded() {
+        let mut machine = Machine::default();
+        let program = Program::new(r"^(?:[^']+)+'$").unwrap();
+        let text = "a".repeat(60);
+        assert!(!machine.search(&program, Window { text: &text, from: 0, to: text.len() }));
+        assert_eq!(machine.gave_up(), 1);
+    }
+}

@@ -1,0 +1,570 @@
+//! Dates: which text of a line is its date, and which moment it means.
+//!
+//! A [`Detector`] belongs to a jail. It knows a list of [templates](template), learns which of them the log uses and looks
+//! there first, so that a date inside a text which a sender chose does not replace the one at the line's start. A pattern's
+//! directives become a [regular expression](pattern), that a [program](program), which a [machine](machine) runs; the groups
+//! become a [moment](parts). Nothing here reads a clock; the zone is a value.
+
+mod charset;
+mod machine;
+mod parts;
+mod pattern;
+mod program;
+mod syntax;
+mod template;
+pub mod zone;
+
+use std::ops::Range;
+
+use jiff::tz::TimeZone;
+
+use crate::time::{Span, Timestamp};
+use machine::{Machine, Window};
+use parts::{Moment, Parsed};
+use pattern::Decades;
+use template::Template;
+
+pub use template::DatePatternError;
+
+/// Finds the dates of a jail's lines.
+#[derive(Debug)]
+pub struct Detector {
+    /// In the order in which they are tried; it changes with what is found.
+    entries: Vec<Entry>,
+    /// Which entry was found last.
+    last: Option<usize>,
+    place: Place,
+    memo: Option<Memo>,
+    machine: Machine,
+    zones: Zones,
+    last_offset: Option<i32>,
+    decades: Decades,
+    /// The times for which `decades` holds.
+    present: Range<Timestamp>,
+}
+
+/// How a date without a zone is meant.
+#[derive(Clone, Debug)]
+pub struct Zones {
+    /// The host's zone.
+    pub local: TimeZone,
+    /// `logtimezone`, in seconds east of UTC; goes before the host's.
+    pub logtimezone: Option<i32>,
+}
+
+/// A date in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What is cut out of the line before a failregex sees it.
+    pub cut: Range<usize>,
+    /// All that the template matched.
+    pub whole: Range<usize>,
+    /// When.
+    pub time: DateValue,
+    /// Which template: [`TemplateInfo::id`].
+    pub template: usize,
+}
+
+/// What the text of a date means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateValue {
+    /// A moment.
+    At(Timestamp),
+    /// The text is empty, as `{NONE}` has it.
+    Empty,
+    /// It looks like a date but is none: February 30, second 60, a zone that nobody knows.
+    Unparsable,
+}
+
+/// A template and how it has fared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemplateInfo {
+    /// Its place in the list at the start; never changes.
+    pub id: usize,
+    /// What fail2ban calls it: `ExYear(?P<_sep>[-/.])Month…`.
+    pub name: String,
+    /// As it was written.
+    pub pattern: String,
+    /// The regular expression that it became, in Python's notation.
+    pub regex: String,
+    /// How many lines it was found in.
+    pub hits: u64,
+    /// The more hits and the nearer to the line's start, the more.
+    pub weight: f64,
+    /// Characters before its last match.
+    pub distance: Option<usize>,
+}
+
+impl Detector {
+    /// A detector for the lines of a `datepattern`; none means the default templates.
+    pub fn new(patterns: &[&str], zones: Zones) -> Result<Detector, DatePatternError> {
+        let templates = template::templates(patterns)?;
+        let entry = |(id, template)| Entry { id, template, hits: 0, last_used: Timestamp(i64::MIN), distance: None };
+        Ok(Detector {
+            entries: templates.into_iter().enumerate().map(entry).collect(),
+            last: None,
+            place: Place { start: 1, ..Place::default() },
+            memo: None,
+            machine: Machine::default(),
+            zones,
+            last_offset: None,
+            decades: Decades::of_year(0),
+            present: Timestamp(0)..Timestamp(0),
+        })
+    }
+
+    /// Finds the date in a line (without its newline).
+    pub fn find(&mut self, line: &str, now: Timestamp) -> Option<Found> {
+        self.follow_the_years(now);
+        let (index, found) = self.choose(line)?;
+        let index = self.note(index, &found, line, now);
+        let time = self.moment(&found, now);
+        let entry = &self.entries[index];
+        Some(Found { cut: found.cut, whole: found.whole, time, template: entry.id })
+    }
+
+    /// The templates in the order in which they are tried at present.
+    pub fn templates(&self) -> impl Iterator<Item = TemplateInfo> {
+        self.entries.iter().map(|entry| TemplateInfo {
+            id: entry.id,
+            name: entry.template.name.clone(),
+            pattern: entry.template.pattern.clone(),
+            regex: entry.template.regex(self.decades),
+            hits: entry.hits,
+            weight: entry.weight(),
+            distance: entry.distance,
+        })
+    }
+
+    /// Whether every template is bound to the start of the line, with nothing before the cut but a few characters that are no
+    /// part of a word: cutting then only concerns the beginning of a line.
+    pub fn anchored(&self) -> bool {
+        self.entries.iter().all(|entry| {
+            entry.template.anchored && {
+                let program = entry.template.program(self.decades);
+                program.at_start && program.leads_with_cut
+            }
+        })
+    }
+
+    /// How many searches were given up because a pattern would have taken unbounded time.
+    pub fn gave_up(&self) -> u64 {
+        self.machine.gave_up()
+    }
+
+    /// `%ExY` depends on the present year.
+    fn follow_the_years(&mut self, now: Timestamp) {
+        if self.present.contains(&now) {
+            return;
+        }
+        // Half a day around is enough; a window of years need not be exact to the hour.
+        let day = Span::from_secs(86_400);
+        self.present = now - day..now + day;
+        let decades = Decades::of_year(i32::from(now.zoned(&TimeZone::UTC).year()));
+        if decades != self.decades {
+            self.decades = decades;
+            self.memo = None;
+            self.entries.iter_mut().for_each(|entry| entry.template.forget());
+        }
+    }
+
+    /// The entry whose date counts: the one that was found last time if it is found again at the same place, else the first in
+    /// the list whose match is not further from the line's start than is usual for it.
+    fn choose(&mut self, line: &str) -> Option<(usize, Match)> {
+        let mut candidate: Option<(usize, Match)> = None;
+        let mut searched = None;
+        if let Some(last) = self.last {
+            let anchored = self.entries[last].template.anchored;
+            let window = if anchored { None } else { self.place.window(line) };
+            if window.is_none() {
+                searched = Some(last);
+            }
+            if let Some(found) = self.search(last, line, window) {
+                let same_place = (found.start, found.end) == (self.place.start, self.place.end);
+                if self.entries.len() == 1 || anchored || same_place {
+                    return Some((last, found));
+                }
+                candidate = Some((last, found));
+            }
+        }
+        for index in 0..self.entries.len() {
+            if searched == Some(index) {
+                continue;
+            }
+            let Some(found) = self.search(index, line, None) else { continue };
+            let entry = &self.entries[index];
+            let next = self.entries.get(index + 1);
+            let first_of_its_kind = found.start == 0 && entry.hits > 0 && next.is_some_and(|next| next.hits == 0);
+            if next.is_none() || entry.template.anchored || first_of_its_kind {
+                return Some((index, found));
+            }
+            let unusual = entry.distance.is_some_and(|usual| found.start > usual) || found.start > self.place.start;
+            if !unusual {
+                return Some((index, found));
+            }
+            if candidate.as_ref().is_none_or(|(_, other)| found.start < other.start) {
+                candidate = Some((index, found));
+            }
+        }
+        candidate
+    }
+
+    /// Searches the whole line, or a window of it.
+    fn search(&mut self, index: usize, line: &str, window: Option<Range<usize>>) -> Option<Match> {
+        let entry = &self.entries[index];
+        let memo = self.memo.as_ref().filter(|memo| memo.template == entry.id && self.last == Some(index));
+        if let Some(known) = memo.and_then(|memo| memo.recall(line, window.as_ref())) {
+            return Some(known);
+        }
+        let program = entry.template.program(self.decades);
+        let whole = 0..line.len();
+        let Range { start: from, end: to } = window.clone().unwrap_or(whole);
+        if !self.machine.search(program, Window { text: line, from, to }) {
+            return None;
+        }
+        let span = |group| self.machine.group(group).map(|(start, end)| start..end);
+        let whole = span(0)?;
+        // A group 1 that took no part is cut nowhere.
+        let cut = span(1).unwrap_or(whole.start..whole.start);
+        let groups = program.names.iter().filter_map(|(name, group)| Some((&**name, &line[span(*group)?])));
+        let parsed = Parsed::read(entry.template.kind, &line[cut.clone()], groups);
+        let start = line[..whole.start].chars().count();
+        let end = start + line[whole.clone()].chars().count();
+        let found = Match { whole, cut, start, end, parsed };
+        if self.last == Some(index) || self.last.is_none() {
+            self.memo = Memo::of(entry.id, &found, line, window, self.machine.reach());
+        }
+        Some(found)
+    }
+
+    fn moment(&mut self, found: &Match, now: Timestamp) -> DateValue {
+        let civil = match found.parsed {
+            Parsed::Empty => return DateValue::Empty,
+            Parsed::Broken => return DateValue::Unparsable,
+            Parsed::At(at) => return DateValue::At(at),
+            Parsed::Civil(civil) => civil,
+        };
+        let known = self.memo.as_ref().filter(|memo| memo.found.parsed == found.parsed).and_then(|memo| memo.moment);
+        let Some(moment) = known.or_else(|| civil.at(now, &self.zones, self.last_offset)) else {
+            return DateValue::Unparsable;
+        };
+        if moment.offset.is_some() {
+            self.last_offset = moment.offset;
+        }
+        if let Some(memo) = self.memo.as_mut().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
+            memo.moment = Some(moment);
+        }
+        DateValue::At(moment.at)
+    }
+
+    /// Remembers the winner, and moves it towards the front of the list if it does better than who stands there. Returns its
+    /// new index.
+    fn note(&mut self, index: usize, found: &Match, line: &str, now: Timestamp) -> usize {
+        let entry = &mut self.entries[index];
+        entry.hits += 1;
+        entry.last_used = now;
+        entry.distance = Some(found.start);
+        self.place = Place::of(found, line);
+        let index = if self.last == Some(index) { index } else { self.reorder(index) };
+        self.last = Some(index);
+        index
+    }
+
+    fn reorder(&mut self, index: usize) -> usize {
+        if index == 0 {
+            return 0;
+        }
+        let entry = &self.entries[index];
+        let better = |other: &Entry| entry.weight() > other.weight() || entry.last_used - STALE > other.last_used;
+        let unused = self.entries.iter().position(|entry| entry.hits == 0).unwrap_or(self.entries.len());
+        let target = if unused < index { unused } else { index / 2 };
+        let target = [target, index - 1].into_iter().find(|&target| better(&self.entries[target]));
+        let Some(target) = target else { return index };
+        let entry = self.entries.remove(index);
+        self.entries.insert(target, entry);
+        target
+    }
+}
+
+/// A template in the list.
+#[derive(Debug)]
+struct Entry {
+    id: usize,
+    template: Template,
+    hits: u64,
+    last_used: Timestamp,
+    /// Characters before its last match.
+    distance: Option<usize>,
+}
+
+impl Entry {
+    fn weight(&self) -> f64 {
+        let distance = self.distance.map_or(f64::from(i32::MAX), |distance| distance.max(1) as f64);
+        self.hits as f64 * self.template.weight / distance
+    }
+}
+
+/// A match of a template.
+#[derive(Clone, Debug)]
+struct Match {
+    whole: Range<usize>,
+    cut: Range<usize>,
+    /// Characters before it.
+    start: usize,
+    /// Characters up to its end.
+    end: usize,
+    parsed: Parsed,
+}
+
+/// Where the last date stood, in characters, and between which.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    start: usize,
+    end: usize,
+    before: Option<char>,
+    first: Option<char>,
+    last: Option<char>,
+    after: Option<char>,
+}
+
+impl Place {
+    fn of(found: &Match, line: &str) -> Place {
+        Place {
+            start: found.start,
+            end: found.end,
+            before: line[..found.whole.start].chars().next_back(),
+            first: line[found.whole.start..].chars().next(),
+            last: line[..found.whole.end].chars().next_back(),
+            after: line[found.whole.end..].chars().next(),
+        }
+    }
+
+    /// The same place in another line, if a date may begin and end there as it did before.
+    fn window(&self, line: &str) -> Option<Range<usize>> {
+        // A line that is too short has no character there at all.
+        let (start, end) = (byte_of(line, self.start), byte_of(line, self.end));
+        let before = start.and_then(|start| line[..start].chars().next_back());
+        let first = start.and_then(|start| line[start..].chars().next());
+        let last = end.and_then(|end| line[..end].chars().next_back());
+        let after = end.and_then(|end| line[end..].chars().next());
+        let sign = |one: Option<char>, other: Option<char>| one == other && !one.is_some_and(charset::is_alphanumeric);
+        let begins = before == self.before || sign(first, self.first);
+        let ends = after == self.after || sign(last, self.last);
+        (begins && ends).then(|| start.unwrap_or(line.len())..end.unwrap_or(line.len()))
+    }
+}
+
+/// The byte at which the character with this number begins, or would begin if the line went on.
+fn byte_of(line: &str, number: usize) -> Option<usize> {
+    match line.as_bytes().get(..number) {
+        Some(head) if head.is_ascii() => Some(number),
+        _ => line.char_indices().map(|(at, _)| at).chain([line.len()]).nth(number),
+    }
+}
+
+/// What the last line gave, for the many lines that have the same date.
+#[derive(Debug)]
+struct Memo {
+    template: usize,
+    key: Key,
+    found: Match,
+    moment: Option<Moment>,
+}
+
+#[derive(Debug)]
+enum Key {
+    /// The outcome depends on these first bytes of the line, and on nothing else.
+    Prefix(Box<str>),
+    /// The same window holds this text, behind this character.
+    Window(Range<usize>, Option<char>, Box<str>),
+}
+
+impl Memo {
+    fn of(
+        template: usize,
+        found: &Match,
+        line: &str,
+        window: Option<Range<usize>>,
+        (far, saw_end): (usize, bool),
+    ) -> Option<Memo> {
+        let key = match window {
+            None if saw_end || far > MEMO_BYTES => return None,
+            None => Key::Prefix(line[..far].into()),
+            Some(window) if window.len() > MEMO_BYTES => return None,
+            Some(window) => {
+                let before = line[..window.start].chars().next_back();
+                Key::Window(window.clone(), before, line[window].into())
+            }
+        };
+        Some(Memo { template, key, found: found.clone(), moment: None })
+    }
+
+    fn recall(&self, line: &str, window: Option<&Range<usize>>) -> Option<Match> {
+        let same = match (&self.key, window) {
+            (Key::Prefix(prefix), None) => line.starts_with(&**prefix),
+            (Key::Window(known, before, text), Some(window)) => {
+                known == window && line[window.clone()] == **text && line[..window.start].chars().next_back() == *before
+            }
+            _ => false,
+        };
+        same.then(|| self.found.clone())
+    }
+}
+
+/// An entry that was not used for so much longer gives way.
+const STALE: Span = Span::from_secs(300);
+
+/// Longer texts are not worth remembering.
+const MEMO_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_772_366_400); // 2026-03-01 12:00:00 UTC
+    const TEN: i64 = 1_772_359_200;
+
+    fn utc() -> Zones {
+        Zones { local: TimeZone::UTC, logtimezone: None }
+    }
+
+    fn first(patterns: &[&str], line: &str) -> Option<(String, DateValue)> {
+        let found = Detector::new(patterns, utc()).unwrap().find(line, NOW)?;
+        Some((line[found.cut].to_owned(), found.time))
+    }
+
+    #[test]
+    fn each_default_template_finds_its_date() {
+        let local = [
+            "2026-03-01T10:00:00.123456",
+            "2026/03/01 10:00:00",
+            "2026.3.1 10:00:00",
+            "Mar  1 10:00:00",
+            "Sun Mar  1 10:00:00.123 2026",
+            "Mar  1 2026 10:00:00",
+            "01/03/2026 10:00:00",
+            "01-03-26 10:00:00",
+            "01/Mar/2026:10:00:00",
+            "03/01/2026:10:00:00",
+            "1772359200",
+            "10:00:00",
+            "<03/01/26@10:00:00>",
+            "260301 10:00:00",
+            "Mar 01, 2026 10:00:00 AM",
+            "Mar-01-26 10:00:00",
+            "20260301T100000",
+            "20260301-10:00:00",
+            "UTC Mar  1 10:00:00",
+            "+00:00 Mar  1 10:00:00.011 2026",
+            "2026-03-01T12:00:00+02:00",
+            "01/Mar/2026:05:00:00 -0500",
+        ];
+        for date in local {
+            let value = DateValue::At(Timestamp::from_secs(TEN));
+            assert_eq!(first(&[], &format!("{date} host x")), Some((date.to_owned(), value)), "{date}");
+        }
+        let moment = |line: &str| first(&[], line).unwrap().1;
+        assert_eq!(moment("@4000000069a40f200dd1f0f4"), DateValue::At(Timestamp::from_secs(1_772_359_456)));
+        assert_eq!(moment("audit(1772359200.123:45)"), DateValue::At(Timestamp(TEN * 1_000_000 + 123_000)));
+        assert_eq!(first(&[], "no date at all"), None);
+        assert_eq!(first(&[], "1999-01-01 10:00:00 x"), None);
+    }
+
+    #[test]
+    fn the_cut_is_group_one() {
+        for (line, pattern, cut) in [
+            ("[2026-03-01 10:00:00] NOTICE", "{^LN-BEG}", "2026-03-01 10:00:00"),
+            ("[2026-03-01 10:00:00] x", r"^\[%Y-%m-%d %H:%M:%S\]", "[2026-03-01 10:00:00]"),
+            ("[2026-03-01 10:00:00] x", r"^\[(%Y-%m-%d %H:%M:%S)\]", "2026-03-01 10:00:00"),
+            ("x 2026-03-01 10:00:00 y", "^x {DATE}", "x 2026-03-01 10:00:00"),
+            ("x 2026-03-01 10:00:00 y", "^x ({DATE})", "2026-03-01 10:00:00"),
+            ("type=A msg=audit(1772359200.123:45): x", "EPOCH", "1772359200.123"),
+            ("x 1772359200 y", "x {EPOCH} y", "x 1772359200 y"),
+            ("x 1772359200 y", "x ({EPOCH}) y", "1772359200"),
+            ("anything", "{NONE}", ""),
+            ("", "{NONE}", ""),
+        ] {
+            assert_eq!(first(&[pattern], line).map(|(cut, _)| cut).as_deref(), Some(cut), "{pattern}");
+        }
+        assert_eq!(first(&["{NONE}"], "x").unwrap().1, DateValue::Empty);
+    }
+
+    #[test]
+    fn what_looks_like_a_date_but_is_none_is_said_so() {
+        for line in
+            ["2026-02-30 10:00:00 x", "2026-03-01 10:00:61 x", "WARN Mar  1 10:00:00 x", "host Mar  1 10:00:00 x"]
+        {
+            assert_eq!(first(&["{^LN-BEG}"], line).unwrap().1, DateValue::Unparsable, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_date_in_a_senders_text_does_not_replace_the_lines_own() {
+        let mut detector = Detector::new(&[], utc()).unwrap();
+        for _ in 0..3 {
+            let found = detector.find("user 2020-01-01 00:00:00 at Mar  1 10:00:00 2026", NOW).unwrap();
+            assert_eq!(found.cut, 5..24);
+        }
+    }
+
+    #[test]
+    fn the_same_date_again_is_the_same_moment_and_a_longer_one_is_not() {
+        let mut detector = Detector::new(&["{^LN-BEG}"], utc()).unwrap();
+        let mut at = |line: &str| detector.find(line, NOW).map(|found| (found.cut, found.time)).unwrap();
+        let ten = DateValue::At(Timestamp::from_secs(TEN));
+        assert_eq!(at("2026-03-01 10:00:00 a"), (0..19, ten));
+        assert_eq!(at("2026-03-01 10:00:00 a"), (0..19, ten));
+        assert_eq!(at("2026-03-01 10:00:00 +0100 a"), (0..25, DateValue::At(Timestamp::from_secs(TEN - 3600))));
+        assert_eq!(at("2026-03-01 10:00:00.5 a"), (0..21, ten));
+        assert_eq!(at("2026-03-01 10:00:01 a"), (0..19, DateValue::At(Timestamp::from_secs(TEN + 1))));
+    }
+
+    #[test]
+    fn a_time_shown_twice_takes_the_offset_of_the_line_before() {
+        let local = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let mut detector = Detector::new(&["{^LN-BEG}"], Zones { local, logtimezone: None }).unwrap();
+        let mut at = |line: &str| detector.find(line, NOW).map(|found| found.time);
+        let fold = "2026-10-25 02:30:00 x";
+        assert_eq!(at(fold), Some(DateValue::At(Timestamp::from_secs(1_792_891_800))));
+        at("2026-10-25 01:59:59 x");
+        assert_eq!(at(fold), Some(DateValue::At(Timestamp::from_secs(1_792_888_200))));
+        at("2026-10-25 03:00:00 x");
+        assert_eq!(at(fold), Some(DateValue::At(Timestamp::from_secs(1_792_891_800))));
+    }
+
+    #[test]
+    fn the_window_of_years_follows_the_present() {
+        let mut detector = Detector::new(&["%ExY-%m-%d"], utc()).unwrap();
+        assert!(detector.find("2030-01-01", NOW).is_none());
+        let later = Timestamp::from_secs(1_830_000_000); // 2027-12-28
+        assert!(detector.find("2030-01-01", later).is_some());
+    }
+
+    #[test]
+    fn only_dates_at_the_start_are_called_anchored() {
+        for (patterns, anchored) in [
+            (&[][..], false),
+            (&["{^LN-BEG}"], true),
+            (&["^%Y-%m-%d %H:%M:%S"], true),
+            (&[r"^\[%Y-%m-%d"], true),
+            (&[r"^<\d+>\d+\s+{DATE}"], true),
+            (&[r"^[^\[]*\[({DATE})"], false),
+            (&["%Y-%m-%d"], false),
+            (&["%Y$"], false),
+        ] {
+            assert_eq!(Detector::new(patterns, utc()).unwrap().anchored(), anchored, "{patterns:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_lines_cost_little_and_harm_nothing() {
+        let mut detector = Detector::new(&[], utc()).unwrap();
+        for line in ["\u{0}", "é", "2026-03-01", &"1".repeat(70_000), &"Mar ".repeat(20_000), &"é1:".repeat(20_000)] {
+            detector.find(line, NOW);
+            detector.find("2026-03-01 10:00:00 x", NOW);
+            detector.find(line, NOW);
+            detector.find("éé 2026-03-01 10:00:00é", NOW);
+        }
+        assert_eq!(detector.gave_up(), 0);
+    }
+}

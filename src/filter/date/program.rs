@@ -1,0 +1,342 @@
+//! A pattern as instructions for the [`machine`](super::machine).
+
+use super::charset::{CharSet, Item, fold};
+use super::syntax::{Assert, Look, Node, Tree, parse};
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What to do, beginning at 0.
+    pub steps: Box<[Step]>,
+    /// The sets that steps name.
+    pub sets: Box<[CharSet]>,
+    /// The sets of bytes that steps name.
+    pub bytes: Box<[Bytes]>,
+    /// Places to remember: two per group, then one per loop whose body may be empty.
+    pub slots: usize,
+    /// Names of groups with their numbers, in the order in which they begin.
+    pub names: Box<[(Box<str>, usize)]>,
+    /// A match can only be at the start of the line.
+    pub at_start: bool,
+    /// Bytes with which a match can begin; `None`: it may be empty, so anything.
+    pub first: Option<Bytes>,
+    /// It begins with [`Assert::DateStart`].
+    pub at_edge: bool,
+    /// The line's start is all that stands before group 1, but for characters that are no part of a word.
+    pub leads_with_cut: bool,
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes([u64; 4]);
+
+impl Bytes {
+    /// Whether the byte belongs to it.
+    pub fn contains(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+    }
+
+    fn add(&mut self, byte: u8) {
+        self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    fn add_all(&mut self, set: &CharSet) {
+        (0..=255u8).filter(|&byte| set.may_begin(byte)).for_each(|byte| self.add(byte));
+    }
+}
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// This character.
+    Char(char),
+    /// A character that is this one when case is ignored.
+    Folded(char),
+    /// A character of the set.
+    Set(u16),
+    /// Any character; also a line feed, or not.
+    Any(bool),
+    /// A place.
+    Assert(Assert),
+    /// Go on at the first; if that fails, at the second.
+    Split(u32, u32),
+    /// The same, but what begins at the first can only begin with one of these bytes, so nothing else is tried.
+    Try(u32, u32, u16),
+    /// Go on there.
+    Jump(u32),
+    /// Remember the place.
+    Save(u32),
+    /// Fail if nothing was taken since the place was remembered.
+    Moved(u32),
+    /// The text of a group once more, case ignored or not.
+    Backref(u16, bool),
+    /// What follows, up to its [`Step::Done`], on its own; then go on there.
+    Look(Look, u32),
+    /// If the group did not take part, go on there.
+    Unless(u16, u32),
+    /// The end: of the whole, or of a look.
+    Done,
+}
+
+impl Program {
+    /// Compiles a pattern in Python's notation; the error says what is wrong with it.
+    pub fn new(pattern: &str) -> Result<Program, String> {
+        let tree = parse(pattern)?;
+        let mut builder = Builder { steps: Vec::new(), sets: Vec::new(), bytes: Vec::new(), slots: 2 * tree.groups };
+        builder.node(&tree.root)?;
+        builder.push(Step::Done)?;
+        let mut first = Bytes::default();
+        let empty = begins(&tree.root, &mut first);
+        Ok(Program {
+            steps: builder.steps.into(),
+            sets: builder.sets.into(),
+            bytes: builder.bytes.into(),
+            slots: builder.slots,
+            at_start: starts(&tree.root),
+            first: (!empty).then_some(first),
+            at_edge: matches!(&tree.root, Node::Cat(parts) if matches!(parts[0], Node::Assert(Assert::DateStart))),
+            leads_with_cut: leads_with_cut(&tree),
+            names: tree.names.into_iter().map(|(name, group)| (name.into(), group)).collect(),
+        })
+    }
+}
+
+struct Builder {
+    steps: Vec<Step>,
+    sets: Vec<CharSet>,
+    bytes: Vec<Bytes>,
+    slots: usize,
+}
+
+impl Builder {
+    fn push(&mut self, step: Step) -> Result<u32, String> {
+        if self.steps.len() >= MAX_STEPS {
+            return Err("the pattern is too long".into());
+        }
+        self.steps.push(step);
+        Ok(self.steps.len() as u32 - 1)
+    }
+
+    fn here(&self) -> u32 {
+        self.steps.len() as u32
+    }
+
+    /// A choice between what begins at `first` and what begins at `second`; `node` is what stands at `first`.
+    fn choice(&mut self, node: &Node, first: u32, second: u32) -> Step {
+        let mut set = Bytes::default();
+        if begins(node, &mut set) {
+            return Step::Split(first, second);
+        }
+        let known = self.bytes.iter().position(|other| *other == set);
+        let at = known.unwrap_or_else(|| {
+            self.bytes.push(set);
+            self.bytes.len() - 1
+        });
+        Step::Try(first, second, at as u16)
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), String> {
+        match node {
+            Node::Empty => {}
+            Node::Char(c, false) => drop(self.push(Step::Char(*c))?),
+            Node::Char(c, true) => drop(self.push(Step::Folded(fold(*c)))?),
+            Node::Set(set) => {
+                let known = self.sets.iter().position(|other| other == set);
+                let at = known.unwrap_or_else(|| {
+                    self.sets.push(set.clone());
+                    self.sets.len() - 1
+                });
+                self.push(Step::Set(at as u16))?;
+            }
+            Node::Any(all) => drop(self.push(Step::Any(*all))?),
+            Node::Assert(assert) => drop(self.push(Step::Assert(*assert))?),
+            Node::Capture(group, inner) => {
+                self.push(Step::Save(2 * *group as u32))?;
+                self.node(inner)?;
+                self.push(Step::Save(2 * *group as u32 + 1))?;
+            }
+            Node::Cat(parts) => parts.iter().try_for_each(|part| self.node(part))?,
+            Node::Alt(parts) => self.alternatives(parts)?,
+            Node::Repeat(inner, min, max, greedy) => self.repeat(inner, *min, *max, *greedy)?,
+            Node::Backref(group, ignore_case) => drop(self.push(Step::Backref(*group as u16, *ignore_case))?),
+            Node::Look(look, inner) => {
+                let at = self.push(Step::Look(*look, 0))?;
+                self.node(inner)?;
+                self.push(Step::Done)?;
+                self.steps[at as usize] = Step::Look(*look, self.here());
+            }
+            Node::If(group, yes, no) => {
+                let at = self.push(Step::Unless(*group as u16, 0))?;
+                self.node(yes)?;
+                let jump = self.push(Step::Jump(0))?;
+                self.steps[at as usize] = Step::Unless(*group as u16, self.here());
+                self.node(no)?;
+                self.steps[jump as usize] = Step::Jump(self.here());
+            }
+        }
+        Ok(())
+    }
+
+    fn alternatives(&mut self, parts: &[Node]) -> Result<(), String> {
+        let mut jumps = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            if at + 1 == parts.len() {
+                self.node(part)?;
+                break;
+            }
+            let split = self.push(Step::Split(0, 0))?;
+            self.node(part)?;
+            jumps.push(self.push(Step::Jump(0))?);
+            self.steps[split as usize] = self.choice(part, split + 1, self.here());
+        }
+        for jump in jumps {
+            self.steps[jump as usize] = Step::Jump(self.here());
+        }
+        Ok(())
+    }
+
+    fn repeat(&mut self, inner: &Node, min: u32, max: Option<u32>, greedy: bool) -> Result<(), String> {
+        for _ in 0..min {
+            self.node(inner)?;
+        }
+        let mut splits = Vec::new();
+        match max {
+            None => {
+                splits.push(self.push(Step::Split(0, 0))?);
+                let guard = begins(inner, &mut Bytes::default()).then_some(self.slots as u32);
+                if let Some(slot) = guard {
+                    self.slots += 1;
+                    self.push(Step::Save(slot))?;
+                }
+                self.node(inner)?;
+                if let Some(slot) = guard {
+                    self.push(Step::Moved(slot))?;
+                }
+                self.push(Step::Jump(splits[0]))?;
+            }
+            Some(max) => {
+                for _ in min..max {
+                    splits.push(self.push(Step::Split(0, 0))?);
+                    self.node(inner)?;
+                }
+            }
+        }
+        for split in splits {
+            let past = self.here();
+            self.steps[split as usize] =
+                if greedy { self.choice(inner, split + 1, past) } else { Step::Split(past, split + 1) };
+        }
+        Ok(())
+    }
+}
+
+/// Adds the bytes with which `node` can begin; true if it may take nothing at all.
+fn begins(node: &Node, first: &mut Bytes) -> bool {
+    match node {
+        Node::Empty | Node::Assert(_) => true,
+        Node::Char(c, ignore_case) => {
+            let mut buffer = [0; 4];
+            first.add(c.encode_utf8(&mut buffer).as_bytes()[0]);
+            if *ignore_case {
+                first.add_all(&CharSet::new(vec![Item::Range(*c, *c)], false, true));
+            }
+            false
+        }
+        Node::Set(set) => {
+            first.add_all(set);
+            false
+        }
+        Node::Any(_) => {
+            *first = Bytes([u64::MAX; 4]);
+            false
+        }
+        Node::Capture(_, inner) | Node::Look(Look::Atomic, inner) => begins(inner, first),
+        Node::Look(..) => true,
+        // Every alternative has to be asked, so no short circuit here.
+        Node::Alt(parts) => parts.iter().fold(false, |empty, part| begins(part, first) | empty),
+        Node::Cat(parts) => parts.iter().all(|part| begins(part, first)),
+        Node::Repeat(inner, min, max, _) => begins(inner, first) | (*min == 0) | (*max == Some(0)),
+        Node::Backref(..) => {
+            *first = Bytes([u64::MAX; 4]);
+            true
+        }
+        Node::If(_, yes, no) => begins(yes, first) | begins(no, first),
+    }
+}
+
+/// Whether every match begins at the start of the line.
+fn starts(node: &Node) -> bool {
+    match node {
+        Node::Assert(Assert::Start) => true,
+        Node::Capture(_, inner) | Node::Look(Look::Atomic, inner) => starts(inner),
+        Node::Cat(parts) => {
+            let zero_wide = |part: &&Node| matches!(part, Node::Empty | Node::Assert(_)) && !starts(part);
+            parts.iter().find(|part| !zero_wide(part)).is_some_and(starts)
+        }
+        Node::Alt(parts) => parts.iter().all(starts),
+        _ => false,
+    }
+}
+
+fn leads_with_cut(tree: &Tree) -> bool {
+    fn harmless(node: &Node) -> bool {
+        match node {
+            Node::Empty | Node::Assert(_) => true,
+            Node::Char(c, _) => !super::charset::is_word(*c),
+            Node::Set(set) => set.without_words(),
+            Node::Cat(parts) | Node::Alt(parts) => parts.iter().all(harmless),
+            Node::Repeat(inner, _, Some(_), _) => harmless(inner),
+            _ => false,
+        }
+    }
+    fn walk(node: &Node) -> bool {
+        match node {
+            Node::Capture(group, _) => *group == 1,
+            Node::Cat(parts) => parts.iter().find(|part| !harmless(part)).is_some_and(walk),
+            _ => false,
+        }
+    }
+    starts(&tree.root) && walk(&tree.root)
+}
+
+const MAX_STEPS: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_is_known() {
+        let first = |pattern: &str| Program::new(pattern).unwrap().first;
+        let set = first(r"(?=^|\b|\W)(?:\d|x)y").unwrap();
+        assert!(set.contains(b'7') && set.contains(b'x') && !set.contains(b'y'));
+        assert!(first("a?").is_none());
+        let folded = first("(?i)k").unwrap();
+        assert!(folded.contains(b'K') && folded.contains(b'k') && folded.contains(0xe2));
+    }
+
+    #[test]
+    fn anchors_are_seen() {
+        for (pattern, at_start, leads) in [
+            ("^a", true, false),
+            ("^(a)", true, true),
+            ("(^a)", true, true),
+            ("(?:^a|^b)", true, false),
+            ("(?:^|b)a", false, false),
+            (r"^(?:\W{0,2})?(a)", true, true),
+            (r"^\[(a)\]", true, true),
+            (r"^x (a)", true, false),
+            (r"^[^\[]*\[(a)", true, false),
+            (r"^\s*(a)", true, false),
+            ("a", false, false),
+        ] {
+            let program = Program::new(pattern).unwrap();
+            assert_eq!((program.at_start, program.leads_with_cut), (at_start, leads), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_explodes_is_refused() {
+        assert!(Program::new("(?:(?:a{1000}){1000}){1000}").is_err());
+    }
+}

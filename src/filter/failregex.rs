@@ -1,0 +1,322 @@
+//! One failregex: fail2ban's tags become groups, groups become an identity.
+//!
+//! `<HOST>` and its kind are expanded as fail2ban 1.0.2 expands them; what it does not know stays as it is. A match
+//! gives the groups by name, those of `<F-ALT_…>` merged; [`identify`] says whom they mean.
+
+use indexmap::IndexMap;
+
+use super::pyregex::{Match, Pattern, TooCostly};
+use super::translate::Options;
+use crate::addr::Id;
+use crate::config::UseDns;
+use crate::ticket::Who;
+
+/// Captured text by group name; groups that took no part are absent.
+pub type Groups = IndexMap<String, String>;
+
+/// A failregex or prefregex, ready to search.
+#[derive(Debug)]
+pub struct FailRegex {
+    /// The expression with its tags expanded.
+    pub expanded: String,
+    pattern: Pattern,
+    /// Groups named `alt_…` in the order of their names, and what each stands in for.
+    alternates: Vec<(String, String)>,
+}
+
+impl FailRegex {
+    /// Expands and compiles; the error is fail2ban's in our words.
+    pub fn new(text: &str, usedns: UseDns, options: Options) -> Result<FailRegex, String> {
+        if text.trim().is_empty() {
+            return Err("cannot add an empty regex".into());
+        }
+        let expanded = expand(text, usedns);
+        let pattern = Pattern::new(&expanded, options)
+            .map_err(|e| format!("unable to compile regular expression `{expanded}`: {e}"))?;
+        if let Some(name) = pattern.names().find(|n| n.starts_with("tuple_")) {
+            return Err(format!("groups like `{name}` are not supported"));
+        }
+        let mut alternates: Vec<_> = pattern.names().filter_map(|n| Some((n.to_owned(), stands_in_for(n)?))).collect();
+        alternates.sort();
+        Ok(FailRegex { expanded, pattern, alternates })
+    }
+
+    /// Whether it has a group that can say whom a failure is counted against.
+    pub fn identifies(&self) -> bool {
+        ["fid", "ip4", "ip6", "dns", "mlfid"].iter().any(|name| self.pattern.has(name))
+    }
+
+    /// See [`Pattern::relaxed`].
+    pub fn relaxed(&self) -> &str {
+        self.pattern.relaxed()
+    }
+
+    /// The leftmost match in `text`.
+    pub fn search(&self, text: &str) -> Result<Option<Match>, TooCostly> {
+        self.pattern.captures(text)
+    }
+
+    /// The groups of a match in the same `text`.
+    pub fn groups(&self, found: &Match, text: &str) -> Groups {
+        let named = self.pattern.names().zip(&found.groups);
+        let mut groups: Groups =
+            named.filter_map(|(name, range)| Some((name.to_owned(), text[range.clone()?].to_owned()))).collect();
+        for (alternate, target) in &self.alternates {
+            if groups.get(target).is_none_or(String::is_empty)
+                && let Some(value) = groups.get(alternate).filter(|v| !v.is_empty()).cloned()
+            {
+                groups.insert(target.clone(), value);
+            }
+        }
+        groups
+    }
+
+    /// Where the groups of `<SKIPLINES>` lie.
+    pub fn skipped(&self, found: &Match) -> Vec<std::ops::Range<usize>> {
+        let named = self.pattern.names().zip(&found.groups);
+        named.filter(|(name, _)| name.starts_with("skiplines")).filter_map(|(_, range)| range.clone()).collect()
+    }
+}
+
+/// What the groups of a match say about who it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Nothing: another line may.
+    Nobody,
+    /// Text that looks like an address and is none.
+    Invalid(String),
+    /// This one.
+    Known(Who),
+}
+
+/// Whom the groups mean. Differs from fail2ban in one thing: what looks like an address and is none (`999.1.2.3`) is
+/// nobody's failure.
+pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
+    let get = |name: &str| groups.get(name).map(String::as_str).filter(|t| !t.is_empty());
+    let fid = get("fid");
+    let host = get("ip4").or(get("ip6"));
+    let name = get("dns");
+    let own = |text: &str| if usedns == UseDns::Raw { Id::Raw(text.into()) } else { Id::parse(text) };
+    if let Some(fid) = fid
+        && (host.is_some_and(|h| h != fid) || (host.or(name).is_none()) || (usedns == UseDns::Raw && host.is_none()))
+    {
+        return Identity::Known(Who::Id(own(fid)));
+    }
+    if let Some(host) = host {
+        return match (address(host), get("cidr").map(str::parse::<u8>)) {
+            (None, _) => Identity::Invalid(host.to_owned()),
+            (Some(ip), Some(Ok(len))) => Identity::Known(Who::Id(Id::net(ip, len))),
+            (Some(ip), _) => Identity::Known(Who::Id(ip.into())),
+        };
+    }
+    match (name, usedns) {
+        (None, _) => Identity::Nobody,
+        (Some(name), _) if address(name).is_some() => Identity::Known(Who::Id(Id::parse(name))),
+        (Some(name), UseDns::Raw) => Identity::Known(Who::Id(Id::Raw(name.into()))),
+        (Some(name), UseDns::Yes | UseDns::Warn) => Identity::Known(Who::Name(name.to_owned())),
+        (Some(name), UseDns::No) => Identity::Invalid(name.to_owned()),
+    }
+}
+
+fn address(text: &str) -> Option<std::net::IpAddr> {
+    text.parse().ok()
+}
+
+/// `alt_user_1` and `alt_user` stand in for `user`, `alt_user1` for `user1`.
+fn stands_in_for(name: &str) -> Option<String> {
+    let rest = name.strip_prefix("alt_")?;
+    let target = match rest.rsplit_once('_') {
+        Some((target, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => target,
+        _ => rest,
+    };
+    Some(if target == "id" { "fid" } else { target }.to_owned())
+}
+
+/// Puts groups in the place of tags.
+pub fn expand(text: &str, usedns: UseDns) -> String {
+    let text = scope_flags(text);
+    let mut out = String::with_capacity(text.len() * 2);
+    let mut opened: Vec<&str> = Vec::new();
+    let mut skipped = 0;
+    let mut rest = &text[..];
+    while let Some(at) = rest.find('<') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let Some(tag) = tag_at(rest) else {
+            out.push('<');
+            rest = &rest[1..];
+            continue;
+        };
+        rest = &rest[tag.len()..];
+        let name = &tag[1..tag.len() - 1];
+        let group = |name: &str| name.strip_prefix("F-").is_some_and(is_group_name);
+        match name {
+            "HOST" if usedns == UseDns::No => push_addr(&mut out),
+            "HOST" => {
+                out.push_str("(?:");
+                push_addr(&mut out);
+                out.push('|');
+                out.push_str(DNS);
+                out.push(')');
+            }
+            "ADDR" | "F-ADDR/" => push_addr(&mut out),
+            "SUBNET" | "F-SUBNET/" => {
+                out.push_str(&format!(r"\[?(?:{IP4}|{IP6})(?:/(?P<cidr>\d+))?\]?"));
+            }
+            "IP4" | "F-IP4/" => out.push_str(IP4),
+            "IP6" | "F-IP6/" => out.push_str(IP6),
+            "DNS" | "F-DNS/" => out.push_str(DNS),
+            "CIDR" | "F-CIDR/" => out.push_str(r"(?P<cidr>\d+)"),
+            "F-ID/" => out.push_str(r"(?P<fid>\S+)"),
+            "F-PORT/" => out.push_str(r"(?P<fport>\w+)"),
+            "SKIPLINES" => {
+                out.push_str(&format!(r"\n(?P<skiplines{skipped}>(?:(?:.*\n)*?))"));
+                skipped += 1;
+            }
+            name if group(name) => {
+                opened.push(name);
+                out.push_str(&format!("(?P<{}>", group_name(&name[2..])));
+            }
+            name if name.strip_prefix('/').is_some_and(|name| group(name) && opened.contains(&name)) => out.push(')'),
+            _ => out.push_str(tag),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn push_addr(out: &mut String) {
+    out.push_str(&format!(r"\[?(?:{IP4}|{IP6})\]?"));
+}
+
+/// The tag that `text` begins with: `</?[\w\-]+/?>`.
+fn tag_at(text: &str) -> Option<&str> {
+    let inner = text[1..].strip_prefix('/').unwrap_or(&text[1..]);
+    let word = inner.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).filter(|n| *n > 0)?;
+    let tail = &inner[word..];
+    let tail = tail.strip_prefix('/').unwrap_or(tail);
+    tail.starts_with('>').then(|| &text[..text.len() - tail.len() + 1])
+}
+
+fn is_group_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+fn group_name(name: &str) -> String {
+    match name {
+        "ID" => "fid".into(),
+        "PORT" => "fport".into(),
+        name => name.to_lowercase(),
+    }
+}
+
+/// `((?i)x)` and `(?:(?i)x)` become `(?i:x)`: a flag that is first in its group is for the group.
+fn scope_flags(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('(') {
+        let (before, here) = rest.split_at(at);
+        out.push_str(before);
+        let inner = here[1..].strip_prefix("?:").unwrap_or(&here[1..]);
+        let flags = inner.strip_prefix("(?").and_then(|f| f.split_once(')')).map(|(flags, _)| flags);
+        match flags.filter(|f| !f.is_empty() && f.bytes().all(|b| b.is_ascii_lowercase()) && !out.ends_with('\\')) {
+            Some(flags) => {
+                out.push_str(&format!("(?{flags}:"));
+                rest = &inner[flags.len() + 3..];
+            }
+            None => {
+                out.push('(');
+                rest = &here[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+const IP4: &str = r"(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})";
+const IP6: &str = r"(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|(?<=:):))";
+const DNS: &str = r"(?P<dns>[\w\-.^_]*\w)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regex(text: &str) -> FailRegex {
+        FailRegex::new(text, UseDns::Warn, Options::default()).unwrap()
+    }
+
+    fn who(text: &str, line: &str, usedns: UseDns) -> Option<String> {
+        let regex = FailRegex::new(text, usedns, Options::default()).unwrap();
+        let line = format!("{line}\n");
+        let found = regex.search(&line).unwrap()?;
+        match identify(&regex.groups(&found, &line), usedns) {
+            Identity::Known(Who::Id(id)) => Some(id.to_string()),
+            Identity::Known(Who::Name(name)) => Some(format!("name {name}")),
+            Identity::Invalid(text) => Some(format!("invalid {text}")),
+            Identity::Nobody => Some("nobody".into()),
+        }
+    }
+
+    #[test]
+    fn an_address_comes_out_of_its_brackets_and_away_from_its_port() {
+        for (pattern, line, id) in [
+            ("from <HOST>", "from [192.0.2.4]", "192.0.2.4"),
+            ("from <HOST>", "from [2001:DB8::1]", "2001:db8::1"),
+            (r"from <HOST>:\d+$", "from 192.0.2.4:5060", "192.0.2.4"),
+            (r"from <HOST>:\d+$", "from [::1]:5060", "::1"),
+            (r"from <HOST>:\d+$", "from 2001:db8::1:5060", "2001:db8::1"),
+            ("from <HOST>", "from 192.0.2.4extra", "192.0.2.4"),
+            ("from <HOST>", "from 2001:db8::1.2.3.4", "2001:db8::1"),
+            ("from <HOST>", "from ::ffff:192.0.2.4", "192.0.2.4"),
+            ("from <HOST>", "from foo_bar-1.example", "name foo_bar-1.example"),
+            ("from <HOST>", "from 999.1.2.3", "invalid 999.1.2.3"),
+            ("from <SUBNET>", "from 198.51.100.7/24", "198.51.100.0/24"),
+            (r"user <F-ID>\S+</F-ID> from <HOST>", "user bob from h.example", "name h.example"),
+            (r"user <F-ID>\S+</F-ID> from <HOST>", "user bob from 192.0.2.4", "bob"),
+            (r"user <F-ID>\S+</F-ID>", "user [::1]", "::1"),
+            (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/16", "198.51.0.0/16"),
+            (r"<F-ALT_ID>\w+</F-ALT_ID> (?:(?P<fid>x+)|y)", "bob y", "bob"),
+        ] {
+            assert_eq!(who(pattern, line, UseDns::Warn).as_deref(), Some(id), "{pattern} on {line}");
+        }
+        assert_eq!(who("from <HOST>", "from h.example", UseDns::No), None);
+        assert_eq!(who("from <HOST>", "from h.example", UseDns::Raw).as_deref(), Some("h.example"));
+        assert_eq!(who("from <DNS>", "from 192.0.2.4", UseDns::Warn).as_deref(), Some("192.0.2.4"));
+    }
+
+    #[test]
+    fn tags_that_fail2ban_does_not_know_stay() {
+        let same = |text: &str| assert_eq!(expand(text, UseDns::Warn), text);
+        same("<F-user> <F-HOST/> <HOST/> </F-ID> <F-MLFID/> <lt_bogus/x> < HOST> <>");
+        assert_eq!(expand("<F-USER>x</F-USER></F-ID>", UseDns::Warn), "(?P<user>x)</F-ID>");
+        assert_eq!(expand("<F-PORT/>", UseDns::Warn), r"(?P<fport>\w+)");
+    }
+
+    #[test]
+    fn a_flag_first_in_a_group_is_for_that_group() {
+        assert_eq!(scope_flags("((?i)abc)(?:(?is)x)"), "(?i:abc)(?is:x)");
+        assert_eq!(scope_flags(r"\((?i)abc"), r"\((?i)abc");
+        assert_eq!(scope_flags("(?i)abc(é(?:x))"), "(?i)abc(é(?:x))");
+    }
+
+    #[test]
+    fn a_regex_without_anybody_to_blame_is_noticed() {
+        assert!(regex("<HOST>").identifies());
+        assert!(regex("<F-MLFID>x</F-MLFID>").identifies());
+        assert!(!regex("<F-USER>x</F-USER>").identifies());
+        assert!(FailRegex::new(" ", UseDns::Warn, Options::default()).is_err());
+        assert!(FailRegex::new("<HOST> and <HOST>", UseDns::Warn, Options::default()).is_err());
+        let error = FailRegex::new("<F-TUPLE_ID>x</F-TUPLE_ID>", UseDns::Warn, Options::default()).unwrap_err();
+        assert_eq!(error, "groups like `tuple_id` are not supported");
+    }
+
+    #[test]
+    fn alternates_fill_what_is_empty() {
+        let regex =
+            regex(r"<F-USER>\w*</F-USER>,<F-ALT_USER_1>\w*</F-ALT_USER_1>,<F-ALT_USER1>\w*</F-ALT_USER1> <ADDR>");
+        let line = ",bob,eve 192.0.2.1\n";
+        let groups = regex.groups(&regex.search(line).unwrap().unwrap(), line);
+        assert_eq!((&*groups["user"], &*groups["user1"]), ("bob", "eve"));
+    }
+}

@@ -1,0 +1,362 @@
+//! What a filter does with one line, step by step, in fail2ban's order: date, early ignoreregex, prefregex, failregex,
+//! ignoreregex, groups of several lines, identity.
+
+use std::borrow::Cow;
+
+use super::failregex::{Groups, Identity, identify};
+use super::notes::Note;
+use super::pyregex::{Pattern, TooCostly};
+use super::when::Place;
+use super::{Filter, Moment, Verdict};
+use crate::text::printable;
+use crate::ticket::{Failure, Who};
+use crate::time::Timestamp;
+
+/// A failregex that matched, with all that is known then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Which failregex, from 0.
+    pub regex: usize,
+    /// Whom it means; `None` for nobody.
+    pub who: Option<Who>,
+    /// Text in the place of an address that is none: then `who` is nobody.
+    pub invalid: Option<String>,
+    /// When; `None` only in tools.
+    pub time: Option<Timestamp>,
+    /// It only helps other lines.
+    pub nofail: bool,
+    /// All groups by name.
+    pub groups: Groups,
+    /// Distinct users of a session.
+    pub users: Vec<String>,
+    /// The lines that matched.
+    pub matches: Vec<String>,
+}
+
+impl Hit {
+    /// The failure that it proves, if it proves one.
+    pub fn failure(self) -> Option<Failure> {
+        let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
+        let mut groups = self.groups;
+        let host = ["ip4", "ip6"].iter().filter_map(|name| groups.get(*name)).find(|t| !t.is_empty()).cloned();
+        groups.retain(|name, _| !WHO.contains(&name.as_str()) && !name.starts_with("skiplines"));
+        if let (Who::Id(id), Some(host)) = (&who, host)
+            && id.ip().is_none_or(|ip| host.parse() != Ok(ip))
+            && id.as_net().is_none_or(|net| net.prefix_len() == net.max_prefix_len())
+        {
+            groups.insert("ip".into(), host);
+        }
+        let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
+        Some(Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches: self.matches, groups })
+    }
+}
+
+impl Filter {
+    /// Looks at one line and adds every match to `out`, also those that prove nothing. With `written` the source knows
+    /// the time (a journal): then no date is looked for.
+    pub fn hits(
+        &mut self,
+        line: &[u8],
+        written: Option<Timestamp>,
+        moment: &Moment<'_>,
+        out: &mut Vec<Hit>,
+    ) -> Verdict {
+        let text = self.decoder.decode(line);
+        if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
+            self.notes.daily(Note::Undecodable, moment.now, || {
+                "a line holds bytes that are no text in this encoding, perhaps `logencoding` is wrong".into()
+            });
+        }
+        let place = match written {
+            Some(time) => self.clock.place_at(time, moment, self.checked, &mut self.notes),
+            None => self.clock.place(&text, moment, self.checked, self.decoder, &mut self.notes),
+        };
+        let (time, cut) = match place {
+            Place::TooOld => return Verdict::Dropped,
+            Place::At(time, cut) => (Some(time), cut),
+            Place::Unknown(cut) => (None, cut),
+        };
+        let mut haystack = String::with_capacity(text.len() + 1);
+        haystack.push_str(text.get(..cut.start).unwrap_or(&text));
+        haystack.push_str(text.get(cut.end..).unwrap_or_default());
+        haystack.push('\n');
+        if let Some(window) = &mut self.window {
+            window.push(&text, &haystack);
+            haystack = window.text();
+        }
+        self.search(&text, haystack, time, moment, out)
+    }
+
+    fn search(
+        &mut self,
+        line: &str,
+        mut haystack: String,
+        time: Option<Timestamp>,
+        moment: &Moment<'_>,
+        out: &mut Vec<Hit>,
+    ) -> Verdict {
+        let mut costly = Costly { count: &mut self.limits, first: None };
+        if self.rules.ignores_early()
+            && let Some(number) = ignored(&self.rules.ignore, &haystack, &mut costly)
+        {
+            self.ignore_hits[number] += 1;
+            return Verdict::Ignored(number);
+        }
+        let mut common = Groups::new();
+        if let Some(prefix) = &self.rules.prefix {
+            let Some(groups) = costly.settle(prefix.search(&haystack)).map(|found| prefix.groups(&found, &haystack))
+            else {
+                costly.note(&mut self.notes, moment);
+                return Verdict::Missed;
+            };
+            self.prefix_hits += 1;
+            common = groups;
+            if let Some(content) = common.shift_remove("content").filter(|c| !c.is_empty()) {
+                haystack = content + "\n";
+                if let Some(window) = &mut self.window {
+                    window.replace(&haystack);
+                }
+            }
+        }
+        let mut verdict = Verdict::Missed;
+        for (number, regex) in self.rules.fail.iter().enumerate() {
+            let Some(found) = costly.settle(regex.search(&haystack)) else { continue };
+            let (lines, searched) = match &mut self.window {
+                Some(window) => window.take(&found.whole, &regex.skipped(&found)),
+                None => (vec![line.to_owned()], String::new()),
+            };
+            let searched = if self.window.is_some() { &searched } else { &haystack };
+            let mut better = |new: Verdict| {
+                if !matches!(verdict, Verdict::Matched(_)) {
+                    verdict = new;
+                }
+            };
+            if let Some(ignore) = ignored(&self.rules.ignore, searched, &mut costly) {
+                self.ignore_hits[ignore] += 1;
+                better(Verdict::Ignored(ignore));
+            } else if self.checked && time.is_none() {
+                self.notes.daily(Note::Undated, moment.now, || {
+                    format!(
+                        "a match without a date does not count, perhaps `datepattern` is wrong: {}",
+                        printable(line)
+                    )
+                });
+                better(Verdict::Dropped);
+            } else {
+                let mut groups = common.clone();
+                groups.extend(regex.groups(&found, &haystack));
+                let joined = self.sessions.join(groups, lines, moment.now);
+                let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
+                    Identity::Known(who) => (Some(who), None),
+                    Identity::Nobody => (None, None),
+                    Identity::Invalid(text) => {
+                        self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
+                        (None, Some(text))
+                    }
+                };
+                better(if joined.nofail { Verdict::Ignored(number) } else { Verdict::Matched(number) });
+                let time = if self.checked { time.map(|t| t.min(moment.now)) } else { time };
+                out.push(Hit {
+                    regex: number,
+                    who,
+                    invalid,
+                    time,
+                    nofail: joined.nofail,
+                    groups: joined.groups,
+                    users: joined.users,
+                    matches: joined.matches,
+                });
+            }
+            if !self.tries_all || self.window.is_some() {
+                break;
+            }
+        }
+        costly.note(&mut self.notes, moment);
+        verdict
+    }
+}
+
+fn ignored(patterns: &[Pattern], text: &str, costly: &mut Costly<'_>) -> Option<usize> {
+    patterns.iter().position(|p| costly.settle(p.is_match(text).map(|m| m.then_some(()))).is_some())
+}
+
+/// Counts searches that were given up.
+struct Costly<'a> {
+    count: &'a mut u64,
+    first: Option<()>,
+}
+
+impl Costly<'_> {
+    fn settle<T>(&mut self, found: Result<Option<T>, TooCostly>) -> Option<T> {
+        found.unwrap_or_else(|TooCostly| {
+            *self.count += 1;
+            self.first = Some(());
+            None
+        })
+    }
+
+    fn note(self, notes: &mut super::notes::Notes, moment: &Moment<'_>) {
+        if self.first.is_some() {
+            notes.daily(Note::TooCostly, moment.now, || {
+                "a regex was given up on a line because it would have taken too long; the line did not match".into()
+            });
+        }
+    }
+}
+
+/// Groups that are part of [`Who`] or of the machinery.
+const WHO: [&str; 6] = ["ip4", "ip6", "dns", "fid", "cidr", "content"];
+/// Tries that one line may stand for.
+const MANY: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::addr::Id;
+    use crate::config::{FilterSettings, Spanned, UseDns};
+    use crate::filter::Scan;
+    use crate::filter::date::Zones;
+    use crate::time::Span;
+
+    /// 2026-11-20 10:00:00 UTC.
+    const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
+
+    fn filter(change: impl FnOnce(&mut FilterSettings)) -> Filter {
+        let mut settings = FilterSettings { maxlines: 1, ..FilterSettings::default() };
+        settings.failregex = vec![Spanned::bare(r"^ bad <HOST>$")];
+        change(&mut settings);
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        Filter::of(&settings, UseDns::Warn, "auto", zones).unwrap().0
+    }
+
+    fn moment(live: bool, before: &str) -> Moment<'_> {
+        Moment { now: NOW, findtime: Span::from_secs(600), live, time: None, before: before.as_bytes() }
+    }
+
+    /// Seconds between the failure and the present, or what became of the line instead.
+    fn age(filter: &mut Filter, line: &str, moment: &Moment<'_>) -> Result<i64, Verdict> {
+        let mut out = Vec::new();
+        let verdict = filter.line(line.as_bytes(), moment, &mut out);
+        out.pop().map(|f| (moment.now - f.time).secs()).ok_or(verdict)
+    }
+
+    #[test]
+    fn in_operation_every_date_is_made_plausible() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let live = moment(true, "");
+        assert_eq!(age(&mut filter, "2026-11-20 09:59:30 bad 192.0.2.1", &live), Ok(30));
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &live), Ok(30));
+        assert_eq!(age(&mut filter, "2020-01-01 00:00:00 bad 192.0.2.1", &live), Ok(0));
+        assert_eq!(age(&mut filter, "2026-11-20 10:30:00 bad 192.0.2.1", &live), Ok(0));
+        assert_eq!(age(&mut filter, "2026-11-20 10:00:30 bad 192.0.2.1", &live), Ok(0));
+        assert_eq!(filter.records().len(), 1);
+    }
+
+    #[test]
+    fn at_first_reading_old_and_dateless_lines_do_not_count() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let reading = moment(false, "");
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &reading), Err(Verdict::Dropped));
+        assert_eq!(age(&mut filter, "2026-11-20 09:49:59 bad 192.0.2.1", &reading), Err(Verdict::Dropped));
+        assert_eq!(age(&mut filter, "2026-11-20 09:50:00 bad 192.0.2.1", &reading), Ok(600));
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &reading), Err(Verdict::Dropped));
+        assert_eq!(filter.records().len(), 2);
+    }
+
+    #[test]
+    fn a_line_without_a_date_takes_that_of_a_line_before_it() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let before = "2026-11-20 09:59:50 hello\nnothing here\n\n";
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &moment(false, before)), Ok(10));
+        let far = format!("2026-11-20 09:59:55 hello\n{}", "x\n".repeat(100));
+        let mut fresh = self::filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        assert_eq!(age(&mut fresh, "bad 192.0.2.1", &moment(false, &far)), Err(Verdict::Dropped));
+        let known = Moment { time: Some(NOW - Span::from_secs(7)), ..moment(false, "") };
+        assert_eq!(age(&mut fresh, "bad 192.0.2.1", &known), Ok(7));
+    }
+
+    #[test]
+    fn a_journal_line_is_taken_whole_and_at_its_time() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^2026-11-20 09:00:00 bad <HOST>$")]);
+        let mut out = Vec::new();
+        filter.line_at(b"2026-11-20 09:00:00 bad 192.0.2.1", NOW, &moment(false, ""), &mut out);
+        assert_eq!(out[0].time, NOW);
+    }
+
+    #[test]
+    fn ignoreregexes_see_the_line_only_where_they_are_few() {
+        let line = "2026-11-20 10:00:00 host bad 192.0.2.1";
+        let of = |failregexes: usize| {
+            filter(|s| {
+                s.prefregex = Some(Spanned::bare("^ host <F-CONTENT>.+</F-CONTENT>$"));
+                s.failregex = vec![Spanned::bare("^bad <HOST>$"); failregexes];
+                s.ignoreregex = vec![Spanned::bare(r"^\s*host")];
+            })
+        };
+        assert_eq!(age(&mut of(4), line, &moment(true, "")), Err(Verdict::Ignored(0)));
+        assert_eq!(age(&mut of(3), line, &moment(true, "")), Ok(0));
+    }
+
+    #[test]
+    fn what_is_no_address_is_nobodys_failure() {
+        let mut filter = filter(|_| {});
+        let line = "2026-11-20 10:00:00 bad 999.0.2.1";
+        assert_eq!(age(&mut filter, line, &moment(true, "")), Err(Verdict::Matched(0)));
+        assert!(filter.records()[0].text.contains("999.0.2.1"));
+    }
+
+    #[test]
+    fn groups_reach_the_failure_without_those_that_say_who() {
+        let mut filter = filter(|s| {
+            s.failregex =
+                vec![Spanned::bare("^ bad <F-ID>\\w+</F-ID> as <F-USER>\\w+</F-USER> <F-TRIES>\\d+</F-TRIES> <HOST>$")]
+        });
+        let mut out = Vec::new();
+        filter.line(b"2026-11-20 10:00:00 bad x as bob 5 192.0.2.1\r", &moment(true, ""), &mut out);
+        let failure = out.remove(0);
+        assert_eq!(failure.who, Who::Id(Id::parse("x")));
+        assert_eq!(failure.count, 5);
+        assert_eq!((&*failure.groups["user"], &*failure.groups["ip"]), ("bob", "192.0.2.1"));
+        assert!(!failure.groups.contains_key("fid") && !failure.groups.contains_key("ip4"));
+        assert_eq!(failure.matches, ["2026-11-20 10:00:00 bad x as bob 5 192.0.2.1"]);
+    }
+
+    #[test]
+    fn a_window_matches_lines_together_and_is_scanned_line_by_line() {
+        let mut filter = filter(|s| {
+            s.maxlines = 4;
+            s.failregex = vec![Spanned::bare(r"^ A (?P<id>\d+) .*<SKIPLINES>\s*B (?P=id) <HOST>$")];
+        });
+        let mut found = Vec::new();
+        for text in ["A 7 x", "A 8 x", "B 7 192.0.2.1", "B 8 192.0.2.2"] {
+            filter.line(format!("2026-11-20 10:00:00 {text}").as_bytes(), &moment(true, ""), &mut found);
+        }
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].matches, ["2026-11-20 10:00:00 A 7 x", "2026-11-20 10:00:00 B 7 192.0.2.1"]);
+        let mut lines = 0;
+        Scan::new(&[&filter], &[false]).candidates(b"a\nb\nc\n", |_, _| lines += 1);
+        assert_eq!(lines, 3);
+    }
+
+    #[test]
+    fn a_regex_that_costs_too_much_is_counted_and_said() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^ (?:(?!zz)\w+\s?)+(?<!b): <HOST>$")]);
+        let line = format!("2026-11-20 10:00:00 {}b: 192.0.2.1", "a".repeat(60));
+        assert_eq!(age(&mut filter, &line, &moment(true, "")), Err(Verdict::Missed));
+        assert_eq!(filter.backtrack_limits(), 1);
+        assert_eq!(filter.records().len(), 1);
+    }
+
+    #[test]
+    fn every_bad_regex_is_an_error_of_its_own() {
+        let mut settings = FilterSettings { maxlines: 1, ..FilterSettings::default() };
+        settings.failregex = ["a(", "no id", "<F-TUPLE_ID>x</F-TUPLE_ID>", "fine <HOST>"].map(Spanned::bare).to_vec();
+        settings.ignoreregex = vec![Spanned::bare("*")];
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let problems = Filter::of(&settings, UseDns::Warn, "klingon", zones).err().unwrap();
+        assert_eq!(problems.len(), 5);
+        assert_eq!(problems[1].message, "no failure-id group in `no id`");
+    }
+}

@@ -1,0 +1,323 @@
+//! Which literal texts a line must hold for a filter to care about it.
+//!
+//! The literals come out of the failregexes themselves: [`required`] walks an expression's tree and keeps the set of
+//! literals of which every match holds one. What makes that safe on *raw* lines, although a failregex sees the line
+//! decoded, unwrapped and without its date:
+//!
+//! * Only printable ASCII is kept, so the bytes of the raw line are those of the decoded text in every encoding that
+//!   extends ASCII, also where undecodable bytes were replaced, and the appended `\n` is never part of a literal.
+//! * Where a date was cut out, text before it and behind it became neighbours; a literal may lie across. [`Cut`] says
+//!   where that can happen: not at all, behind at most two characters that are no word's (those are taken off the
+//!   literal), or anywhere. In the last case both halves of the literal are searched for: wherever the cut falls, one
+//!   half is whole.
+//! * A line wrapped in JSON may hold some characters escaped; literals for such lines avoid them.
+
+use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
+use regex_syntax::hir::{Hir, HirKind};
+
+/// The literals of one filter.
+#[derive(Clone, Debug, Default)]
+pub struct Prefilter {
+    /// For lines as the filter sees them; `None`: it has to see every line.
+    pub plain: Option<Literals>,
+    /// For lines that may be wrapped in JSON.
+    pub escaped: Option<Literals>,
+}
+
+/// Texts of which a line holds at least one, or it is of no interest; one set per failregex.
+pub type Literals = Vec<Vec<Vec<u8>>>;
+
+/// Where the date was taken out of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// At its start, or nowhere.
+    Start,
+    /// Behind up to two characters that belong to no word: `{^LN-BEG}`.
+    NearStart,
+    /// Anywhere.
+    Anywhere,
+}
+
+impl Cut {
+    /// What the date patterns of a filter allow; none are the default templates.
+    pub fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Cut {
+        patterns.into_iter().map(Cut::of_one).reduce(Cut::worse).unwrap_or(Cut::Anywhere)
+    }
+
+    fn of_one(pattern: &str) -> Cut {
+        let (cut, rest) = match pattern.strip_prefix("{^LN-BEG}") {
+            Some(rest) => (Cut::NearStart, rest),
+            None if pattern.starts_with('^') => (Cut::Start, &pattern[1..]),
+            None => return Cut::Anywhere,
+        };
+        // With a group of its own the pattern cuts only that; an alternation may leave the anchor behind.
+        let alternatives = rest.contains('|');
+        let group = rest.match_indices('(').any(|(at, _)| !rest[at + 1..].starts_with("?:"));
+        if alternatives || group || rest.contains('{') { Cut::Anywhere } else { cut }
+    }
+
+    fn worse(self, other: Cut) -> Cut {
+        match (self, other) {
+            (Cut::Anywhere, _) | (_, Cut::Anywhere) => Cut::Anywhere,
+            (Cut::NearStart, _) | (_, Cut::NearStart) => Cut::NearStart,
+            _ => Cut::Start,
+        }
+    }
+}
+
+impl Prefilter {
+    /// From the relaxed failregexes; if one of them has no literal, from the relaxed prefregex.
+    pub fn new<'a>(fail: impl IntoIterator<Item = &'a str>, prefix: Option<&str>, cut: Cut) -> Prefilter {
+        let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok();
+        let fail: Option<Vec<Hir>> = fail.into_iter().map(parse).collect();
+        let prefix = prefix.and_then(parse);
+        let find = |escaped: bool| {
+            let rule = Rule { cut, escaped };
+            let all = |fail: &Vec<Hir>| fail.iter().map(|h| required(h, rule)).collect::<Option<Literals>>();
+            fail.as_ref().and_then(all).or_else(|| Some(vec![required(prefix.as_ref()?, rule)?]))
+        };
+        Prefilter { plain: find(false), escaped: find(true) }
+    }
+}
+
+/// At most `max` literals that stand for `sets`: copies and whatever contains another one go first, then the literals of
+/// one set are replaced by what they have in common. More than `max` are left only where nothing is common.
+pub fn reduce(mut sets: Literals, max: usize) -> Vec<Vec<u8>> {
+    let mut all = distinct(&sets);
+    while all.len() > max {
+        let coarse = |set: &Vec<Vec<u8>>| (set.len() > 1).then(|| common(set)).flatten();
+        let best = (0..sets.len()).filter_map(|i| Some((sets[i].len(), i, coarse(&sets[i])?))).max();
+        let Some((_, i, text)) = best else { break };
+        sets[i] = vec![text];
+        all = distinct(&sets);
+    }
+    all
+}
+
+fn distinct(sets: &Literals) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = sets.iter().flatten().cloned().collect();
+    all.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for literal in all {
+        if !kept.iter().any(|k| memchr::memmem::find(&literal, k).is_some()) {
+            kept.push(literal);
+        }
+    }
+    kept
+}
+
+/// The longest text that stands in all of `set`.
+fn common(set: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let shortest = set.iter().min_by_key(|l| l.len())?;
+    (COMMON..=shortest.len()).rev().find_map(|len| {
+        let everywhere = |text: &&[u8]| set.iter().all(|l| memchr::memmem::find(l, text).is_some());
+        shortest.windows(len).find(everywhere).map(<[u8]>::to_vec)
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Rule {
+    cut: Cut,
+    escaped: bool,
+}
+
+/// A set of literals of which every match of `hir` holds one, fit for raw lines; the best that can be found.
+fn required(hir: &Hir, rule: Rule) -> Option<Vec<Vec<u8>>> {
+    best_of(hir, rule).map(|(_, set)| set)
+}
+
+type Scored = (i32, Vec<Vec<u8>>);
+
+fn best_of(hir: &Hir, rule: Rule) -> Option<Scored> {
+    match hir.kind() {
+        HirKind::Literal(literal) => usable(std::iter::once(&literal.0[..]), rule),
+        HirKind::Capture(capture) => best_of(&capture.sub, rule),
+        HirKind::Repetition(repetition) if repetition.min >= 1 => best_of(&repetition.sub, rule),
+        HirKind::Alternation(branches) => {
+            let mut all = Vec::new();
+            for branch in branches {
+                all.extend(best_of(branch, rule)?.1);
+            }
+            better(scored(all), extracted(hir, rule))
+        }
+        HirKind::Concat(_) => {
+            let mut parts = Vec::new();
+            flatten(hir, &mut parts);
+            let mut best = None;
+            for i in 0..parts.len() {
+                best = better(best, best_of(parts[i], rule));
+                let rest = Hir::concat(parts[i..].iter().take(SPAN).map(|h| (*h).clone()).collect());
+                best = better(best, prefixes(&rest, rule));
+                let until = Hir::concat(parts[(i + 1).saturating_sub(SPAN)..=i].iter().map(|h| (*h).clone()).collect());
+                best = better(best, suffixes(&until, rule));
+            }
+            best
+        }
+        HirKind::Class(_) => None,
+        _ => None,
+    }
+}
+
+fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {
+    match hir.kind() {
+        HirKind::Concat(parts) => parts.iter().for_each(|p| flatten(p, out)),
+        HirKind::Capture(capture) => flatten(&capture.sub, out),
+        HirKind::Look(_) | HirKind::Empty => {}
+        _ => out.push(hir),
+    }
+}
+
+fn extracted(hir: &Hir, rule: Rule) -> Option<Scored> {
+    better(prefixes(hir, rule), suffixes(hir, rule))
+}
+
+fn prefixes(hir: &Hir, rule: Rule) -> Option<Scored> {
+    from_seq(&extractor(ExtractKind::Prefix).extract(hir), rule)
+}
+
+fn suffixes(hir: &Hir, rule: Rule) -> Option<Scored> {
+    from_seq(&extractor(ExtractKind::Suffix).extract(hir), rule)
+}
+
+fn extractor(kind: ExtractKind) -> Extractor {
+    let mut extractor = Extractor::new();
+    extractor.kind(kind).limit_class(4).limit_repeat(4).limit_literal_len(64).limit_total(64);
+    extractor
+}
+
+fn from_seq(seq: &Seq, rule: Rule) -> Option<Scored> {
+    usable(seq.literals()?.iter().map(|l| l.as_bytes()), rule)
+}
+
+fn better(a: Option<Scored>, b: Option<Scored>) -> Option<Scored> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// What of these literals may be searched for in raw lines; `None` if that is too little for one of them.
+fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule) -> Option<Scored> {
+    let mut out = Vec::new();
+    for literal in literals {
+        let mut rest = literal;
+        if rule.cut == Cut::NearStart {
+            // Bytes of a character beyond ASCII are no word's here: too much taken off is still right.
+            let off = rest.iter().take(2).take_while(|b| !b.is_ascii_alphanumeric() && **b != b'_').count();
+            rest = if rest.is_ascii() { &rest[off..] } else { after_ascii_break(rest) };
+        }
+        let pieces = rest.split(|b| !fits(*b, rule.escaped)).filter(|p| p.len() >= MIN);
+        let piece = pieces.max_by_key(|p| weight(p))?;
+        if rule.cut == Cut::Anywhere {
+            let (first, second) = piece.split_at(piece.len() / 2);
+            if first.len() < MIN {
+                return None;
+            }
+            out.push(first.to_vec());
+            out.push(second.to_vec());
+        } else {
+            out.push(piece.to_vec());
+        }
+    }
+    scored(out)
+}
+
+/// What stands behind the last byte beyond ASCII that is among the first eight.
+fn after_ascii_break(literal: &[u8]) -> &[u8] {
+    let last = literal.iter().take(8).rposition(|b| !b.is_ascii());
+    let rest = last.map_or(literal, |at| &literal[at + 1..]);
+    let off = rest.iter().take(2).take_while(|b| !b.is_ascii_alphanumeric() && **b != b'_').count();
+    &rest[off..]
+}
+
+fn fits(byte: u8, escaped: bool) -> bool {
+    let printable = (0x20..0x7f).contains(&byte);
+    printable && !(escaped && matches!(byte, b'"' | b'\\' | b'/' | b'<' | b'>' | b'&' | b'\''))
+}
+
+fn scored(mut set: Vec<Vec<u8>>) -> Option<Scored> {
+    set.sort();
+    set.dedup();
+    if set.is_empty() || set.len() > MANY {
+        return None;
+    }
+    let least = set.iter().map(|l| weight(l)).min()?;
+    Some((least - 2 * set.len() as i32, set))
+}
+
+/// How seldom a literal is likely to be: its length without blanks, and a little for bytes that logs hold less of.
+fn weight(literal: &[u8]) -> i32 {
+    let rarity = |b: &u8| match b {
+        b' ' => 0,
+        b'a'..=b'z' => 10,
+        b'0'..=b'9' | b'.' | b':' | b'-' => 10,
+        b'A'..=b'Z' => 11,
+        _ => 12,
+    };
+    literal.iter().map(rarity).sum()
+}
+
+/// Bytes of a literal, at least.
+const MIN: usize = 3;
+/// Literals of one expression, at most.
+const MANY: usize = 64;
+/// Parts of a concatenation that one literal is gathered from.
+const SPAN: usize = 16;
+/// Bytes that literals must have in common to be searched for by those.
+const COMMON: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literals(pattern: &str, cut: Cut, escaped: bool) -> Option<Vec<String>> {
+        let prefilter = Prefilter::new([pattern], None, cut);
+        let found = if escaped { prefilter.escaped } else { prefilter.plain };
+        found.map(|sets| sets.concat().into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
+    }
+
+    #[test]
+    fn the_longest_text_that_every_match_holds_is_found() {
+        let of = |pattern| literals(pattern, Cut::Start, false).unwrap_or_default();
+        assert_eq!(of(r"^Registration from '[^']*' failed"), ["Registration from '"]);
+        assert_eq!(of(r"^\S+ (?:Wrong password|No such user)\s*$"), [" No such user", " Wrong password"]);
+        assert_eq!(of(r"(?:abcd)+x?"), ["abcd"]);
+        assert_eq!(of(r"(?:abcd)*x?"), Vec::<String>::new());
+        assert_eq!(of(r"(?:abcd|.)x"), Vec::<String>::new());
+        assert_eq!(of(r"failed\n"), ["failed"]);
+    }
+
+    #[test]
+    fn a_literal_never_lies_across_the_date() {
+        assert_eq!(literals(r"^\[\] NOTICE", Cut::NearStart, false).unwrap(), [" NOTICE"]);
+        assert_eq!(literals(r"abcdef", Cut::Anywhere, false).unwrap(), ["abc", "def"]);
+        assert_eq!(literals(r"abcd", Cut::Anywhere, false), None);
+    }
+
+    #[test]
+    fn literals_for_json_avoid_what_json_escapes() {
+        let found = literals(r#"SecurityEvent="InvalidPassword""#, Cut::Start, true).unwrap();
+        assert_eq!(found, ["InvalidPassword"]);
+        assert_eq!(literals(r"'</a>'", Cut::Start, true), None);
+    }
+
+    #[test]
+    fn the_date_patterns_tell_where_a_cut_may_be() {
+        assert_eq!(Cut::of(["{^LN-BEG}"]), Cut::NearStart);
+        assert_eq!(Cut::of([r"^(?:%Y-)?%m-%d[ T]%H:%M:%S(?:\.%f)?", "{^LN-BEG}"]), Cut::NearStart);
+        assert_eq!(Cut::of(["^%Y-%m-%d"]), Cut::Start);
+        assert_eq!(Cut::of([]), Cut::Anywhere);
+        assert_eq!(Cut::of(["^x (%Y)"]), Cut::Anywhere);
+        assert_eq!(Cut::of([r"^<\d+>\d+\s+{DATE}"]), Cut::Anywhere);
+        assert_eq!(Cut::of(["{^LN-BEG}", "%Y"]), Cut::Anywhere);
+    }
+
+    #[test]
+    fn too_many_literals_become_coarser_ones() {
+        let sets = vec![vec![b"user one failed".to_vec(), b"user two failed".to_vec()], vec![b"other".to_vec()]];
+        assert_eq!(reduce(sets.clone(), 64).len(), 3);
+        assert_eq!(reduce(sets, 2), [b"other".to_vec(), b" failed".to_vec()]);
+        let sets = vec![vec![b"failed".to_vec()], vec![b"login failed".to_vec()]];
+        assert_eq!(reduce(sets, 64), [b"failed".to_vec()]);
+    }
+}

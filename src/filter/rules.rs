@@ -1,0 +1,66 @@
+//! A jail's expressions, compiled: what [`FilterSettings`] says, checked.
+
+use super::failregex::{FailRegex, expand};
+use super::prefilter::{Cut, Prefilter};
+use super::pyregex::Pattern;
+use super::translate::Options;
+use crate::config::{FilterSettings, Problem, Severity, UseDns};
+
+/// The compiled expressions of one filter.
+#[derive(Debug)]
+pub struct Rules {
+    /// Tried first.
+    pub prefix: Option<FailRegex>,
+    /// In order.
+    pub fail: Vec<FailRegex>,
+    /// In order.
+    pub ignore: Vec<Pattern>,
+    /// How host names count.
+    pub usedns: UseDns,
+}
+
+impl Rules {
+    /// Compiles all expressions; every bad one is an error.
+    pub fn new(settings: &FilterSettings, usedns: UseDns) -> Result<Rules, Vec<Problem>> {
+        let window = settings.maxlines > 1;
+        let plain = Options { multiline: false, window };
+        let mut problems = Vec::new();
+        let mut bad = |text: &crate::config::Spanned, message: String| {
+            problems.push(Problem::new(Severity::Error, text.origin.clone(), message));
+        };
+
+        let prefix = settings.prefregex.as_ref().and_then(|text| {
+            FailRegex::new(&text.text, usedns, plain).map_err(|e| bad(text, format!("prefregex: {e}"))).ok()
+        });
+        let known_by_prefix = prefix.as_ref().is_some_and(FailRegex::identifies);
+        let mut fail = Vec::new();
+        for text in &settings.failregex {
+            match FailRegex::new(&text.text, usedns, Options { multiline: window, window }) {
+                Ok(regex) if known_by_prefix || regex.identifies() => fail.push(regex),
+                Ok(regex) => bad(text, format!("no failure-id group in `{}`", regex.expanded)),
+                Err(e) => bad(text, e),
+            }
+        }
+        let mut ignore = Vec::new();
+        for text in &settings.ignoreregex {
+            match Pattern::new(&expand(&text.text, usedns), plain) {
+                _ if text.text.trim().is_empty() => bad(text, "cannot add an empty regex".into()),
+                Ok(pattern) => ignore.push(pattern),
+                Err(e) => bad(text, format!("unable to compile regular expression `{}`: {e}", text.text)),
+            }
+        }
+        if problems.is_empty() { Ok(Rules { prefix, fail, ignore, usedns }) } else { Err(problems) }
+    }
+
+    /// Whether ignoreregexes are tried on the whole line before anything else: when there are clearly fewer of them
+    /// than failregexes.
+    pub fn ignores_early(&self) -> bool {
+        !self.ignore.is_empty() && self.ignore.len() + 2 < self.fail.len()
+    }
+
+    /// What every line that matters holds, where dates are found by these patterns.
+    pub fn prefilter(&self, datepatterns: &[&str]) -> Prefilter {
+        let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
+        Prefilter::new(self.fail.iter().map(FailRegex::relaxed), prefix, Cut::of(datepatterns.iter().copied()))
+    }
+}

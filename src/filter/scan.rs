@@ -1,0 +1,135 @@
+//! One pass over a block for all filters of a log.
+//!
+//! A block goes in, the lines that some filter has to look at come out; most of a log never becomes more than bytes that
+//! a search for a few literals ran over. One automaton holds the literals of all filters of the log. Where it finds one,
+//! the line is settled for each filter by that filter's own literals, so overlapping literals of different filters hide
+//! nothing from each other. A filter without literals gets every line.
+//!
+//! Where a large part of a log are candidates, jumping from one to the next costs more than it saves; then, for some
+//! blocks, lines are looked at one by one. The result is the same.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::prefilter::{Literals, reduce};
+
+/// One pass over a block for all filters of a log.
+#[derive(Debug)]
+pub struct Scan {
+    /// The literals of all filters that have some.
+    all: Option<AhoCorasick>,
+    /// For each filter its own literals; `None` gets every line.
+    own: Vec<Option<AhoCorasick>>,
+    /// Blocks that will still be looked at line by line.
+    line_by_line: u32,
+}
+
+impl Scan {
+    /// From each filter's literals; `None` stands for a filter that has to see every line.
+    pub(super) fn of(filters: Vec<Option<Literals>>) -> Scan {
+        let own: Vec<_> = filters.iter().map(|sets| automaton(&reduce(sets.clone()?, FAST))).collect();
+        let together = filters.into_iter().zip(&own).filter(|(_, own)| own.is_some());
+        let together: Literals = together.filter_map(|(sets, _)| sets).flatten().collect();
+        Scan { all: automaton(&reduce(together, FAST)), own, line_by_line: 0 }
+    }
+
+    /// Calls `found` for each line (as a range of `block`, without its newline) that one of the filters has to look at,
+    /// with the index of that filter; in the order of the lines.
+    pub fn candidates(&mut self, block: &[u8], mut found: impl FnMut(Range<usize>, usize)) {
+        let every_line = self.own.iter().any(Option::is_none);
+        if every_line || self.all.is_none() || self.line_by_line > 0 {
+            self.line_by_line = self.line_by_line.saturating_sub(1);
+            let mut at = 0;
+            while at < block.len() {
+                let line = at..memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |n| at + n);
+                at = line.end + 1;
+                self.settle(block, line, &mut found);
+            }
+            return;
+        }
+        let Some(all) = &self.all else { return };
+        let (mut at, mut taken) = (0, 0);
+        while let Some(hit) = all.find(&block[at..]) {
+            let hit = at + hit.start();
+            let start = memchr::memrchr(b'\n', &block[at..hit]).map_or(at, |n| at + n + 1);
+            let end = memchr::memchr(b'\n', &block[hit..]).map_or(block.len(), |n| hit + n);
+            taken += end - start;
+            self.settle(block, start..end, &mut found);
+            at = end + 1;
+            if at >= block.len() {
+                break;
+            }
+        }
+        if taken * MANY > block.len() {
+            self.line_by_line = PATIENCE;
+        }
+    }
+
+    fn settle(&self, block: &[u8], line: Range<usize>, found: &mut impl FnMut(Range<usize>, usize)) {
+        for (i, own) in self.own.iter().enumerate() {
+            if own.as_ref().is_none_or(|own| own.is_match(&block[line.clone()])) {
+                found(line.clone(), i);
+            }
+        }
+    }
+}
+
+/// An automaton that leaves most of the work to vector instructions while there are few literals.
+fn automaton(literals: &[Vec<u8>]) -> Option<AhoCorasick> {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok()
+}
+
+/// Literals above which the search falls out of vector instructions.
+const FAST: usize = 64;
+/// One byte of so many in candidate lines is too much for jumping.
+const MANY: usize = 5;
+/// Blocks until jumping is tried again.
+const PATIENCE: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(literals: &[&str]) -> Option<Literals> {
+        Some(vec![literals.iter().map(|l| l.as_bytes().to_vec()).collect()])
+    }
+
+    fn run(scan: &mut Scan, block: &str) -> Vec<(String, usize)> {
+        let mut out = Vec::new();
+        scan.candidates(block.as_bytes(), |line, filter| out.push((block[line].to_owned(), filter)));
+        out
+    }
+
+    #[test]
+    fn overlapping_literals_hide_nothing_from_each_other() {
+        let mut scan = Scan::of(vec![set(&["abcdef"]), set(&["cde"]), set(&["defgh", "nothing"])]);
+        let found = run(&mut scan, "x\nabcdefgh\n--cde--\n\n");
+        let long = "abcdefgh".to_owned();
+        assert_eq!(found, [(long.clone(), 0), (long.clone(), 1), (long, 2), ("--cde--".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_filter_without_literals_gets_every_line() {
+        let mut scan = Scan::of(vec![None, set(&["cde"])]);
+        let found = run(&mut scan, "a\n\ncde");
+        assert_eq!(found, [("a".into(), 0), ("".into(), 0), ("cde".into(), 0), ("cde".into(), 1)]);
+    }
+
+    #[test]
+    fn line_by_line_gives_the_same() {
+        let mut scan = Scan::of(vec![set(&["cde"]), set(&["fgh"])]);
+        let block = "cde\nfgh\n--\ncdefgh\n";
+        let first = run(&mut scan, block);
+        assert_eq!(scan.line_by_line, PATIENCE);
+        assert_eq!(run(&mut scan, block), first);
+        assert_eq!(first.len(), 4);
+    }
+
+    #[test]
+    fn no_filters_and_empty_blocks_are_fine() {
+        assert!(run(&mut Scan::of(vec![]), "a\nb\n").is_empty());
+        assert!(run(&mut Scan::of(vec![set(&["cde"])]), "").is_empty());
+        assert!(run(&mut Scan::of(vec![set(&["cde"])]), "\n").is_empty());
+    }
+}
