@@ -306,6 +306,25 @@ const SOUND: &[(&str, Files)] = &[
         )],
     ),
     (
+        "known values of a section that came once or twice",
+        &[
+            (
+                "jail.conf",
+                "[j]\nenabled=true\nlogpath=/dev/null\nfilter=f\n[k]\nenabled=true\nlogpath=/dev/null\nfilter=g[a=, B=P]\n",
+            ),
+            ("filter.d/c.conf", "[DEFAULT]\na=old\n[Definition]\nz=1\n"),
+            (
+                "filter.d/f.conf",
+                "[INCLUDES]\nbefore=c.conf\n[DEFAULT]\na=mid\n[Definition]\na=own\nfailregex=k<known/a>k%(known/a)s <known/z> <known/y>\n",
+            ),
+            ("filter.d/f.local", "[DEFAULT]\na=late\n"),
+            (
+                "filter.d/g.conf",
+                "[DEFAULT]\na=old\nc=dc\n[Definition]\na=own\nfailregex=k<known/a>k%(known/a)s <A> <a> <B> <b> <C> <c> <d> <D>\n[Init]\nb=ib\nc=ic\nd=\n",
+            ),
+        ],
+    ),
+    (
         "a jail that is off may be wrong",
         &[(
             "jail.conf",
@@ -453,7 +472,7 @@ fn set(jail: &mut Jail, option: &str, values: &[Json]) {
     };
     match option {
         "usedns" => jail.usedns = first,
-        "prefregex" => jail.prefregex = Some(first),
+        "prefregex" => jail.prefregex = Some(first).filter(|text| !text.is_empty()),
         "addfailregex" => jail.failregex.extend(all()),
         "addignoreregex" => jail.ignoreregex.extend(all()),
         "maxlines" => jail.maxlines = first,

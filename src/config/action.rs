@@ -106,7 +106,9 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> (Vec<(String, usize)>, Vec<(Severity, String)>) {
+    type Read = (Vec<(String, usize)>, Vec<(Severity, String)>);
+
+    fn read(text: &str) -> Read {
         let tree = Tree::new(Path::new("/nonexistent"));
         let (actions, problems) = actions(&tree, &Value::bare(text), "sip", &mut Said::default());
         let actions = actions.into_iter().map(|a| (a.name, a.parameters.len())).collect();

@@ -7,12 +7,18 @@ use std::ops::Range;
 pub struct Bracketed<'a> {
     /// What stands before the bracket, blanks included.
     pub name: &'a str,
-    /// Each parameter's name with the bytes of its value, trimmed; in the order written.
-    pub parameters: Vec<(&'a str, Range<usize>)>,
+    /// Its parameters.
+    pub parameters: Parameters<'a>,
 }
 
-/// Takes `name[a=1, b="2,3"][c=4]` apart; the error says what was expected, with the byte where.
-pub fn parse(text: &str) -> Result<Bracketed<'_>, (usize, String)> {
+/// Each parameter's name with the bytes of its value, trimmed; in the order written.
+pub type Parameters<'a> = Vec<(&'a str, Range<usize>)>;
+
+/// The byte where reading stopped, and what was expected there.
+pub type Unread = (usize, String);
+
+/// Takes `name[a=1, b="2,3"][c=4]` apart.
+pub fn parse(text: &str) -> Result<Bracketed<'_>, Unread> {
     let name = &text[..text.find('[').unwrap_or(text.len())];
     if name.is_empty() {
         return Err((0, "a name is missing".to_owned()));
@@ -29,7 +35,7 @@ pub fn parse(text: &str) -> Result<Bracketed<'_>, (usize, String)> {
 }
 
 /// The parameters inside the brackets, `a=1, b=2`, as `ignorecache` writes them without any bracket.
-pub fn list(text: &str, inside: Range<usize>) -> Result<Vec<(&str, Range<usize>)>, (usize, String)> {
+pub fn list(text: &str, inside: Range<usize>) -> Result<Parameters<'_>, Unread> {
     let (mut at, end) = (inside.start, inside.end);
     let mut parameters = Vec::new();
     loop {

@@ -50,6 +50,9 @@ impl Reference {
 pub struct FilterFile {
     merged: Merged,
     name: String,
+    /// Parameters as they were given, with `logtype`.
+    given: Options,
+    /// The same and what `[Init]` added to them.
     parameters: Options,
     early: Options,
     /// What should be known about the files although they can be used.
@@ -87,7 +90,7 @@ impl FilterFile {
         {
             parameters.insert("logtype".to_owned(), Value::bare(logtype));
         }
-        Ok(FilterFile { merged, name: wanted.name.clone(), parameters, early, remarks })
+        Ok(FilterFile { merged, name: wanted.name.clone(), given: parameters.clone(), parameters, early, remarks })
     }
 
     /// The filter of a jail that has none: only what the jail itself says.
@@ -95,6 +98,7 @@ impl FilterFile {
         FilterFile {
             merged: Merged::default(),
             name: String::new(),
+            given: Options::new(),
             parameters: Options::new(),
             early: Options::new(),
             remarks: Vec::new(),
@@ -144,15 +148,19 @@ impl FilterFile {
         }
         let definition = Scope::new(&self.merged, "Definition").with(&vars);
         for name in wanted {
-            let value = match self.merged.raw("Definition", name) {
-                None => continue,
-                Some(_) if vars.contains_key(name) => Some(vars[name].clone()),
-                Some(_) => definition.get(name)?,
+            let own = self.merged.own("Definition", name).filter(|_| everything);
+            let value = match own {
+                Some(raw) if !OPTIONS.contains(&name) || vars.contains_key(name) => {
+                    Some(Scope::new(&self.merged, "Definition").expand(name, raw)?)
+                }
+                _ if self.merged.raw("Definition", name).is_none() => None,
+                _ if vars.contains_key(name) => Some(vars[name].clone()),
+                _ => definition.get(name)?,
             };
             combined.extend(value.map(|value| (name.to_owned(), value)));
         }
         if let Some(init) = self.merged.sections.get("Init") {
-            let scope = Scope::new(&self.merged, "Init").with(&vars);
+            let scope = Scope::new(&self.merged, "Init");
             for (name, raw) in &init.options {
                 let value = scope.expand(name, raw)?;
                 combined.insert(format!("known/{name}"), value.clone());
@@ -161,7 +169,7 @@ impl FilterFile {
         }
         combined.extend(self.parameters.clone());
         let mut vars = lower(&self.early);
-        vars.extend(lower(&self.parameters));
+        vars.extend(lower(&self.given));
         tags::fill(&mut combined, &Material { merged: &self.merged, vars: &vars })?;
         Ok(combined)
     }
@@ -239,7 +247,8 @@ impl Lookup for Material<'_> {
         let name = option.to_lowercase();
         let (section, raw) = match section {
             "known" => {
-                let known = self.merged.known.get("Definition").and_then(|known| known.get(&name));
+                let known = self.merged.known.get("Definition");
+                let known = known.and_then(|known| known.get(&name).or_else(|| self.merged.defaults.get(&name)));
                 ("Definition", known.or_else(|| self.merged.raw("Definition", &name)))
             }
             "DEFAULT" | "default" => ("Definition", self.merged.defaults.get(&name)),
@@ -284,7 +293,8 @@ mod tests {
         let file = "[Definition]\nfailregex = %(i)s <i>\ni = DEF\n[Init]\ni = INI\n";
         let dir = world(&[("t.conf", file)]);
         let wanted = Reference { name: "t".into(), ..Reference::default() };
-        let mut twice = FilterFile::open(&Tree::new(dir.path()), &wanted, None, Options::new()).ok().expect("it opens");
+        let opened = FilterFile::open(&Tree::new(dir.path()), &wanted, None, Options::new());
+        let Ok(mut twice) = opened else { panic!("it opens") };
         assert_eq!(twice.known().expect("it is sound")["failregex"].text(), "DEF INI");
         assert_eq!(twice.settings(&Options::new()).expect("it is sound").0.failregex[0].text, "INI INI");
     }

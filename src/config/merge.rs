@@ -13,7 +13,7 @@ pub struct Merged {
     pub defaults: Options,
     /// All other sections, in the order in which they first came.
     pub sections: IndexMap<String, Section>,
-    /// For each section the values that a later file overwrote: what `%(known/x)s` means.
+    /// For each section that came more than once the values that were overwritten: what `%(known/x)s` means.
     pub known: HashMap<String, Options>,
 }
 
@@ -37,14 +37,15 @@ impl Merged {
             .sections
             .entry(name.to_owned())
             .or_insert_with(|| Section { origin: section.origin.clone(), ..Section::default() });
+        let mut memory = known.then(|| self.known.entry(name.to_owned()).or_default());
         for (option, value) in &section.options {
             let full = format!("{option}{condition}");
             if let Some(place) = section.names.get(option) {
                 into.names.insert(full.clone(), place.clone());
             }
             let before = into.options.insert(full.clone(), value.clone());
-            if let Some(before) = before.filter(|_| known) {
-                self.known.entry(name.to_owned()).or_default().insert(full, before);
+            if let (Some(before), Some(memory)) = (before, &mut memory) {
+                memory.insert(full, before);
             }
         }
     }
