@@ -46,48 +46,48 @@ impl Machine {
         self.saw_end = false;
         self.budget = STEPS_PER_SEARCH + STEPS_PER_BYTE * (window.to - window.from);
         let bytes = window.text.as_bytes();
+        self.slots.clear();
+        self.slots.resize(program.slots, NOWHERE);
         let mut at = window.from;
-        loop {
-            if program.at_start && at > 0 {
-                return false;
-            }
-            if let Some(first) = &program.first {
-                if program.at_start {
-                    self.far = self.far.max(at + 1).min(window.to);
-                    if at >= window.to || !first[usize::from(bytes[at])] {
-                        self.saw_end |= at >= window.to;
-                        return false;
-                    }
-                } else {
-                    match bytes[at..window.to].iter().position(|&byte| first[usize::from(byte)]) {
-                        Some(skipped) => at += skipped,
-                        None => {
-                            self.saw_end = true;
-                            return false;
-                        }
-                    }
-                }
-            }
-            self.slots.clear();
-            self.slots.resize(program.slots, NOWHERE);
-            if let Some(end) = self.run(program, window, 0, at) {
-                (self.slots[0], self.slots[1]) = (at, end);
-                self.far = self.far.max(at);
+        while let Some(start) = self.next_start(program, window, at) {
+            // A run that fails leaves the slots as they were.
+            if let Some(end) = self.run(program, window, 0, start) {
+                (self.slots[0], self.slots[1]) = (start, end);
+                self.far = self.far.max(start);
                 return true;
             }
             if self.budget == 0 {
                 self.gave_up += 1;
                 return false;
             }
-            at += 1;
-            while at <= window.to && !window.text.is_char_boundary(at) {
-                at += 1;
-            }
-            if at > window.to {
-                self.saw_end = true;
-                return false;
-            }
+            at = start + 1;
         }
+        false
+    }
+
+    /// The first place from `at` on where a match may begin.
+    fn next_start(&mut self, program: &Program, window: Window<'_>, at: usize) -> Option<usize> {
+        let bytes = window.text.as_bytes();
+        if program.at_start {
+            return (at == 0).then_some(0);
+        }
+        let mut at = at;
+        while at < window.to {
+            let byte = bytes[at];
+            let possible = match &program.first {
+                Some(first) => first.contains(byte),
+                None => window.text.is_char_boundary(at),
+            };
+            // Within a word of ASCII letters no date begins; other letters are left to the program.
+            let inside_word =
+                program.at_edge && at > 0 && ASCII_WORD[usize::from(byte)] && ASCII_WORD[usize::from(bytes[at - 1])];
+            if possible && !inside_word && (byte < 0x80 || window.text.is_char_boundary(at)) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        self.saw_end = true;
+        (program.first.is_none() && at == window.to).then_some(at)
     }
 
     /// The text span of a group of the last match.
@@ -138,6 +138,20 @@ impl Machine {
                 Step::Split(first, second) => {
                     self.stack.push(Frame::Branch(second, at));
                     pc = first as usize;
+                    continue;
+                }
+                Step::Try(first, second, set) => {
+                    let begins = match window.text.as_bytes().get(at) {
+                        Some(byte) if at < window.to => program.bytes[usize::from(set)].contains(*byte),
+                        _ => false,
+                    };
+                    if begins {
+                        self.stack.push(Frame::Branch(second, at));
+                        pc = first as usize;
+                    } else {
+                        self.note(window, at);
+                        pc = second as usize;
+                    }
                     continue;
                 }
                 Step::Jump(to) => {
@@ -213,7 +227,9 @@ impl Machine {
         self.stack.push(Frame::Restore(0, self.slots[0]));
         let start = match look {
             Look::Behind(_, 0) | Look::Ahead(_) | Look::Atomic => Some(at),
-            Look::Behind(_, width) => window.text[..at].char_indices().rev().nth(width - 1).map(|(start, _)| start),
+            Look::Behind(_, width) => {
+                window.text[..at].char_indices().rev().nth(width as usize - 1).map(|(start, _)| start)
+            }
         };
         let end = start.and_then(|start| self.run(program, window, pc, start));
         match look {
@@ -283,6 +299,14 @@ impl Machine {
         }
     }
 
+    /// The character there was looked at.
+    fn note(&mut self, window: Window<'_>, at: usize) {
+        match window.text.as_bytes().get(at) {
+            Some(byte) if at < window.to && byte.is_ascii() => self.far = self.far.max(at + 1),
+            _ => drop(self.char_at(window, at)),
+        }
+    }
+
     /// Always false; the outcome depends on where the text ends.
     fn note_end(&mut self) -> bool {
         self.saw_end = true;
@@ -291,6 +315,16 @@ impl Machine {
 }
 
 const NOWHERE: usize = usize::MAX;
+
+const ASCII_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};
 
 /// Enough for any sane pattern on a short line …
 const STEPS_PER_SEARCH: usize = 20_000;

@@ -341,22 +341,24 @@ impl Place {
 
     /// The same place in another line, if a date may begin and end there as it did before.
     fn window(&self, line: &str) -> Option<Range<usize>> {
-        let start = byte_of(line, self.start);
-        let end = byte_of(line, self.end).max(start);
-        let (before, first) = (line[..start].chars().next_back(), line[start..].chars().next());
-        let (last, after) = (line[..end].chars().next_back(), line[end..].chars().next());
+        // A line that is too short has no character there at all.
+        let (start, end) = (byte_of(line, self.start), byte_of(line, self.end));
+        let before = start.and_then(|start| line[..start].chars().next_back());
+        let first = start.and_then(|start| line[start..].chars().next());
+        let last = end.and_then(|end| line[..end].chars().next_back());
+        let after = end.and_then(|end| line[end..].chars().next());
         let sign = |one: Option<char>, other: Option<char>| one == other && !one.is_some_and(charset::is_alphanumeric);
         let begins = before == self.before || sign(first, self.first);
         let ends = after == self.after || sign(last, self.last);
-        (begins && ends).then_some(start..end)
+        (begins && ends).then(|| start.unwrap_or(line.len())..end.unwrap_or(line.len()))
     }
 }
 
-/// The byte at which the character with this number begins, or the line's end.
-fn byte_of(line: &str, number: usize) -> usize {
+/// The byte at which the character with this number begins, or would begin if the line went on.
+fn byte_of(line: &str, number: usize) -> Option<usize> {
     match line.as_bytes().get(..number) {
-        Some(head) if head.is_ascii() => number,
-        _ => line.char_indices().nth(number).map_or(line.len(), |(at, _)| at),
+        Some(head) if head.is_ascii() => Some(number),
+        _ => line.char_indices().map(|(at, _)| at).chain([line.len()]).nth(number),
     }
 }
 

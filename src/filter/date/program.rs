@@ -1,6 +1,6 @@
 //! A pattern as instructions for the [`machine`](super::machine).
 
-use super::charset::{CharSet, fold};
+use super::charset::{CharSet, Item, fold};
 use super::syntax::{Assert, Look, Node, Tree, parse};
 
 /// A compiled pattern.
@@ -10,6 +10,8 @@ pub struct Program {
     pub steps: Box<[Step]>,
     /// The sets that steps name.
     pub sets: Box<[CharSet]>,
+    /// The sets of bytes that steps name.
+    pub bytes: Box<[Bytes]>,
     /// Places to remember: two per group, then one per loop whose body may be empty.
     pub slots: usize,
     /// Names of groups with their numbers, in the order in which they begin.
@@ -17,9 +19,30 @@ pub struct Program {
     /// A match can only be at the start of the line.
     pub at_start: bool,
     /// Bytes with which a match can begin; `None`: it may be empty, so anything.
-    pub first: Option<Box<[bool; 256]>>,
+    pub first: Option<Bytes>,
+    /// It begins with [`Assert::DateStart`].
+    pub at_edge: bool,
     /// The line's start is all that stands before group 1, but for characters that are no part of a word.
     pub leads_with_cut: bool,
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes([u64; 4]);
+
+impl Bytes {
+    /// Whether the byte belongs to it.
+    pub fn contains(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+    }
+
+    fn add(&mut self, byte: u8) {
+        self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    fn add_all(&mut self, set: &CharSet) {
+        (0..=255u8).filter(|&byte| set.may_begin(byte)).for_each(|byte| self.add(byte));
+    }
 }
 
 /// One instruction.
@@ -37,6 +60,8 @@ pub enum Step {
     Assert(Assert),
     /// Go on at the first; if that fails, at the second.
     Split(u32, u32),
+    /// The same, but what begins at the first can only begin with one of these bytes, so nothing else is tried.
+    Try(u32, u32, u16),
     /// Go on there.
     Jump(u32),
     /// Remember the place.
@@ -57,17 +82,19 @@ impl Program {
     /// Compiles a pattern in Python's notation; the error says what is wrong with it.
     pub fn new(pattern: &str) -> Result<Program, String> {
         let tree = parse(pattern)?;
-        let mut builder = Builder { steps: Vec::new(), sets: Vec::new(), slots: 2 * tree.groups };
+        let mut builder = Builder { steps: Vec::new(), sets: Vec::new(), bytes: Vec::new(), slots: 2 * tree.groups };
         builder.node(&tree.root)?;
         builder.push(Step::Done)?;
-        let mut first = [false; 256];
+        let mut first = Bytes::default();
         let empty = begins(&tree.root, &mut first);
         Ok(Program {
             steps: builder.steps.into(),
             sets: builder.sets.into(),
+            bytes: builder.bytes.into(),
             slots: builder.slots,
             at_start: starts(&tree.root),
-            first: (!empty).then(|| Box::new(first)),
+            first: (!empty).then_some(first),
+            at_edge: matches!(&tree.root, Node::Cat(parts) if matches!(parts[0], Node::Assert(Assert::DateStart))),
             leads_with_cut: leads_with_cut(&tree),
             names: tree.names.into_iter().map(|(name, group)| (name.into(), group)).collect(),
         })
@@ -77,6 +104,7 @@ impl Program {
 struct Builder {
     steps: Vec<Step>,
     sets: Vec<CharSet>,
+    bytes: Vec<Bytes>,
     slots: usize,
 }
 
@@ -91,6 +119,20 @@ impl Builder {
 
     fn here(&self) -> u32 {
         self.steps.len() as u32
+    }
+
+    /// A choice between what begins at `first` and what begins at `second`; `node` is what stands at `first`.
+    fn choice(&mut self, node: &Node, first: u32, second: u32) -> Step {
+        let mut set = Bytes::default();
+        if begins(node, &mut set) {
+            return Step::Split(first, second);
+        }
+        let known = self.bytes.iter().position(|other| *other == set);
+        let at = known.unwrap_or_else(|| {
+            self.bytes.push(set);
+            self.bytes.len() - 1
+        });
+        Step::Try(first, second, at as u16)
     }
 
     fn node(&mut self, node: &Node) -> Result<(), String> {
@@ -145,7 +187,7 @@ impl Builder {
             let split = self.push(Step::Split(0, 0))?;
             self.node(part)?;
             jumps.push(self.push(Step::Jump(0))?);
-            self.steps[split as usize] = Step::Split(split + 1, self.here());
+            self.steps[split as usize] = self.choice(part, split + 1, self.here());
         }
         for jump in jumps {
             self.steps[jump as usize] = Step::Jump(self.here());
@@ -157,53 +199,55 @@ impl Builder {
         for _ in 0..min {
             self.node(inner)?;
         }
-        let order = |into: u32, past: u32| if greedy { Step::Split(into, past) } else { Step::Split(past, into) };
-        let Some(max) = max else {
-            let split = self.push(Step::Split(0, 0))?;
-            let guard = begins(inner, &mut [false; 256]).then_some(self.slots as u32);
-            if let Some(slot) = guard {
-                self.slots += 1;
-                self.push(Step::Save(slot))?;
-            }
-            self.node(inner)?;
-            if let Some(slot) = guard {
-                self.push(Step::Moved(slot))?;
-            }
-            self.push(Step::Jump(split))?;
-            self.steps[split as usize] = order(split + 1, self.here());
-            return Ok(());
-        };
         let mut splits = Vec::new();
-        for _ in min..max {
-            splits.push(self.push(Step::Split(0, 0))?);
-            self.node(inner)?;
+        match max {
+            None => {
+                splits.push(self.push(Step::Split(0, 0))?);
+                let guard = begins(inner, &mut Bytes::default()).then_some(self.slots as u32);
+                if let Some(slot) = guard {
+                    self.slots += 1;
+                    self.push(Step::Save(slot))?;
+                }
+                self.node(inner)?;
+                if let Some(slot) = guard {
+                    self.push(Step::Moved(slot))?;
+                }
+                self.push(Step::Jump(splits[0]))?;
+            }
+            Some(max) => {
+                for _ in min..max {
+                    splits.push(self.push(Step::Split(0, 0))?);
+                    self.node(inner)?;
+                }
+            }
         }
         for split in splits {
-            self.steps[split as usize] = order(split + 1, self.here());
+            let past = self.here();
+            self.steps[split as usize] =
+                if greedy { self.choice(inner, split + 1, past) } else { Step::Split(past, split + 1) };
         }
         Ok(())
     }
 }
 
 /// Adds the bytes with which `node` can begin; true if it may take nothing at all.
-fn begins(node: &Node, first: &mut [bool; 256]) -> bool {
+fn begins(node: &Node, first: &mut Bytes) -> bool {
     match node {
         Node::Empty | Node::Assert(_) => true,
         Node::Char(c, ignore_case) => {
             let mut buffer = [0; 4];
-            first[usize::from(c.encode_utf8(&mut buffer).as_bytes()[0])] = true;
+            first.add(c.encode_utf8(&mut buffer).as_bytes()[0]);
             if *ignore_case {
-                let set = CharSet::new(vec![super::charset::Item::Range(*c, *c)], false, true);
-                (0..=255u8).filter(|&byte| set.may_begin(byte)).for_each(|byte| first[usize::from(byte)] = true);
+                first.add_all(&CharSet::new(vec![Item::Range(*c, *c)], false, true));
             }
             false
         }
         Node::Set(set) => {
-            (0..=255u8).filter(|&byte| set.may_begin(byte)).for_each(|byte| first[usize::from(byte)] = true);
+            first.add_all(set);
             false
         }
         Node::Any(_) => {
-            first.fill(true);
+            *first = Bytes([u64::MAX; 4]);
             false
         }
         Node::Capture(_, inner) | Node::Look(Look::Atomic, inner) => begins(inner, first),
@@ -213,7 +257,7 @@ fn begins(node: &Node, first: &mut [bool; 256]) -> bool {
         Node::Cat(parts) => parts.iter().all(|part| begins(part, first)),
         Node::Repeat(inner, min, max, _) => begins(inner, first) | (*min == 0) | (*max == Some(0)),
         Node::Backref(..) => {
-            first.fill(true);
+            *first = Bytes([u64::MAX; 4]);
             true
         }
         Node::If(_, yes, no) => begins(yes, first) | begins(no, first),
@@ -265,10 +309,10 @@ mod tests {
     fn the_first_byte_is_known() {
         let first = |pattern: &str| Program::new(pattern).unwrap().first;
         let set = first(r"(?=^|\b|\W)(?:\d|x)y").unwrap();
-        assert!(set[b'7' as usize] && set[b'x' as usize] && !set[b'y' as usize]);
+        assert!(set.contains(b'7') && set.contains(b'x') && !set.contains(b'y'));
         assert!(first("a?").is_none());
         let folded = first("(?i)k").unwrap();
-        assert!(folded[b'K' as usize] && folded[b'k' as usize] && folded[0xe2]);
+        assert!(folded.contains(b'K') && folded.contains(b'k') && folded.contains(0xe2));
     }
 
     #[test]

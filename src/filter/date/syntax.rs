@@ -60,7 +60,7 @@ pub enum Look {
     /// `(?=…)`, or `(?!…)` if false.
     Ahead(bool),
     /// `(?<=…)`, or `(?<!…)` if false; so many characters back.
-    Behind(bool, usize),
+    Behind(bool, u32),
     /// `(?>…)`: once matched, never tried again.
     Atomic,
 }
@@ -390,7 +390,7 @@ impl Parser<'_> {
             let wanted = !self.eat("<!");
             let inner = self.closed()?;
             let width = inner.width().ok_or("look-behind requires fixed-width pattern")?;
-            return Ok(Node::Look(Look::Behind(wanted, width), Box::new(inner)));
+            return Ok(Node::Look(Look::Behind(wanted, width as u32), Box::new(inner)));
         }
         for (sign, look) in [("=", Look::Ahead(true)), ("!", Look::Ahead(false)), (">", Look::Atomic)] {
             if self.eat(sign) {
