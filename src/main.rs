@@ -1,1 +1,23 @@
-fn main() {}
+//! Runs what was asked for, shows what went wrong, and exits with its code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use sipjail::cli::Cli;
+use sipjail::text;
+
+fn main() -> ExitCode {
+    match sipjail::cli::run(&Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let mut stderr = std::io::stderr().lock();
+            let _closed = writeln!(stderr, "sipjail: {}", text::printable(&error.message));
+            if let Some(hint) = &error.hint {
+                let _closed = writeln!(stderr, "  hint: {}", text::printable(hint));
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -158,7 +158,7 @@ fn hostile_files_never_stop_us() {
             let dir = tree(&[]);
             std::fs::create_dir(dir.path().join("filter.d")).expect("a folder");
             std::fs::write(dir.path().join(name), text).expect("a file");
-            let report = sipjail::cli::check::check(dir.path(), Vec::new());
+            let report = sipjail::cli::check::check(sipjail::config::load(dir.path()));
             assert!(!report.text(true).is_empty());
             let _ = config::filter(dir.path(), "f");
         }

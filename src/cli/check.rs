@@ -1,12 +1,14 @@
 //! `sipjail check`: everything that is wrong with a configuration, or has no effect, and the jails that come of it.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::config::problem::Printer;
-use crate::config::{self, Enabled, Problem, Severity};
+use crate::config::{Config, Enabled, Problem, Severity};
 use crate::text::printable;
+
+/// Say what is wrong with the configuration: path, line, column, and what to do
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {}
 
 /// What a configuration amounts to.
 #[derive(Clone, Debug, Serialize)]
@@ -38,11 +40,9 @@ pub struct JailReport {
     pub logpath: Vec<String>,
 }
 
-/// Reads the configuration in `dir`; `extra` is what the caller found by compiling its regexes.
-pub fn check(dir: &Path, extra: Vec<Problem>) -> Report {
-    let config = config::load(dir);
-    let mut problems = config.problems;
-    problems.extend(extra);
+/// Sums a configuration up, after its filters were compiled.
+pub fn check(config: Config) -> Report {
+    let problems = config.problems;
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
     let jails = config.jails.iter().map(|jail| JailReport {
         name: jail.name.clone(),
@@ -101,7 +101,9 @@ impl JailReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Origin;
+    use std::path::Path;
+
+    use crate::config::{self, Origin};
 
     #[test]
     fn a_report_names_problems_and_jails() {
@@ -109,8 +111,10 @@ mod tests {
         let text = "[sip]\nenabled = true\nfilter =\nlogpath = /var/log/x\naction = ipset\nmaxrety = 3\n\
                     [bad]\nenabled = true\nfilter = nosuch\n";
         std::fs::write(dir.path().join("jail.conf"), text).expect("a file");
+        let mut config = config::load(dir.path());
         let extra = Problem::new(Severity::Error, Origin::default(), "`(` does not close").of_jail("sip");
-        let report = check(dir.path(), vec![extra]);
+        config.problems.push(extra);
+        let report = check(config);
         assert_eq!((report.errors, report.warnings, report.notes), (2, 2, 0), "{report:?}");
         assert!(report.failed());
         let text = report.text(false);
@@ -123,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_stock_tree_has_nothing_wrong() {
-        let report = check(Path::new("/nonexistent"), Vec::new());
+        let report = check(config::load(Path::new("/nonexistent")));
         assert_eq!(report.problems, []);
         assert!(report.text(false).ends_with(" · nothing wrong\n"));
     }

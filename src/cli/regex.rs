@@ -24,7 +24,7 @@ use report::{Counted, HitLine, Lines};
 
 pub use report::Report;
 
-/// What `sipjail regex` is told.
+/// Try a filter or a failregex on a log or on one line
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
     /// A log file, or a log line.

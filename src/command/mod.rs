@@ -1,1 +1,220 @@
-//! command
+//! What a client may ask of the daemon. One file per command: its arguments, what it does to the engine, its reply as
+//! data and as text.
+//!
+//! A command is typed at a terminal or comes over the socket as a list of words; both are parsed by the same declaration.
+//! The reply is data first: a program gets the fields, a terminal gets [`Command::text`]. No command opens a file or starts
+//! a thread; `reload` and `stop` change the running daemon and are answered by its loop.
+
+pub mod ban;
+pub mod banned;
+pub mod ping;
+pub mod reload;
+pub mod status;
+pub mod stop;
+pub mod unban;
+
+use clap::{Parser, Subcommand};
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::{Engine, Request};
+use crate::error::{Error, Kind};
+use crate::time::Timestamp;
+
+/// Everything that can be asked of a running daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[expect(missing_docs, reason = "each command's own doc comment is its help text")]
+pub enum Command {
+    Status(status::Args),
+    Ban(ban::Args),
+    Unban(unban::Args),
+    Banned(banned::Args),
+    Reload(reload::Args),
+    Ping(ping::Args),
+    Stop(stop::Args),
+}
+
+/// What a command may look at and change.
+pub struct House<'a> {
+    /// The owner of jails, bans and firewall.
+    pub engine: &'a mut Engine,
+    /// The logs that each jail reads right now.
+    pub files: &'a IndexMap<String, Vec<String>>,
+    /// Jails that wait for one of these logs to appear.
+    pub waiting: &'a IndexMap<String, Vec<String>>,
+    /// What bans.
+    pub firewall: &'a str,
+    /// The present.
+    pub now: Timestamp,
+    /// For the times in replies.
+    pub zone: &'a TimeZone,
+    /// What the engine wants done because of the command.
+    pub out: &'a mut Vec<Request>,
+}
+
+/// A reply: data that can be shown.
+pub trait Reply: Serialize + DeserializeOwned {
+    /// For a terminal; ends without a newline.
+    fn text(&self) -> String;
+}
+
+impl Command {
+    /// Reads a command from words, as they come over the socket.
+    pub fn from_words(words: &[String]) -> Result<Command, Error> {
+        Words::try_parse_from(words).map(|w| w.command).map_err(|e| {
+            let known = Command::names();
+            let guess = words.first().and_then(|w| crate::text::did_you_mean(w, known.iter().map(String::as_str)));
+            let first = e.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let error = Error::new(Kind::Usage, first);
+            match guess {
+                Some(guess) if !known.contains(&words[0]) => error.hint(format!("did you mean `{guess}`?")),
+                _ => error,
+            }
+        })
+    }
+
+    /// The same command as words, to be sent.
+    pub fn words(&self) -> Vec<String> {
+        match self {
+            Command::Status(args) => args.words(),
+            Command::Ban(args) => args.words(),
+            Command::Unban(args) => args.words(),
+            Command::Banned(args) => args.words(),
+            Command::Reload(_) => vec!["reload".into()],
+            Command::Ping(_) => vec!["ping".into()],
+            Command::Stop(args) => args.words(),
+        }
+    }
+
+    /// Carries the command out. `reload` and `stop` only say what will have been done: the daemon's loop does it.
+    pub fn run(&self, house: &mut House<'_>) -> Result<Value, Error> {
+        match self {
+            Command::Status(args) => args.run(house).map(data),
+            Command::Ban(args) => args.run(house).map(data),
+            Command::Unban(args) => args.run(house).map(data),
+            Command::Banned(args) => args.run(house).map(data),
+            Command::Ping(args) => Ok(data(args.run())),
+            Command::Reload(_) | Command::Stop(_) => {
+                Err(Error::new(Kind::Daemon, "only the daemon itself can do this"))
+            }
+        }
+    }
+
+    /// A reply's text for a terminal.
+    pub fn text(&self, reply: &Value) -> Result<String, Error> {
+        match self {
+            Command::Status(_) => shown::<status::StatusReply>(reply),
+            Command::Ban(_) => shown::<ban::BanReply>(reply),
+            Command::Unban(_) => shown::<unban::UnbanReply>(reply),
+            Command::Banned(_) => shown::<banned::BannedReply>(reply),
+            Command::Reload(_) => shown::<reload::ReloadReply>(reply),
+            Command::Ping(_) => shown::<ping::Pong>(reply),
+            Command::Stop(_) => shown::<stop::StopReply>(reply),
+        }
+    }
+
+    /// The names of all commands.
+    pub fn names() -> Vec<String> {
+        use clap::CommandFactory;
+        Words::command().get_subcommands().map(|c| c.get_name().to_owned()).collect()
+    }
+}
+
+/// One request on the socket: `{"command":["status","asterisk"]}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ask {
+    /// The words.
+    pub command: Vec<String>,
+}
+
+/// One reply on the socket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Told {
+    /// `{"ok":…}`
+    Ok(Value),
+    /// `{"error":{"message":…,"hint":…}}`
+    Error {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+        /// Whether what was typed cannot be meant (exit code 2).
+        #[serde(default)]
+        usage: bool,
+    },
+}
+
+impl From<Result<Value, Error>> for Told {
+    fn from(result: Result<Value, Error>) -> Told {
+        match result {
+            Ok(value) => Told::Ok(value),
+            Err(e) => Told::Error { usage: e.kind == Kind::Usage, message: e.message, hint: e.hint },
+        }
+    }
+}
+
+impl From<Told> for Result<Value, Error> {
+    fn from(told: Told) -> Result<Value, Error> {
+        match told {
+            Told::Ok(value) => Ok(value),
+            Told::Error { message, hint, usage } => {
+                Err(Error { kind: if usage { Kind::Usage } else { Kind::Daemon }, message, hint })
+            }
+        }
+    }
+}
+
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Words {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn data(reply: impl Reply) -> Value {
+    serde_json::to_value(reply).expect("replies are plain data")
+}
+
+fn shown<R: Reply>(reply: &Value) -> Result<String, Error> {
+    let unreadable = |e| Error::new(Kind::Daemon, format!("the daemon's answer is not understood: {e}"));
+    R::deserialize(reply).map(|r| r.text()).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_command_survives_the_way_over_the_socket() {
+        for line in [
+            "status",
+            "status asterisk",
+            "ban 203.0.113.7 --jail asterisk --for 2h",
+            "ban 203.0.113.7 --for -1",
+            "unban 203.0.113.7",
+            "unban --all",
+            "banned --jail asterisk",
+            "reload",
+            "ping",
+            "stop",
+            "stop --keep",
+        ] {
+            let command = Command::from_words(&words(line)).expect(line);
+            assert_eq!(Command::from_words(&command.words()), Ok(command), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_meets_the_one_that_was_meant() {
+        let error = Command::from_words(&words("stauts")).expect_err("it is unknown");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `status`?"));
+    }
+}

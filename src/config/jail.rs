@@ -188,6 +188,7 @@ impl Reader<'_> {
             backend,
             filter,
             logpath,
+            logpath_first: values.truth("logpath_first").unwrap_or(false),
             logencoding: values.text("logencoding").unwrap_or("auto").to_owned(),
             logtimezone: values.logtimezone(),
             unwrap: values.unwrap(),

@@ -116,6 +116,8 @@ pub struct JailSettings {
     pub filter: FilterSettings,
     /// Which logs, in the order written.
     pub logpath: Vec<LogPath>,
+    /// Read only the first of them that exists.
+    pub logpath_first: bool,
     /// `logencoding`, as written; `auto` is UTF-8 unless the locale says otherwise.
     pub logencoding: String,
     /// Offset from UTC in seconds for lines whose date names no zone; `None` is local time.
@@ -294,6 +296,11 @@ pub struct ActionSettings {
 /// Reads the configuration in `dir` over the stock tree; `dir` need not exist.
 pub fn load(dir: &Path) -> Config {
     load_with(dir, Main::default())
+}
+
+/// The daemon's own settings alone: enough to find it.
+pub fn main(dir: &Path) -> Main {
+    daemon::main(&Tree::new(dir), Main::default()).0
 }
 
 /// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].

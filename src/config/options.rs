@@ -128,6 +128,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "logencoding", Text, "auto", Full, "the encoding of the log"),
     row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
     row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
+    row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
     row(Jail, "bantime", Time, "10m", Full, "how long a ban lasts; -1: until somebody lifts it"),

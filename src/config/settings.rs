@@ -188,7 +188,8 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn truth(&mut self, option: &str) -> Option<bool> {
+    /// A yes or no; what is neither is warned about.
+    pub fn truth(&mut self, option: &str) -> Option<bool> {
         let value = self.options.get(option)?;
         let (yes, meant) = truth(value.text());
         if !meant {

@@ -1,1 +1,20 @@
-//! daemon
+//! The running daemon: threads, clock, signals, sockets, and the workers that do what is slow.
+//!
+//! ```text
+//! follow ──failures, positions──┐
+//! signals ──────────────────────┤ inbox ──> guard (engine, log) ──> workers (store, look-ups)
+//! socket ──commands, replies────┘
+//! ```
+
+pub mod clock;
+pub mod follow;
+pub mod guard;
+pub mod inbox;
+pub mod log;
+pub mod pipe;
+pub mod prepare;
+pub mod signals;
+pub mod socket;
+pub mod workers;
+
+pub use guard::{Options, run};

@@ -1,10 +1,39 @@
 //! Where bans bite: a [`Firewall`] takes entries with a timeout and holds them without our help.
+//!
+//! [`Ipset`] puts them into the kernel's sets, [`DryRun`] only remembers them. Both keep the same contract
+//! (`tests/firewall.rs`).
+
+mod dry_run;
+mod errno;
+mod ipset;
+mod link;
+mod mend;
+mod message;
+mod netlink;
+mod rule;
+mod set;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::record::Record;
+
+pub use dry_run::{Deed, DryRun};
+pub use ipset::Ipset;
+
+/// The firewall that a `banaction` of this name means: `ipset` or `dryrun`.
+pub fn by_name(name: &str) -> Option<Box<dyn Firewall + Send>> {
+    match name {
+        "ipset" => Some(Box::new(Ipset::new())),
+        "dryrun" => Some(Box::new(DryRun::new())),
+        _ => None,
+    }
+}
+
+/// The jail of bans by hand. It appears once it is used, so [`Firewall::start`] finds it by itself where an earlier run
+/// left it.
+pub const MANUAL: &str = "manual";
 
 /// Something that can drop an address's packets.
 ///
@@ -14,16 +43,19 @@ pub trait Firewall {
     fn name(&self) -> &'static str;
 
     /// Makes what is needed for these jails (sets, the list, one rule per family) and says which bans are already there.
-    /// Safe to call on what an earlier run left behind.
+    /// Safe to call on what an earlier run left behind: bans of these jails and of [`MANUAL`] stay, jails not named any
+    /// more go. What the host lacks is an error before anything is changed.
     fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError>;
 
-    /// Makes room for one more jail; gives what its sets already hold.
+    /// Makes room for one more jail, or for one that is there already; gives what its sets already hold.
     fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
 
     /// Takes a jail's sets away with all that is in them.
     fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError>;
 
-    /// Bans, or sets a new timeout where it is banned already. Many go in few messages.
+    /// Bans, or sets a new timeout where it is banned already. Many go in few messages. A timeout above
+    /// [`Entry::MAX_TIMEOUT`] is cut down to it, one of `0` lasts a second. One entry that cannot be banned (a network
+    /// of everybody, `/0`) is an error, and the others are banned all the same.
     fn ban(&mut self, jail: &str, entries: &[Entry]) -> Result<(), FirewallError>;
 
     /// Lifts a ban; one that is not there is no error.
@@ -36,7 +68,7 @@ pub trait Firewall {
     fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
 
     /// Looks whether sets and rule are still in place and puts back what somebody took. Jails whose sets had to be made
-    /// anew are empty now: the caller bans again whom it knows.
+    /// anew are empty now: the caller bans again whom it knows. Also says what was noted since the last call.
     fn check(&mut self) -> Result<Repaired, FirewallError>;
 
     /// Takes rules and sets away: nothing is banned any more.
@@ -65,10 +97,24 @@ impl Entry {
 /// What [`Firewall::check`] had to put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
-    /// Jails whose sets were missing and are empty now.
+    /// Jails whose sets were missing or cut off, and may be empty now.
     pub jails: Vec<String>,
     /// What happened, for the log.
     pub records: Vec<Record>,
+}
+
+/// The entries as a firewall keeps them (host bits cleared, timeouts within bounds), without those that nobody can mean,
+/// and the error for those.
+fn bannable(entries: &[Entry]) -> (Vec<Entry>, Option<FirewallError>) {
+    let everybody = entries.iter().find(|e| e.net.prefix_len() == 0).map(|entry| {
+        let why = "that is everybody; the largest networks that can be banned are the two halves, `/1`";
+        FirewallError::Kernel(format!("cannot ban `{}`", entry.net), why.into())
+    });
+    let bannable = entries.iter().filter(|e| e.net.prefix_len() != 0).map(|entry| Entry {
+        net: entry.net.trunc(),
+        timeout: entry.timeout.map(|seconds| seconds.clamp(1, Entry::MAX_TIMEOUT)),
+    });
+    (bannable.collect(), everybody)
 }
 
 /// What a firewall refused.

@@ -2,3 +2,61 @@
 //!
 //! Nothing but compute: `now` and chance are arguments, whom to ask about a name or a program it says, and the answer
 //! comes back as another call. What it decides the engine carries out.
+
+pub mod aged;
+pub mod answers;
+pub mod bans;
+pub mod bantime;
+pub mod failures;
+pub mod history;
+pub mod ignore;
+pub mod question;
+pub mod ranges;
+pub mod tags;
+
+use crate::addr::Id;
+use crate::config::JailSettings;
+
+pub use bans::{Ban, Bans};
+pub use failures::Failures;
+pub use history::History;
+pub use ignore::Ignore;
+pub use question::{Answer, Question};
+
+/// One jail: its settings, who has failed and who is banned.
+pub struct Jail {
+    /// As the files describe it; changed by [`Jail::follow`] only.
+    pub settings: JailSettings,
+    /// Who has failed how often.
+    pub failures: Failures,
+    /// Who is banned.
+    pub bans: Bans,
+    /// Who is never counted.
+    pub ignore: Ignore,
+}
+
+impl Jail {
+    /// An empty jail.
+    pub fn new(settings: JailSettings) -> Jail {
+        Jail {
+            failures: Failures::new(settings.findtime, settings.maxmatches),
+            bans: Bans::new(settings.bantime),
+            ignore: Ignore::new(&settings.ignore),
+            settings,
+        }
+    }
+
+    /// Takes on new settings; counters and bans stay. Gives those whose end of ban moved with `bantime`.
+    pub fn follow(&mut self, settings: JailSettings) -> Vec<Id> {
+        self.failures.limit(settings.findtime, settings.maxmatches);
+        self.ignore = Ignore::new(&settings.ignore);
+        self.settings = settings;
+        self.bans.set_bantime(self.settings.bantime)
+    }
+
+    /// Whether bans are only listed and logged: the first of our own actions is `dryrun`.
+    pub fn dry(&self) -> bool {
+        let own = self.settings.actions.iter().map(|a| a.name.as_str()).find(|n| matches!(*n, "ipset" | "dryrun"));
+        own == Some("dryrun")
+    }
+}

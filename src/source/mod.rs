@@ -1,5 +1,14 @@
 //! Where lines come from: a [`Source`] is read when something may be new, and hands on whole lines.
 
+pub mod file;
+pub mod glob;
+pub mod lines;
+pub mod seek;
+pub mod unwrap;
+
+mod generation;
+pub mod rotated;
+
 use crate::line::{Batch, Position};
 use crate::record::Record;
 use crate::time::Timestamp;

@@ -1,0 +1,275 @@
+//! `sipjail replay LOG…`: whom would these logs have banned, when, and by which lines?
+//!
+//! Every jail of the configuration (those that say `auto` count as on) reads every log; the time is taken from the lines.
+//! Nothing is banned, nobody is asked, no daemon is needed.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::{Cli, output};
+use crate::config::JailSettings;
+use crate::daemon::clock;
+use crate::daemon::pipe::{Pipe, PipeJail};
+use crate::daemon::prepare::{self, Prepared};
+use crate::engine::{Answer, Engine, Event, Question, Request, Setup};
+use crate::error::{Error, Kind};
+use crate::firewall::DryRun;
+use crate::line::Batch;
+use crate::source::lines::Lines;
+use crate::store::{Change, Saved};
+use crate::text;
+use crate::ticket::{Failure, Ticket};
+use crate::time::{Bantime, Span, Timestamp};
+
+/// Show whom these logs would have banned, when, and by which lines
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// Logs, merged by time
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    /// Only this jail (may be given several times)
+    #[arg(long, value_name = "JAIL")]
+    pub jail: Vec<String>,
+}
+
+/// What the logs would have caused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Bans in the order of their beginning.
+    pub bans: Vec<Ban>,
+    /// Each jail's failures by address, most first.
+    pub jails: Vec<Jail>,
+}
+
+/// A ban that would have been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ban {
+    /// Who.
+    pub address: String,
+    /// In which jail.
+    pub jail: String,
+    /// When (RFC 3339).
+    pub at: String,
+    /// Until when; `null`: for ever.
+    pub until: Option<String>,
+    /// Failures that led to it.
+    pub failures: u32,
+    /// The last lines of them.
+    pub lines: Vec<String>,
+    #[serde(skip)]
+    end: Option<Timestamp>,
+}
+
+/// One jail's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Jail {
+    /// Its name.
+    pub jail: String,
+    /// Failures found.
+    pub failures: u64,
+    /// Failures by address, most first.
+    pub addresses: IndexMap<String, u64>,
+}
+
+/// Reads the logs and shows the report.
+pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
+    let zone = TimeZone::system();
+    let now = clock::now();
+    let Prepared { config, filters } = prepare::prepare(&cli.conf, &zone);
+    for problem in &config.problems {
+        if problem.severity == crate::config::Severity::Error {
+            eprintln!("sipjail: {}", text::printable(&prepare::line(problem)));
+        }
+    }
+    let known: Vec<_> = config.jails.iter().map(|j| j.name.clone()).collect();
+    if let Some(unknown) = args.jail.iter().find(|j| !known.contains(j)) {
+        let error = Error::new(Kind::Usage, format!("unknown jail `{unknown}`"));
+        let guess = text::did_you_mean(unknown, known.iter().map(String::as_str));
+        let hint = guess.map_or(format!("jails here: {}", known.join(", ")), |g| format!("did you mean `{g}`?"));
+        return Err(error.hint(hint));
+    }
+    let wanted = |jail: &JailSettings| args.jail.is_empty() || args.jail.contains(&jail.name);
+    let (jails, filters): (Vec<_>, Vec<_>) = config.jails.into_iter().zip(filters).filter(|(j, _)| wanted(j)).unzip();
+    let pipe = Pipe::new(jails.iter().zip(filters).map(|(jail, filter)| every_line(jail, filter)).collect());
+    let report = replay(&args.logs, jails, pipe, &zone, now)?;
+    output::show(cli.format, &report, &report.text())
+}
+
+/// A jail whose filter drops no line for its age.
+fn every_line(jail: &JailSettings, filter: crate::filter::Filter) -> PipeJail {
+    PipeJail { name: jail.name.as_str().into(), filter, unwrap: jail.unwrap, findtime: Span(i64::MAX) }
+}
+
+fn replay(
+    logs: &[PathBuf],
+    jails: Vec<JailSettings>,
+    mut pipe: Pipe,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Report, Error> {
+    let files = logs.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
+    let bar = output::progress(files.iter().map(|(_, size)| size).sum());
+    let mut route = pipe.route_to_all();
+    let mut judge = Judge::new(jails, zone)?;
+    let mut failures = Vec::new();
+    let one = files.len() == 1;
+    for ((mut file, _), path) in files.into_iter().zip(logs) {
+        let mut lines = Lines::default();
+        loop {
+            let unreadable = |e| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display()));
+            let read = file.read(lines.space()).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            lines.take(read, &mut |bytes| {
+                pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures)
+            });
+            bar.inc(read as u64);
+            if one {
+                failures.drain(..).for_each(|(jail, failure)| judge.take(jail, failure));
+            }
+        }
+        lines
+            .finish(&mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
+    }
+    failures.sort_by_key(|(_, failure)| failure.time);
+    failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));
+    bar.finish_and_clear();
+    Ok(judge.report)
+}
+
+fn open(path: &Path) -> Result<(File, u64), Error> {
+    let unreadable = |e: std::io::Error| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
+    if meta.is_dir() {
+        return Err(Error::new(Kind::Io, format!("{} is a directory", path.display())).hint("name the log in it"));
+    }
+    Ok((file, meta.len()))
+}
+
+/// The engine with nobody behind it: what it would keep becomes the report.
+struct Judge<'a> {
+    engine: Engine,
+    now: Timestamp,
+    zone: &'a TimeZone,
+    out: Vec<Request>,
+    report: Report,
+}
+
+impl Judge<'_> {
+    fn new(jails: Vec<JailSettings>, zone: &TimeZone) -> Result<Judge<'_>, Error> {
+        let named = |j: &JailSettings| Jail { jail: j.name.clone(), failures: 0, addresses: IndexMap::new() };
+        let report = Report { bans: Vec::new(), jails: jails.iter().map(named).collect() };
+        let setup = Setup {
+            jails,
+            firewall: Box::new(DryRun::default()),
+            saved: Saved::default(),
+            dbmaxmatches: usize::MAX,
+            dbpurgeage: Span(i64::MAX),
+            own: Vec::new(),
+            zone: zone.clone(),
+        };
+        let mut out = Vec::new();
+        let engine =
+            Engine::start(setup, Timestamp::default(), &mut out).map_err(|e| Error::new(Kind::Host, e.to_string()))?;
+        Ok(Judge { engine, now: Timestamp::default(), zone, out, report })
+    }
+
+    fn take(&mut self, jail: Arc<str>, failure: Failure) {
+        self.now = self.now.max(failure.time);
+        self.count(&jail, &failure);
+        if self.engine.due().is_some_and(|due| due <= self.now) {
+            self.engine.tick(self.now, &mut self.out);
+        }
+        self.engine.handle(Event::Failure { jail, failure }, self.now, &mut self.out);
+        while !self.out.is_empty() {
+            for request in std::mem::take(&mut self.out) {
+                match request {
+                    Request::Keep(Change::Ban { jail, ticket, bantime }) => self.ban(jail, ticket, bantime),
+                    Request::Ask { token, question } => {
+                        let answer = Event::Answer { token, answer: no_answer(&question) };
+                        self.engine.handle(answer, self.now, &mut self.out);
+                    }
+                    Request::Keep(_) | Request::Log(_) => {}
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, jail: &str, failure: &Failure) {
+        use crate::ticket::Who;
+        let Some(part) = self.report.jails.iter_mut().find(|j| j.jail == jail) else { return };
+        let who = match &failure.who {
+            Who::Id(id) => id.to_string(),
+            Who::Name(name) => name.clone(),
+        };
+        part.failures += u64::from(failure.count);
+        *part.addresses.entry(who).or_default() += u64::from(failure.count);
+    }
+
+    fn ban(&mut self, jail: String, ticket: Ticket, bantime: Bantime) {
+        let end = bantime.until(ticket.time);
+        let until = end.map(|t| t.rfc3339(self.zone));
+        let address = ticket.id.to_string();
+        let held = |b: &&mut Ban| b.jail == jail && b.address == address && b.end.is_none_or(|e| e >= ticket.time);
+        if let Some(ban) = self.report.bans.iter_mut().rev().find(held) {
+            (ban.end, ban.until) = (end, until);
+            return;
+        }
+        let at = ticket.time.rfc3339(self.zone);
+        self.report.bans.push(Ban { address, jail, at, until, failures: ticket.failures, lines: ticket.matches, end });
+    }
+}
+
+/// Nobody is asked in a replay: names stay names, commands do not run.
+fn no_answer(question: &Question) -> Answer {
+    let why = "not looked up in a replay".to_owned();
+    match question {
+        Question::Resolve(_) => Answer::Addresses(Err(why)),
+        Question::Run { .. } => Answer::Exit(Err(why)),
+        Question::Words(_) => Answer::Words(Err(why)),
+    }
+}
+
+impl Report {
+    /// For a terminal: each ban with its lines, then the failures that led to none.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for ban in &self.bans {
+            let until = ban.until.as_deref().unwrap_or("lifted by hand");
+            out += &format!(
+                "{}  [{}] Ban {} until {until} after {} failures\n",
+                ban.at, ban.jail, ban.address, ban.failures
+            );
+            for line in &ban.lines {
+                out += &format!("    {}\n", text::printable(line));
+            }
+        }
+        for jail in &self.jails {
+            let bans = self.bans.iter().filter(|b| b.jail == jail.jail).count();
+            out += &format!(
+                "{}: {} failures, {} addresses, {bans} bans\n",
+                jail.jail,
+                jail.failures,
+                jail.addresses.len()
+            );
+            let mut addresses: Vec<_> = jail.addresses.iter().collect();
+            addresses.sort_by(|a, b| b.1.cmp(a.1));
+            for (address, failures) in addresses.into_iter().take(SHOWN) {
+                out += &format!("  {failures:>8}  {}\n", text::printable(address));
+            }
+        }
+        out.pop();
+        out
+    }
+}
+
+/// Addresses listed per jail; the data holds them all.
+const SHOWN: usize = 20;

@@ -1,0 +1,173 @@
+//! `status [JAIL]`: the jails, or one jail's numbers in the tree that fail2ban-client prints.
+
+use serde::{Deserialize, Serialize};
+
+use super::{House, Reply};
+use crate::error::Error;
+
+/// Show all jails, or one jail's failures and bans
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// The jail; without it all are listed
+    pub jail: Option<String>,
+}
+
+/// Every jail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllReply {
+    /// Jails that run, in order.
+    pub jails: Vec<String>,
+    /// Jails that come on when one of their logs appears.
+    pub waiting: Vec<Waiting>,
+    /// What bans: `ipset` or `dryrun`.
+    pub firewall: String,
+    /// Version of the daemon.
+    pub version: String,
+}
+
+/// A jail that waits for its log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its name.
+    pub jail: String,
+    /// The paths that it looks for.
+    pub logpath: Vec<String>,
+}
+
+/// One jail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JailReply {
+    /// Its name.
+    pub jail: String,
+    /// What was found.
+    pub filter: FilterPart,
+    /// What was done.
+    pub actions: ActionsPart,
+}
+
+/// The filter's half of a jail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterPart {
+    /// Addresses with failures that count.
+    pub currently_failed: usize,
+    /// Failures since the jail started.
+    pub total_failed: u64,
+    /// Logs that are read.
+    pub files: Vec<String>,
+}
+
+/// The actions' half of a jail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionsPart {
+    /// Bans that hold.
+    pub currently_banned: usize,
+    /// Bans since the jail started, restored ones included.
+    pub total_banned: u64,
+    /// Who is banned, in the order of the bans.
+    pub banned: Vec<String>,
+}
+
+/// Either reply, as it goes over the socket.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StatusReply {
+    /// Of one jail.
+    Jail(JailReply),
+    /// Of all.
+    All(AllReply),
+}
+
+impl Args {
+    pub(super) fn words(&self) -> Vec<String> {
+        std::iter::once("status".to_owned()).chain(self.jail.clone()).collect()
+    }
+
+    pub(super) fn run(&self, house: &House<'_>) -> Result<StatusReply, Error> {
+        let Some(jail) = &self.jail else { return Ok(StatusReply::All(all(house))) };
+        if let Some(logpath) = house.waiting.get(jail) {
+            let hint = format!("it comes on when one of these appears: {}", logpath.join(", "));
+            return Err(Error::new(crate::error::Kind::Usage, format!("jail `{jail}` waits for its log")).hint(hint));
+        }
+        let status = house.engine.status(jail)?;
+        Ok(StatusReply::Jail(JailReply {
+            jail: jail.clone(),
+            filter: FilterPart {
+                currently_failed: status.currently_failed,
+                total_failed: status.total_failed,
+                files: house.files.get(jail).cloned().unwrap_or_default(),
+            },
+            actions: ActionsPart {
+                currently_banned: status.currently_banned,
+                total_banned: status.total_banned,
+                banned: status.banned,
+            },
+        }))
+    }
+}
+
+fn all(house: &House<'_>) -> AllReply {
+    let waiting = house.waiting.iter();
+    AllReply {
+        jails: house.engine.jails(),
+        waiting: waiting.map(|(jail, paths)| Waiting { jail: jail.clone(), logpath: paths.clone() }).collect(),
+        firewall: house.firewall.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+impl Reply for StatusReply {
+    fn text(&self) -> String {
+        match self {
+            StatusReply::Jail(reply) => reply.text(),
+            StatusReply::All(reply) => reply.text(),
+        }
+    }
+}
+
+impl AllReply {
+    fn text(&self) -> String {
+        let mut lines = vec!["Status".to_owned(), format!("|- Number of jail:\t{}", self.jails.len())];
+        let last = if self.waiting.is_empty() { "`-" } else { "|-" };
+        lines.push(format!("{last} Jail list:\t{}", self.jails.join(", ")));
+        if !self.waiting.is_empty() {
+            let names: Vec<_> = self.waiting.iter().map(|w| w.jail.as_str()).collect();
+            lines.push(format!("`- Waiting for a log:\t{}", names.join(", ")));
+        }
+        lines.join("\n")
+    }
+}
+
+impl JailReply {
+    fn text(&self) -> String {
+        let JailReply { jail, filter, actions } = self;
+        [
+            format!("Status for the jail: {jail}"),
+            "|- Filter".to_owned(),
+            format!("|  |- Currently failed:\t{}", filter.currently_failed),
+            format!("|  |- Total failed:\t{}", filter.total_failed),
+            format!("|  `- File list:\t{}", filter.files.join(" ")),
+            "`- Actions".to_owned(),
+            format!("   |- Currently banned:\t{}", actions.currently_banned),
+            format!("   |- Total banned:\t{}", actions.total_banned),
+            format!("   `- Banned IP list:\t{}", actions.banned.join(" ")),
+        ]
+        .join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_the_one_that_fail2ban_client_prints() {
+        let reply = JailReply {
+            jail: "sipt".into(),
+            filter: FilterPart { currently_failed: 0, total_failed: 0, files: vec!["/var/log/sip.log".into()] },
+            actions: ActionsPart { currently_banned: 1, total_banned: 1, banned: vec!["192.0.2.1".into()] },
+        };
+        let tree = "Status for the jail: sipt\n|- Filter\n|  |- Currently failed:\t0\n|  |- Total failed:\t0\n|  `- File list:\t\
+                    /var/log/sip.log\n`- Actions\n   |- Currently banned:\t1\n   |- Total banned:\t1\n   `- Banned IP list:\t192.0.2.1";
+        assert_eq!(reply.text(), tree);
+    }
+}

@@ -1,0 +1,378 @@
+//! Follows every log of every jail and hands on the failures in them.
+//!
+//! [`Logs`] is the whole of it without a thread: which files the patterns mean now, one reader for each file however
+//! many jails read it, what was heard of them, how far they were handled. A [`Follower`] gives it its one thread, which
+//! sleeps until a directory reports something, and looks at everything now and then in case it was not told.
+//!
+//! What comes out are messages for the engine's loop: failures before the position behind them, so what is saved was
+//! handled; a jail's files before anything that was found in them, the first time also if there are none.
+
+mod jails;
+mod thread;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{JailSettings, LogPath};
+use crate::filter::Filter;
+use crate::line::{Position, Unwrap};
+use crate::source::file::{LogFile, Start};
+use crate::source::{Source, glob};
+use crate::time::{Span, Timestamp};
+
+use super::inbox::Message;
+use super::pipe::{Pipe, PipeJail, Route};
+use jails::Jail;
+
+pub use thread::{Clock, Follower};
+
+/// A jail as far as following is concerned.
+pub struct FollowJail {
+    /// The jail's name.
+    pub name: Arc<str>,
+    /// Paths and patterns, in order.
+    pub logs: Vec<LogPath>,
+    /// Only the first of them that means an existing file is followed. It is kept until its files have been gone for a
+    /// minute, also when an earlier one appears meanwhile.
+    pub first: bool,
+    /// What counts as a failure.
+    pub filter: Filter,
+    /// What has to come off a line first.
+    pub unwrap: Unwrap,
+    /// Lines older than this are not looked for when a log is read for the first time.
+    pub findtime: Span,
+    /// How far its logs were handled in an earlier run.
+    pub saved: Vec<Position>,
+}
+
+impl FollowJail {
+    /// From a jail's settings; nothing saved.
+    pub fn new(jail: &JailSettings, filter: Filter) -> FollowJail {
+        FollowJail {
+            name: jail.name.as_str().into(),
+            logs: jail.logpath.clone(),
+            first: jail.logpath_first,
+            filter,
+            unwrap: jail.unwrap,
+            findtime: jail.findtime,
+            saved: Vec::new(),
+        }
+    }
+}
+
+/// All logs of all jails.
+pub struct Logs {
+    jails: Vec<Jail>,
+    pipe: Pipe,
+    logs: Vec<Log>,
+    /// Files may have come or gone.
+    stale: bool,
+}
+
+/// One path.
+struct Log {
+    path: PathBuf,
+    /// Under which names a directory may report it: its own, and where a link leads.
+    names: Vec<PathBuf>,
+    /// More than one while jails that came later catch up.
+    readers: Vec<Reader>,
+    /// Something was heard of it.
+    touched: bool,
+}
+
+struct Reader {
+    file: LogFile,
+    route: Route,
+    /// The position that was handed on last, and when.
+    sent: Option<Position>,
+    sent_at: Timestamp,
+}
+
+/// What a directory reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A file was written to.
+    Content,
+    /// A file came, went, or changed its rights.
+    Files,
+    /// A directory came or went.
+    Directories,
+}
+
+impl Logs {
+    /// Follows the logs of these jails; nothing is opened before the first [`Logs::step`].
+    pub fn new(jails: Vec<FollowJail>) -> Logs {
+        let (jails, pipe) = apart(jails);
+        Logs { jails, pipe, logs: Vec::new(), stale: true }
+    }
+
+    /// Other jails from now on. A jail of the same name goes on in a log where it was; others begin as after a start.
+    pub fn reload(&mut self, jails: Vec<FollowJail>, now: Timestamp, sink: &mut dyn FnMut(Message)) {
+        self.send_positions(now, true, sink);
+        let (jails, pipe) = apart(jails);
+        let old = std::mem::replace(&mut self.jails, jails);
+        self.pipe = pipe;
+        for jail in &mut self.jails {
+            if let Some(before) = old.iter().find(|before| before.name == jail.name) {
+                jail.go_on(before);
+            }
+        }
+        let place = |at: &usize| self.jails.iter().position(|jail| jail.name == old[*at].name);
+        for log in &mut self.logs {
+            for reader in &mut log.readers {
+                let jails: Vec<usize> = reader.route.jails().iter().filter_map(place).collect();
+                reader.route = self.pipe.route(&jails);
+            }
+        }
+        self.stale = true;
+    }
+
+    /// Everything that one wake-up does: looks which files there are if that may have changed, reads at most [`TURN`]
+    /// bytes of each log that something was heard of. True: there is more to read.
+    pub fn step(&mut self, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
+        self.look(now, sink);
+        let mut more = false;
+        for log in &mut self.logs {
+            let due = |reader: &Reader| reader.file.due().is_some_and(|due| due <= now);
+            if log.touched || log.readers.iter().any(due) {
+                log.touched = false;
+                for reader in &mut log.readers {
+                    log.touched |= reader.read(&mut self.pipe, now, sink);
+                }
+                more |= log.touched;
+                log.join(&self.pipe);
+            }
+        }
+        self.send_positions(now, false, sink);
+        more
+    }
+
+    /// Looks which files the patterns mean now, if that may have changed; true if it looked.
+    pub fn look(&mut self, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
+        if !std::mem::take(&mut self.stale) {
+            return false;
+        }
+        for at in 0..self.jails.len() {
+            let meant = self.jails[at].files(now, &self.logs);
+            self.leave(at, &meant);
+            for (path, tail) in meant {
+                if !self.logs.iter().any(|log| log.path == path && log.is_read_by(at)) {
+                    let start = self.jails[at].start(&path, tail);
+                    self.enter(at, path, start);
+                }
+            }
+            self.jails[at].looked = true;
+        }
+        for log in &mut self.logs {
+            log.readers.retain(|reader| !reader.route.jails().is_empty());
+            log.names = names(&log.path);
+        }
+        self.logs.retain(|log| !log.readers.is_empty());
+        for (at, jail) in self.jails.iter_mut().enumerate() {
+            let mut files: Vec<PathBuf> =
+                self.logs.iter().filter(|log| log.is_read_by(at)).map(|log| log.path.clone()).collect();
+            files.sort_by_key(|path| jail.logs.iter().position(|log| glob::means(&log.pattern, path)));
+            if jail.files.as_ref() != Some(&files) {
+                jail.files = Some(files.clone());
+                sink(Message::Files { jail: jail.name.clone(), files });
+            }
+        }
+        true
+    }
+
+    /// Directories that should report what happens in them, with whether that includes writing to files.
+    pub fn directories(&self) -> BTreeMap<PathBuf, bool> {
+        let patterns = self.jails.iter().flat_map(|jail| &jail.logs);
+        let above =
+            patterns.flat_map(|log| glob::directories(&log.pattern)).filter_map(|path| path.canonicalize().ok());
+        let mut all: BTreeMap<PathBuf, bool> = above.map(|path| (path, false)).collect();
+        let names = self.logs.iter().flat_map(|log| &log.names);
+        all.extend(names.filter_map(|name| Some((name.parent()?.to_owned(), true))));
+        all
+    }
+
+    /// A directory reported something about `name` in it.
+    pub fn heard(&mut self, directory: &Path, name: &OsStr, change: Change) {
+        let path = directory.join(name);
+        let mut known = false;
+        for log in &mut self.logs {
+            if log.names.contains(&path) {
+                known = true;
+                log.touched = true;
+            } else if log.is_draining() && log.names.iter().any(|name| name.parent() == Some(directory)) {
+                log.touched = true;
+            }
+        }
+        self.stale |= match change {
+            Change::Content => false,
+            Change::Directories => true,
+            Change::Files => {
+                let name = name.to_string_lossy();
+                known || self.jails.iter().flat_map(|jail| &jail.logs).any(|log| glob::may_match(&log.pattern, &name))
+            }
+        };
+    }
+
+    /// Anything may have happened: everything is looked at with the next step.
+    pub fn touch_all(&mut self) {
+        self.stale = true;
+        for log in &mut self.logs {
+            log.touched = true;
+        }
+    }
+
+    /// When the next step is due even if nothing is heard.
+    pub fn due(&self) -> Option<Timestamp> {
+        let readers = self.logs.iter().flat_map(|log| &log.readers);
+        readers.flat_map(|reader| [reader.file.due(), reader.position_due()]).flatten().min()
+    }
+
+    /// The end: hands on every position.
+    pub fn finish(&mut self, now: Timestamp, sink: &mut dyn FnMut(Message)) {
+        self.send_positions(now, true, sink);
+    }
+
+    /// What became of each jail's lines, and their filters.
+    pub fn pipe(&self) -> &Pipe {
+        &self.pipe
+    }
+
+    /// A jail reads no longer what its patterns do not mean, or what is gone for good.
+    fn leave(&mut self, jail: usize, meant: &[(PathBuf, bool)]) {
+        let settings = &self.jails[jail];
+        for log in self.logs.iter_mut().filter(|log| log.is_read_by(jail)) {
+            let wanted = meant.iter().any(|(path, _)| *path == log.path);
+            let only_away = settings.means(&log.path) && log.readers.iter().any(|reader| reader.file.is_open());
+            if !wanted && !only_away {
+                for reader in &mut log.readers {
+                    let others: Vec<usize> = reader.route.jails().iter().copied().filter(|at| *at != jail).collect();
+                    reader.route = self.pipe.route(&others);
+                }
+            }
+        }
+    }
+
+    /// A jail reads one more log: with others that begin at the same place, or until it has caught up with them.
+    fn enter(&mut self, jail: usize, path: PathBuf, start: Start) {
+        let at = self.logs.iter().position(|log| log.path == path).unwrap_or_else(|| {
+            self.logs.push(Log { path: path.clone(), names: Vec::new(), readers: Vec::new(), touched: false });
+            self.logs.len() - 1
+        });
+        let log = &mut self.logs[at];
+        log.touched = true;
+        let file = LogFile::new(path, start);
+        match log.readers.iter_mut().find(|reader| reader.file.begins_like(&file)) {
+            Some(reader) => {
+                let jails = [reader.route.jails(), &[jail]].concat();
+                reader.route = self.pipe.route(&jails);
+            }
+            None => {
+                let route = self.pipe.route(&[jail]);
+                log.readers.push(Reader { file, route, sent: None, sent_at: Timestamp(i64::MIN) });
+            }
+        }
+    }
+
+    fn send_positions(&mut self, now: Timestamp, all: bool, sink: &mut dyn FnMut(Message)) {
+        let mut positions = Vec::new();
+        for reader in self.logs.iter_mut().flat_map(|log| &mut log.readers) {
+            if reader.sent_at > now {
+                reader.sent_at = now;
+            }
+            let due = reader.position_due().is_some_and(|due| all || due <= now);
+            if let Some(position) = reader.file.position().filter(|_| due) {
+                let jails = reader.route.jails().iter().map(|at| self.pipe.jails()[*at].name.clone());
+                positions.extend(jails.map(|jail| (jail, position.clone())));
+                reader.sent = Some(position);
+                reader.sent_at = now;
+            }
+        }
+        if !positions.is_empty() {
+            sink(Message::Positions(positions));
+        }
+    }
+}
+
+impl Log {
+    fn is_read_by(&self, jail: usize) -> bool {
+        self.readers.iter().any(|reader| reader.route.jails().contains(&jail))
+    }
+
+    fn is_draining(&self) -> bool {
+        self.readers.iter().any(|reader| reader.file.is_draining())
+    }
+
+    /// Readers that have come to the same place become one.
+    fn join(&mut self, pipe: &Pipe) {
+        let mut at = 1;
+        while at < self.readers.len() {
+            if self.readers[0].has_met(&self.readers[at]) {
+                let other = self.readers.remove(at);
+                let jails = [self.readers[0].route.jails(), other.route.jails()].concat();
+                self.readers[0].route = pipe.route(&jails);
+                self.readers[0].sent = None;
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// Reads one turn; true if there is more.
+    fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
+        let Reader { file, route, .. } = self;
+        let (mut found, mut log) = (Vec::new(), Vec::new());
+        if !file.is_open() {
+            let since = pipe.since(route, now);
+            file.begin(now, since, &mut |line| pipe.date(route, line, now), &mut log);
+        }
+        let more = file.read(now, TURN, &mut |batch| pipe.batch(route, &batch, now, &mut found), &mut log);
+        if !found.is_empty() {
+            sink(Message::Failures(found));
+        }
+        log.extend(pipe.records(route));
+        for record in log {
+            sink(Message::Log(record));
+        }
+        more
+    }
+
+    /// When the position should be handed on, if it is another than the last time.
+    fn position_due(&self) -> Option<Timestamp> {
+        let changed = self.file.is_open() && self.file.position() != self.sent;
+        changed.then(|| self.sent_at + POSITIONS)
+    }
+
+    fn has_met(&self, other: &Reader) -> bool {
+        let settled = |file: &LogFile| file.is_live() && !file.is_draining();
+        settled(&self.file) && settled(&other.file) && self.file.position() == other.file.position()
+    }
+}
+
+fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe) {
+    let (mut settings, mut piped) = (Vec::new(), Vec::new());
+    for FollowJail { name, logs, first, filter, unwrap, findtime, saved } in jails {
+        piped.push(PipeJail { name: name.clone(), filter, unwrap, findtime });
+        settings.push(Jail::new(name, logs, first, saved));
+    }
+    (settings, Pipe::new(piped))
+}
+
+/// The path with its directory's real name, and where it leads if it is a link.
+fn names(path: &Path) -> Vec<PathBuf> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let own = directory.canonicalize().ok().and_then(|directory| Some(directory.join(path.file_name()?)));
+    let mut names: Vec<PathBuf> = own.into_iter().chain(path.canonicalize().ok()).collect();
+    names.dedup();
+    names
+}
+
+/// Bytes read from one log before others get their turn.
+pub const TURN: usize = 1024 * 1024;
+
+/// Positions are handed on so often at most.
+const POSITIONS: Span = Span::from_secs(1);

@@ -1,0 +1,155 @@
+//! The thread that follows: it sleeps until a directory reports something, somebody calls, or something is due.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use crate::line::Position;
+use crate::time::{Span, Timestamp};
+
+use super::super::clock;
+use super::super::inbox::Inbox;
+use super::watch::{Heard, Watch};
+use super::{FollowJail, Logs};
+
+/// Says what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The thread that follows, as others hold it.
+pub struct Follower {
+    orders: Sender<Order>,
+    wake: Arc<OwnedFd>,
+    thread: JoinHandle<()>,
+}
+
+enum Order {
+    Reload(Vec<FollowJail>),
+    Rescan,
+    Stop,
+}
+
+impl Follower {
+    /// Starts following, from the positions that each jail had in an earlier run.
+    ///
+    /// Everything goes into the inbox; while that is full nothing is read.
+    pub fn start(jails: Vec<FollowJail>, saved: Vec<(String, Position)>, inbox: Inbox) -> io::Result<Follower> {
+        Follower::with_clock(jails, saved, Arc::new(clock::now), inbox)
+    }
+
+    /// The same with another clock.
+    pub fn with_clock(
+        mut jails: Vec<FollowJail>,
+        saved: Vec<(String, Position)>,
+        clock: Clock,
+        inbox: Inbox,
+    ) -> io::Result<Follower> {
+        for (name, position) in saved {
+            if let Some(jail) = jails.iter_mut().find(|jail| *jail.name == *name) {
+                jail.saved.push(position);
+            }
+        }
+        let (orders, receiver) = channel();
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let call = wake.clone();
+        let thread = std::thread::Builder::new()
+            .name("follow".to_owned())
+            .spawn(move || run(Logs::new(jails), &receiver, &call, &*clock, &inbox))?;
+        Ok(Follower { orders, wake, thread })
+    }
+
+    /// Other jails from now on, see [`Logs::reload`].
+    pub fn reload(&self, jails: Vec<FollowJail>) {
+        self.order(Order::Reload(jails));
+    }
+
+    /// Looks at everything now.
+    pub fn rescan(&self) {
+        self.order(Order::Rescan);
+    }
+
+    /// Asks the thread to end. It may be waiting for room in the inbox, and sends last positions: take messages until
+    /// [`Follower::is_finished`].
+    pub fn stop(&self) {
+        self.order(Order::Stop);
+    }
+
+    /// Whether the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    fn order(&self, order: Order) {
+        // Nobody takes orders from a thread that has ended, and a full counter wakes it as well.
+        let _ = self.orders.send(order);
+        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+fn run(
+    mut logs: Logs,
+    orders: &Receiver<Order>,
+    wake: &OwnedFd,
+    clock: &(dyn Fn() -> Timestamp + Send + Sync),
+    inbox: &Inbox,
+) {
+    let mut watch = Watch::new();
+    let listens = Cell::new(true);
+    let mut sink = |message| listens.set(listens.get() && inbox.send(message).is_ok());
+    let mut looked_at = clock();
+    while listens.get() {
+        let now = clock();
+        match orders.try_recv() {
+            Ok(Order::Reload(jails)) => {
+                logs.reload(jails, now, &mut sink);
+                continue;
+            }
+            Ok(Order::Rescan) => {
+                logs.touch_all();
+                continue;
+            }
+            Ok(Order::Stop) | Err(TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty) => {}
+        }
+        let rest = if watch.is_reliable() { LONG } else { SHORT };
+        if !(Span::default()..rest).contains(&(now - looked_at)) {
+            looked_at = now;
+            logs.touch_all();
+        }
+        // First the watch, then the reading: what happens after it is heard of, and what happened before it is seen.
+        while logs.look(now, &mut sink) {
+            if watch.set(&logs.directories()) {
+                logs.touch_all();
+            }
+        }
+        let more = logs.step(now, &mut sink);
+        let until = logs.due().unwrap_or(now + LONG).min(looked_at + rest);
+        sleep(&watch, wake, if more { Span::default() } else { until - clock() });
+        watch.listen(&mut |heard| match heard {
+            Heard::Name(directory, name, change) => logs.heard(directory, name, change),
+            Heard::Anything => logs.touch_all(),
+        });
+    }
+    logs.finish(clock(), &mut sink);
+}
+
+/// Waits until something is heard, somebody calls, or the time is over.
+fn sleep(watch: &Watch, wake: &OwnedFd, time: Span) {
+    let micros = time.0.clamp(0, LONG.0);
+    let time = Timespec { tv_sec: micros / 1_000_000, tv_nsec: micros % 1_000_000 * 1000 };
+    let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
+    fds.extend(watch.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    // Interrupted or not: whoever calls looks for himself.
+    let _ = poll(&mut fds, Some(&time));
+    let _ = rustix::io::read(wake, &mut [0u8; 8]);
+}
+
+/// A net under everything that might not be heard.
+const LONG: Span = Span::from_secs(30);
+
+/// The same where directories do not report, or not everything.
+const SHORT: Span = Span::from_secs(1);

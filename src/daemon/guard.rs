@@ -1,0 +1,439 @@
+//! The loop that owns the engine. It sleeps until a message comes or something is due, and hands on what the engine
+//! wants done: to the log, to the store, to those who find things out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use sd_notify::NotifyState;
+use serde_json::Value;
+
+use super::follow::{FollowJail, Follower};
+use super::inbox::{self, Inbox, Message, Signal};
+use super::log::Log;
+use super::prepare::{self, Prepared};
+use super::socket::Socket;
+use super::workers::{Askers, Keeper};
+use super::{clock, signals};
+use crate::command::reload::ReloadReply;
+use crate::command::stop::StopReply;
+use crate::command::{Command, House, Told};
+use crate::config::{JailSettings, Main};
+use crate::engine::{Engine, Event, Request, Setup};
+use crate::error::{Error, Kind};
+use crate::filter::Filter;
+use crate::firewall::{DryRun, Firewall, FirewallError, Ipset};
+use crate::record::{Level, Record};
+use crate::store::{Saved, Store};
+
+/// What the daemon was started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directory of the configuration.
+    pub conf: PathBuf,
+    /// Where to listen, if not where the configuration says.
+    pub socket: Option<PathBuf>,
+    /// Ban nobody.
+    pub dry_run: bool,
+}
+
+/// Guards this host until somebody stops it.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let zone = TimeZone::system();
+    let prepared = prepare::prepare(&options.conf, &zone);
+    let (sender, inbox) = sync_channel(inbox::CAPACITY);
+    let main = Main {
+        socket: options.socket.clone().unwrap_or_else(|| prepared.config.main.socket.clone()),
+        ..prepared.config.main.clone()
+    };
+    let socket = Socket::listen(&main.socket, sender.clone())?;
+    let mut guard = Guard::start(options, main, prepared, zone, sender, inbox)?;
+    let ended = guard.guard();
+    let result = guard.end(ended);
+    socket.close();
+    result
+}
+
+/// Why the loop ended.
+enum End {
+    /// SIGTERM: bans stay in the kernel.
+    Signal,
+    /// `stop`, with whether bans are kept and the one who waits for the answer.
+    Stop { keep: bool, reply: std::sync::mpsc::SyncSender<Told> },
+    /// A thread that must not end has ended.
+    Broken(&'static str),
+}
+
+struct Guard {
+    options: Options,
+    main: Main,
+    zone: TimeZone,
+    inbox: Receiver<Message>,
+    engine: Engine,
+    firewall: &'static str,
+    follower: Follower,
+    keeper: Keeper,
+    askers: Askers,
+    log: Log,
+    files: IndexMap<String, Vec<String>>,
+    /// Jails that come on when one of their logs appears.
+    waiting: IndexMap<String, JailSettings>,
+}
+
+/// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
+const AT_ONCE: usize = 64;
+
+impl Guard {
+    fn start(
+        options: &Options,
+        main: Main,
+        prepared: Prepared,
+        zone: TimeZone,
+        sender: Inbox,
+        inbox: Receiver<Message>,
+    ) -> Result<Guard, Error> {
+        let now = clock::now();
+        let firewall = firewall(options, &prepared.config.jails);
+        let mut early = Vec::new();
+        let mut log = open_log(&main, &zone, &mut early);
+        let store = open_store(&main, &mut early);
+        let saved = store.as_ref().map_or_else(Saved::default, |store| {
+            store.load().unwrap_or_else(|e| {
+                early.push(Record::new(Level::Error, "database", format!("saved bans cannot be read: {e}")));
+                Saved::default()
+            })
+        });
+        let positions = saved.positions.clone();
+        let Prepared { config, filters } = prepared;
+        let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
+        announce(&options.conf, &config.jails, firewall.name());
+        early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
+        early.extend(config.problems.iter().map(prepare::record));
+        early.iter().for_each(|r| log.write(r, now));
+
+        let firewall_name = firewall.name();
+        let mut out = Vec::new();
+        let setup = Setup {
+            jails: on,
+            firewall,
+            saved,
+            dbmaxmatches: main.dbmaxmatches,
+            dbpurgeage: main.dbpurgeage,
+            own: own_addresses(),
+            zone: zone.clone(),
+        };
+        let engine = Engine::start(setup, now, &mut out).map_err(host_error)?;
+        let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
+        let again = main.clone();
+        let reopen = Box::new(move |said: &mut Vec<Record>| open_store(&again, said));
+        let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
+        signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
+        let follow = follow_jails(&config.jails, filters);
+        let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
+        let mut guard = Guard {
+            options: options.clone(),
+            zone,
+            askers: Askers::new(sender),
+            inbox,
+            engine,
+            firewall: firewall_name,
+            follower,
+            keeper,
+            log,
+            files: IndexMap::new(),
+            waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
+            main,
+        };
+        guard.hand_on(out);
+        write_pid(&guard.main.pidfile);
+        let _unsupervised = sd_notify::notify(&[NotifyState::Ready]);
+        Ok(guard)
+    }
+
+    /// Takes messages in and keeps what is due, until the end.
+    fn guard(&mut self) -> End {
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
+        loop {
+            let mut out = Vec::new();
+            let mut end = None;
+            match self.inbox.recv_timeout(self.pause(watchdog)) {
+                Ok(message) => {
+                    end = self.take(message, &mut out);
+                    for _ in 1..AT_ONCE {
+                        if end.is_some() {
+                            break;
+                        }
+                        let Ok(message) = self.inbox.try_recv() else { break };
+                        end = self.take(message, &mut out);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => end = Some(End::Broken("the inbox")),
+            }
+            let now = clock::now();
+            if self.engine.due().is_some_and(|due| due <= now) {
+                self.engine.tick(now, &mut out);
+            }
+            self.hand_on(out);
+            if end.is_none() && self.follower.is_finished() {
+                end = Some(End::Broken("the thread that follows the logs"));
+            }
+            if let Some(end) = end {
+                return end;
+            }
+            if watchdog.is_some() {
+                let _unsupervised = sd_notify::notify(&[NotifyState::Watchdog]);
+            }
+        }
+    }
+
+    /// How long nothing needs to happen.
+    fn pause(&self, watchdog: Option<Duration>) -> Duration {
+        const LONG: Duration = Duration::from_secs(3600);
+        let due = self.engine.due().map_or(LONG, |due| {
+            let micros = (due - clock::now()).0;
+            Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
+        });
+        watchdog.map_or(due, |limit| due.min(limit))
+    }
+
+    fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
+        let now = clock::now();
+        match message {
+            Message::Failures(failures) => {
+                for (jail, failure) in failures {
+                    self.engine.handle(Event::Failure { jail, failure }, now, out);
+                }
+            }
+            Message::Positions(positions) => {
+                for (jail, position) in positions {
+                    self.engine.handle(Event::Position { jail, position }, now, out);
+                }
+            }
+            Message::Files { jail, files } => self.files_changed(&jail, &files, out),
+            Message::Log(record) => out.push(Request::Log(record)),
+            Message::Answer { token, answer } => self.engine.handle(Event::Answer { token, answer }, now, out),
+            Message::Signal(Signal::End) => return Some(End::Signal),
+            Message::Signal(Signal::ReopenLog) => self.reopen_log(out),
+            Message::Client { words, reply } => return self.client(&words, reply, out),
+        }
+        None
+    }
+
+    fn client(
+        &mut self,
+        words: &[String],
+        reply: std::sync::mpsc::SyncSender<Told>,
+        out: &mut Vec<Request>,
+    ) -> Option<End> {
+        let answer = match Command::from_words(words) {
+            Ok(Command::Stop(args)) => return Some(End::Stop { keep: args.keep, reply }),
+            Ok(Command::Reload(_)) => self.reload(out),
+            Ok(command) => {
+                let waiting = self.waiting.iter();
+                let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
+                command.run(&mut House {
+                    engine: &mut self.engine,
+                    files: &self.files,
+                    waiting: &waiting.map(|(name, jail)| (name.clone(), paths(jail))).collect(),
+                    firewall: self.firewall,
+                    now: clock::now(),
+                    zone: &self.zone,
+                    out,
+                })
+            }
+            Err(error) => Err(error),
+        };
+        let _left = reply.send(answer.into());
+        None
+    }
+
+    fn files_changed(&mut self, jail: &Arc<str>, files: &[PathBuf], out: &mut Vec<Request>) {
+        let names = files.iter().map(|f| f.display().to_string()).collect();
+        self.files.insert(jail.to_string(), names);
+        if files.is_empty() {
+            return;
+        }
+        if let Some(settings) = self.waiting.shift_remove(&**jail)
+            && let Err(error) = self.engine.add_jail(settings, clock::now(), out)
+        {
+            let text = format!("jail '{jail}' cannot ban: {error}");
+            out.push(Request::Log(Record::new(Level::Error, "jail", text)));
+        }
+    }
+
+    fn reload(&mut self, out: &mut Vec<Request>) -> Result<Value, Error> {
+        let now = clock::now();
+        out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
+        let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone);
+        out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
+        let running = self.engine.jails();
+        let (waiting, on): (Vec<_>, Vec<_>) =
+            config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
+        self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
+        self.files.retain(|name, _| config.jails.iter().any(|j| j.name == *name));
+        self.engine.reload(on, now, out).map_err(host_error)?;
+        self.follower.reload(follow_jails(&config.jails, filters));
+        self.main.loglevel = config.main.loglevel;
+        self.main.logtarget.clone_from(&config.main.logtarget);
+        self.main.syslogsocket.clone_from(&config.main.syslogsocket);
+        let mut said = Vec::new();
+        self.log = open_log(&self.main, &self.zone, &mut said);
+        out.extend(said.into_iter().map(Request::Log));
+        out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
+        let reply = ReloadReply {
+            jails: config.jails.iter().map(|j| j.name.clone()).collect(),
+            problems: config.problems.iter().map(prepare::line).collect(),
+        };
+        serde_json::to_value(reply).map_err(|e| Error::new(Kind::Daemon, e.to_string()))
+    }
+
+    fn reopen_log(&mut self, out: &mut Vec<Request>) {
+        let record = match self.log.reopen() {
+            Ok(()) => Record::new(Level::Info, "server", format!("rollover performed on {}", self.main.logtarget)),
+            Err(e) => Record::new(Level::Error, "server", format!("cannot reopen {}: {e}", self.main.logtarget)),
+        };
+        out.push(Request::Log(record));
+    }
+
+    /// Hands on what the engine wants done. What is to be kept goes to the store as one batch.
+    fn hand_on(&mut self, out: Vec<Request>) {
+        let now = clock::now();
+        let mut changes = Vec::new();
+        for request in out {
+            match request {
+                Request::Log(record) => self.log.write(&record, now),
+                Request::Keep(change) => changes.push(change),
+                Request::Ask { token, question } => self.askers.ask(token, question),
+            }
+        }
+        self.keeper.keep(changes);
+    }
+
+    /// Lets everyone finish: the follower, what it still sent, the engine, the store.
+    fn end(mut self, end: End) -> Result<(), Error> {
+        let _unsupervised = sd_notify::notify(&[NotifyState::Stopping]);
+        let mut out = vec![Request::Log(Record::new(Level::Info, "server", "Shutdown in progress..."))];
+        self.follower.stop();
+        while !self.follower.is_finished() {
+            if let Ok(message) = self.inbox.recv_timeout(Duration::from_millis(10)) {
+                self.take(message, &mut out);
+            }
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message, &mut out);
+        }
+        let lift = matches!(end, End::Stop { keep: false, .. });
+        let stopped = self.engine.stop(lift, clock::now(), &mut out).map_err(host_error);
+        out.push(Request::Log(Record::new(Level::Info, "server", "Exiting sipjail")));
+        self.hand_on(out);
+        self.keeper.finish();
+        let _gone = fs::remove_file(&self.main.pidfile);
+        match end {
+            End::Signal => stopped,
+            End::Stop { keep, reply } => {
+                let kept = serde_json::to_value(StopReply { kept: keep }).expect("it is plain data");
+                let _left = reply.send(stopped.clone().map(|()| kept).into());
+                stopped
+            }
+            End::Broken(what) => {
+                let message = format!("{what} ended unexpectedly; bans stay in the kernel");
+                Err(Error::new(Kind::Daemon, message).hint("start the daemon again, and report what the log says"))
+            }
+        }
+    }
+}
+
+/// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.
+fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
+    let jail = |(jail, filter): (&JailSettings, Filter)| FollowJail {
+        name: jail.name.as_str().into(),
+        logs: jail.logpath.clone(),
+        first: jail.logpath_first,
+        filter,
+        unwrap: jail.unwrap,
+        findtime: jail.findtime,
+        saved: Vec::new(),
+    };
+    jails.iter().zip(filters).map(jail).collect()
+}
+
+/// The real one, unless nobody is to be banned.
+fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
+    let dry = |jail: &JailSettings| jail.actions.iter().any(|a| a.name == "dryrun");
+    if options.dry_run || (!jails.is_empty() && jails.iter().all(dry)) {
+        Box::new(DryRun::new())
+    } else {
+        Box::new(Ipset::new())
+    }
+}
+
+fn host_error(error: FirewallError) -> Error {
+    let hint = match &error {
+        FirewallError::Capability(_) => {
+            "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody"
+        }
+        _ => "mend that, or see with `--dry-run` whom it would ban",
+    };
+    Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)
+}
+
+fn own_addresses() -> Vec<std::net::IpAddr> {
+    if_addrs::get_if_addrs().map_or_else(|_| Vec::new(), |all| all.into_iter().map(|i| i.ip()).collect())
+}
+
+fn open_log(main: &Main, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
+    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), true).unwrap_or_else(|e| {
+        let text = format!("the log {} cannot be written: {e}; it goes to stdout only", main.logtarget);
+        said.push(Record::new(Level::Error, "server", text));
+        Log::stdout(main.loglevel, zone.clone())
+    })
+}
+
+fn open_store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
+    let path = main.dbfile.as_ref()?;
+    let opened = Store::open(path, clock::now(), said).map(|mut store| {
+        store.limit_matches(main.dbmaxmatches);
+        store
+    });
+    opened
+        .map_err(|e| {
+            let text = format!("the database {} cannot be used: {e}; nothing will survive a restart", path.display());
+            said.push(Record::new(Level::Error, "database", text));
+        })
+        .ok()
+}
+
+fn write_pid(path: &Path) {
+    let _optional = path.parent().map(fs::create_dir_all);
+    let _optional = fs::write(path, format!("{}\n", std::process::id()));
+}
+
+/// Says in a few lines what is guarded, what is waited for, and what bans.
+fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
+    let width = jails.iter().map(|j| j.name.len()).max().unwrap_or(0);
+    let whence = if conf.is_dir() { conf.display().to_string() } else { format!("no {}: stock jails", conf.display()) };
+    println!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"));
+    let mut pbx = false;
+    for jail in jails {
+        let logs = Prepared::logs(jail);
+        let patterns: Vec<_> = jail.logpath.iter().map(|p| p.pattern.as_str()).collect();
+        let what = match (logs.is_empty(), jail.enabled) {
+            (false, _) => format!("reads {}", logs.join(", ")),
+            (true, crate::config::Enabled::Auto) => format!("waits for {}", patterns.join(", ")),
+            (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
+        };
+        pbx |= !logs.is_empty() && jail.filter.name != "recidive";
+        println!("  {:width$}  {what}", jail.name);
+    }
+    println!("  bans go into {}", if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" });
+    if !pbx {
+        println!(
+            "no PBX log exists yet: sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`"
+        );
+    }
+}

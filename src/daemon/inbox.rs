@@ -1,0 +1,59 @@
+//! The one way into the engine: a bounded channel. Whoever is faster than the engine waits.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use crate::command::Told;
+use crate::engine::Answer;
+use crate::line::Position;
+use crate::record::Record;
+use crate::ticket::Failure;
+
+/// What reaches the engine's loop.
+pub enum Message {
+    /// Failures of one batch of lines, in their order.
+    Failures(Vec<(Arc<str>, Failure)>),
+    /// All failures before these positions have been sent.
+    Positions(Vec<(Arc<str>, Position)>),
+    /// A jail reads these logs from now on.
+    Files {
+        /// Which jail.
+        jail: Arc<str>,
+        /// All its logs.
+        files: Vec<PathBuf>,
+    },
+    /// Somebody has something to say in the log.
+    Log(Record),
+    /// A worker found something out.
+    Answer {
+        /// The number of the question.
+        token: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A client asks; the reply goes back through the channel.
+    Client {
+        /// The command's words.
+        words: Vec<String>,
+        /// Takes the reply.
+        reply: SyncSender<Told>,
+    },
+    /// A signal arrived.
+    Signal(Signal),
+}
+
+/// A signal that means something to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM, SIGINT: end, bans stay.
+    End,
+    /// SIGHUP, SIGUSR1: open the log file again.
+    ReopenLog,
+}
+
+/// Senders of messages; the receiver is the engine's loop.
+pub type Inbox = SyncSender<Message>;
+
+/// Messages that may wait; the logs themselves are the longer queue.
+pub const CAPACITY: usize = 256;

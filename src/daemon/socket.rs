@@ -1,0 +1,181 @@
+//! The control socket: one JSON object a line in, one out.
+//!
+//! A first byte `{` is our own protocol; fail2ban's clients begin with another and are told so. Only root may connect
+//! (mode 0600). Each connection has a thread of its own, so that no client can keep another waiting.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::Builder;
+use std::time::Duration;
+
+use super::inbox::{Inbox, Message};
+use crate::command::{Ask, Told};
+use crate::error::{Error, Kind};
+
+/// The open socket; its file goes with it.
+pub struct Socket {
+    path: PathBuf,
+    clients: Arc<AtomicUsize>,
+}
+
+impl Socket {
+    /// Listens at `path`. Another daemon that answers there is an error naming its pid; a dead one's file is replaced.
+    pub fn listen(path: &Path, inbox: Inbox) -> Result<Socket, Error> {
+        if let Some(pid) = somebody_answers(path) {
+            let message = format!("another daemon answers on {} (pid {pid})", path.display());
+            return Err(
+                Error::new(Kind::Daemon, message).hint("stop it first: `sipjail stop`, or choose another --socket")
+            );
+        }
+        let failed = |e: io::Error| {
+            let message = format!("cannot listen on {}: {e}", path.display());
+            Error::new(Kind::Host, message).hint("run as root, or give a path that can be written with --socket")
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        if path.exists() {
+            fs::remove_file(path).map_err(failed)?;
+        }
+        let old = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+        let listener = UnixListener::bind(path);
+        rustix::process::umask(old);
+        let listener = listener.map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let clients = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&clients);
+        Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox, &count)).map_err(failed)?;
+        Ok(Socket { path: path.to_owned(), clients })
+    }
+
+    /// Closes the door after a moment in which those inside get their last reply.
+    pub fn close(self) {
+        for _ in 0..LAST_REPLIES.as_millis() {
+            if self.clients.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+/// Sends one command to the daemon at `path` and waits for its reply.
+pub fn ask(path: &Path, words: Vec<String>) -> Result<serde_json::Value, Error> {
+    let unreachable = |e: io::Error| {
+        let (what, hint) = match e.kind() {
+            io::ErrorKind::PermissionDenied => ("permission denied".to_owned(), "run as root"),
+            io::ErrorKind::NotFound => {
+                ("it does not exist".to_owned(), "is the daemon running? start it: `sipjail run`")
+            }
+            io::ErrorKind::ConnectionRefused => {
+                ("nobody answers".to_owned(), "the daemon ended without cleaning up; start it: `sipjail run`")
+            }
+            _ => (e.to_string(), "is the daemon running?"),
+        };
+        Error::new(Kind::Daemon, format!("cannot reach the daemon at {}: {what}", path.display())).hint(hint)
+    };
+    let mut stream = UnixStream::connect(path).map_err(unreachable)?;
+    let request = serde_json::to_string(&Ask { command: words }).expect("words are plain data");
+    stream.write_all(format!("{request}\n").as_bytes()).map_err(unreachable)?;
+    let mut reply = String::new();
+    BufReader::new(stream).read_line(&mut reply).map_err(unreachable)?;
+    if reply.is_empty() {
+        return Err(Error::new(Kind::Daemon, "the daemon ended before it answered"));
+    }
+    let told: Told = serde_json::from_str(&reply)
+        .map_err(|e| Error::new(Kind::Daemon, format!("the daemon's answer is not understood: {e}")))?;
+    told.into()
+}
+
+/// The pid of a daemon that has the socket open, from the kernel: it need not have time for us.
+fn somebody_answers(path: &Path) -> Option<i32> {
+    let stream = UnixStream::connect(path).ok()?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
+    Some(peer.pid.as_raw_nonzero().get())
+}
+
+/// Clients that are served at the same time.
+const MAX_CLIENTS: usize = 64;
+
+/// Longest request.
+const MAX_REQUEST: u64 = 1 << 20;
+
+/// How long a client that was answered may take to read it when the daemon ends.
+const LAST_REPLIES: Duration = Duration::from_millis(300);
+
+/// How long a client may be silent in the middle of a request, or not take its reply.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Arc<AtomicUsize>) {
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else {
+            // Out of descriptors: those who hold them need time to finish.
+            std::thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        if clients.fetch_add(1, Ordering::AcqRel) >= MAX_CLIENTS {
+            clients.fetch_sub(1, Ordering::AcqRel);
+            continue;
+        }
+        let (inbox, counter) = (inbox.clone(), Arc::clone(clients));
+        let serve = move || {
+            let _disconnected = serve(stream, &inbox);
+            counter.fetch_sub(1, Ordering::AcqRel);
+        };
+        if Builder::new().name("client".into()).spawn(serve).is_err() {
+            clients.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+fn serve(stream: UnixStream, inbox: &Inbox) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        let read = reader.by_ref().take(MAX_REQUEST).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        let whole = line.ends_with(b"\n");
+        let told = answer(&line, inbox);
+        let mut reply = serde_json::to_vec(&told)?;
+        reply.push(b'\n');
+        writer.write_all(&reply)?;
+        if !whole || line.first() != Some(&b'{') {
+            return Ok(());
+        }
+    }
+}
+
+fn answer(line: &[u8], inbox: &Inbox) -> Told {
+    let refused = |message: String, hint: &str| Told::from(Err(Error::new(Kind::Usage, message).hint(hint)));
+    let example = r#"send one line such as {"command":["status"]}"#;
+    if line.first() != Some(&b'{') {
+        return refused("this is not a JSON object".to_owned(), example);
+    }
+    let ask: Ask = match serde_json::from_slice(line) {
+        Ok(ask) => ask,
+        Err(e) => return refused(format!("the request is not understood: {e}"), example),
+    };
+    let (reply, answer) = sync_channel(1);
+    let gone = || Told::from(Err(Error::new(Kind::Daemon, "the daemon is ending")));
+    if inbox.send(Message::Client { words: ask.command, reply }).is_err() {
+        return gone();
+    }
+    answer.recv().unwrap_or_else(|_| gone())
+}

@@ -1,0 +1,244 @@
+//! What is slow leaves the engine's loop: look-ups, foreign programs, the database.
+//!
+//! The [`Keeper`] writes the engine's changes in batches, each call's changes together or not at all. The [`Askers`] find
+//! out what the engine wants to know; their answers come back through the inbox.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use super::inbox::{Inbox, Message};
+use crate::engine::{Answer, Question};
+use crate::record::{Level, Record};
+use crate::store::{Change, Store};
+
+/// The store's writer.
+pub struct Keeper {
+    changes: Option<Sender<Vec<Change>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the writer; without a store it forgets what it is given. `reopen` makes a new store where the open one turns
+    /// out to be damaged.
+    pub fn start(store: Option<Store>, reopen: Reopen, inbox: Inbox) -> io::Result<Keeper> {
+        let Some(store) = store else { return Ok(Keeper { changes: None, thread: None }) };
+        let (changes, queue) = channel();
+        let thread = Builder::new().name("store".into()).spawn(move || keep(store, reopen, &queue, &inbox))?;
+        Ok(Keeper { changes: Some(changes), thread: Some(thread) })
+    }
+
+    /// Hands over changes that belong together.
+    pub fn keep(&self, changes: Vec<Change>) {
+        if let (Some(sender), false) = (&self.changes, changes.is_empty()) {
+            let _gone = sender.send(changes);
+        }
+    }
+
+    /// Waits until everything is written.
+    pub fn finish(mut self) {
+        drop(self.changes.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// Opens the database again; what it has to say goes into the list.
+pub type Reopen = Box<dyn FnMut(&mut Vec<Record>) -> Option<Store> + Send>;
+
+/// Batches that may wait for a disk that refuses them, before the oldest are given up.
+const MAX_WAITING: usize = 10_000;
+
+/// Pause before a refused batch is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
+    let mut waiting: VecDeque<Vec<Change>> = VecDeque::new();
+    let mut refused: Option<String> = None;
+    loop {
+        let next = if waiting.is_empty() {
+            queue.recv().map_err(|_| true)
+        } else {
+            queue.recv_timeout(RETRY).map_err(|e| e == std::sync::mpsc::RecvTimeoutError::Disconnected)
+        };
+        let ended = match next {
+            Ok(batch) => {
+                waiting.push_back(batch);
+                waiting.extend(queue.try_iter());
+                false
+            }
+            Err(ended) => ended,
+        };
+        while waiting.len() > MAX_WAITING {
+            waiting.pop_front();
+        }
+        let all: Vec<Change> = waiting.iter().flatten().cloned().collect();
+        match store.apply(&all) {
+            Ok(()) => {
+                waiting.clear();
+                if refused.take().is_some() {
+                    say(inbox, Level::Notice, "the database takes writes again; nothing was lost".to_owned());
+                }
+            }
+            Err(error) => {
+                if error.is_damage() {
+                    let mut said = Vec::new();
+                    store = reopen(&mut said).unwrap_or(store);
+                    said.into_iter().for_each(|r| say(inbox, r.level, r.text));
+                }
+                let error = error.to_string();
+                if refused.as_ref() != Some(&error) {
+                    let kept = "bans hold in the kernel, writing is tried again every second";
+                    say(inbox, Level::Error, format!("the database cannot be written: {error}; {kept}"));
+                    refused = Some(error);
+                }
+            }
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+fn say(inbox: &Inbox, level: Level, text: String) {
+    // The loop may be waiting for this thread to end: never wait for it here.
+    let _full = inbox.try_send(Message::Log(Record::new(level, "database", text)));
+}
+
+/// Threads that find things out; they start with the first question.
+pub struct Askers {
+    questions: Option<Sender<(u64, Question)>>,
+    inbox: Inbox,
+}
+
+/// Questions that are worked on at the same time.
+const ASKERS: usize = 4;
+
+impl Askers {
+    /// None run yet.
+    pub fn new(inbox: Inbox) -> Askers {
+        Askers { questions: None, inbox }
+    }
+
+    /// Asks; the answer comes through the inbox.
+    pub fn ask(&mut self, token: u64, question: Question) {
+        let inbox = &self.inbox;
+        let sender = self.questions.get_or_insert_with(|| start_askers(inbox));
+        let _gone = sender.send((token, question));
+    }
+}
+
+fn start_askers(inbox: &Inbox) -> Sender<(u64, Question)> {
+    let (sender, receiver) = channel::<(u64, Question)>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..ASKERS {
+        let (receiver, inbox) = (Arc::clone(&receiver), inbox.clone());
+        let work = move || {
+            loop {
+                let next = receiver.lock().map(|r| r.recv());
+                let Ok(Ok((token, question))) = next else { return };
+                if inbox.send(Message::Answer { token, answer: find_out(&question) }).is_err() {
+                    return;
+                }
+            }
+        };
+        // A host without room for one more thread still bans; the question stays open.
+        let _ = Builder::new().name("ask".into()).spawn(work);
+    }
+    sender
+}
+
+fn find_out(question: &Question) -> Answer {
+    match question {
+        Question::Resolve(name) => Answer::Addresses(resolve(name)),
+        Question::Run { script, args } => Answer::Exit(run(script, args)),
+        Question::Words(path) => Answer::Words(words(path)),
+    }
+}
+
+fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
+    let found = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
+    let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+    addresses.sort();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// The largest file of addresses that is read.
+const MAX_WORDS_FILE: u64 = 64 << 20;
+
+fn words(path: &Path) -> Result<Vec<String>, String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    file.take(MAX_WORDS_FILE).read_to_end(&mut bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = |line: &str| -> Vec<String> {
+        let comment = line
+            .char_indices()
+            .find(|&(i, c)| "#;".contains(c) && (i == 0 || line[..i].ends_with(char::is_whitespace)));
+        let kept = comment.map_or(line, |(i, _)| &line[..i]);
+        kept.split([' ', '\t', ',', '\r']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+    };
+    Ok(text.lines().flat_map(line).collect())
+}
+
+/// How long a program may take.
+const RUN_LIMIT: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+
+/// Runs `/bin/sh -c SCRIPT ARGS…` in a process group of its own and gives its exit code.
+fn run(script: &str, args: &[String]) -> Result<i32, String> {
+    #[expect(clippy::disallowed_methods, reason = "a worker is where programs run")]
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(script).args(args).current_dir("/").process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    if !ended_in_time(&child) {
+        if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
+            let _ended = kill_process_group(group, Signal::KILL);
+        }
+        let _status = child.wait();
+        return Err(format!("took longer than {} s and was ended", RUN_LIMIT.tv_sec));
+    }
+    let status = child.wait().map_err(|e| e.to_string())?;
+    status.code().ok_or_else(|| format!("{status}"))
+}
+
+fn ended_in_time(child: &Child) -> bool {
+    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return true };
+    let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    !matches!(poll(&mut fds, Some(&RUN_LIMIT)), Ok(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_gets_values_as_arguments_only() {
+        let hostile = "x; exit 3".to_owned();
+        assert_eq!(run("test \"$0\" = 'x; exit 3'", std::slice::from_ref(&hostile)), Ok(0));
+        assert_eq!(run("exit 7", &[]), Ok(7));
+    }
+
+    #[test]
+    fn words_of_a_file_come_without_comments() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let path = dir.path().join("list");
+        std::fs::write(&path, "# head\n192.0.2.1, 192.0.2.2 ; note\n2001:db8::/32\nhost#1\n").expect("written");
+        let expected = ["192.0.2.1", "192.0.2.2", "2001:db8::/32", "host#1"].map(str::to_owned);
+        assert_eq!(words(&path), Ok(expected.into()));
+        assert!(words(&dir.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! Bans and unbans that a person asks for.
+
+use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
+use ipnet::IpNet;
+
+use super::banning::{Placed, inside, mark_chosen};
+use super::{Engine, Request, records};
+use crate::addr::Id;
+use crate::error::{Error, Kind};
+use crate::firewall::FirewallError;
+use crate::jail::ignore::{Rule, is_own};
+use crate::record::Level;
+use crate::store::Change;
+use crate::ticket::Ticket;
+use crate::time::{Bantime, Timestamp};
+
+impl Engine {
+    pub(super) fn ban_by_hand(
+        &mut self,
+        jail: &str,
+        id: Id,
+        bantime: Option<Bantime>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        self.may_be_banned(&id)?;
+        if jail == MANUAL && !self.jails.contains_key(MANUAL) {
+            self.start_manual(now, out).map_err(refused)?;
+        }
+        let name = self.find(jail)?.0.clone();
+        if self.jails[&name].ignore.at_once(&id, &[]) == Some(Rule::Ip) {
+            let text = format!("[{name}] {id} is banned by hand although ignoreip holds it");
+            out.push(Request::Log(records::actions(Level::Warning, text)));
+        }
+        let (matches, groups) = (Vec::new(), IndexMap::new());
+        let mut ticket = Ticket { id, time: now, bantime, bancount: 1, failures: 0, matches, groups, restored: false };
+        if bantime.is_some() {
+            mark_chosen(&mut ticket);
+        }
+        match self.place(&name, ticket, now, out) {
+            Placed::Banned => Ok(true),
+            Placed::Already => Ok(false),
+            Placed::Expired => Err(Error::new(Kind::Usage, "such a ban is over before it begins")
+                .hint("give a time above zero, or -1 for ever")),
+        }
+    }
+
+    pub(super) fn unban_by_hand(
+        &mut self,
+        jail: Option<&str>,
+        id: &Id,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<usize, Error> {
+        let names: Vec<Arc<str>> = match jail {
+            Some(jail) => vec![self.find(jail)?.0.clone()],
+            None => self.jails.keys().cloned().collect(),
+        };
+        let mut known: IndexSet<(Arc<str>, Id)> = names.iter().map(|name| (name.clone(), id.clone())).collect();
+        if let Id::Net(_) = id {
+            for name in &names {
+                let banned = inside(id, self.jails[name].bans.iter().map(|(id, _)| id));
+                known.extend(banned.into_iter().map(|id| (name.clone(), id)));
+            }
+        }
+        known.extend(self.history.inside(id, jail));
+        let mut lifted = 0;
+        for (name, id) in known {
+            if let Some(jail) = self.jails.get_mut(&name)
+                && jail.bans.remove(&id).is_some()
+            {
+                self.guard.unban(&name, jail, &id, now, out);
+                out.push(Request::Log(records::unbanned(&name, &id)));
+                lifted += 1;
+            }
+            self.history.forget(&id, &name);
+            out.push(Request::Keep(Change::Unban { jail: name.to_string(), id }));
+        }
+        for name in &names {
+            let failures = &mut self.jails[name].failures;
+            match id {
+                Id::Net(_) => failures.forget_inside(id),
+                Id::Ip(_) | Id::Raw(_) => drop(failures.forget(id)),
+            }
+        }
+        if lifted == 0 {
+            out.push(Request::Log(records::not_banned(id)));
+        }
+        Ok(lifted)
+    }
+
+    pub(super) fn unban_everybody(
+        &mut self,
+        jail: Option<&str>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<usize, Error> {
+        let names: Vec<Arc<str>> = match jail {
+            Some(jail) => vec![self.find(jail)?.0.clone()],
+            None => self.jails.keys().cloned().collect(),
+        };
+        let mut gone: IndexSet<(Arc<str>, Id)> = self.history.clear(jail).into_iter().collect();
+        let mut lifted = 0;
+        for name in names {
+            let jail = &mut self.jails[&name];
+            let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let nets: Vec<IpNet> = ids.iter().filter_map(Id::as_net).collect();
+            out.push(Request::Log(records::flushed(&name, self.guard.name())));
+            for id in &ids {
+                jail.bans.remove(id);
+            }
+            self.guard.flush(&name, jail, &nets, now, out);
+            lifted += ids.len();
+            for id in ids {
+                out.push(Request::Log(records::unbanned(&name, &id)));
+                gone.insert((name.clone(), id));
+            }
+        }
+        let forgotten = gone.into_iter().map(|(jail, id)| Change::Unban { jail: jail.to_string(), id });
+        out.extend(forgotten.map(Request::Keep));
+        Ok(lifted)
+    }
+
+    /// Whether somebody may mean to ban this; locking oneself out nobody means.
+    fn may_be_banned(&self, id: &Id) -> Result<(), Error> {
+        let Some(net) = id.as_net() else {
+            return Err(Error::new(Kind::Usage, format!("`{id}` is neither an address nor a network"))
+                .hint("write it as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32; a host name is not looked up"));
+        };
+        if net.prefix_len() == 0 {
+            return Err(Error::new(Kind::Usage, format!("`{id}` would ban everybody")).hint("name a smaller network"));
+        }
+        if is_own(id, &self.own) {
+            let error = Error::new(Kind::Usage, format!("`{id}` is, or holds, an address of this host"));
+            return Err(error.hint("name a smaller network, or the other addresses of it"));
+        }
+        Ok(())
+    }
+}
+
+fn refused(e: FirewallError) -> Error {
+    Error::new(Kind::Host, format!("the firewall cannot take in the jail `{MANUAL}`: {e}"))
+        .hint("`sipjail status` says whether other jails work")
+}
+
+/// The jail that bans by hand make for themselves.
+pub const MANUAL: &str = "manual";

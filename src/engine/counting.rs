@@ -1,0 +1,222 @@
+//! From a failure to a ban: whose it is, whether it counts, and whether it is one too many.
+
+use std::sync::Arc;
+
+use super::banning::Placed;
+use super::{Engine, Parked, Request, Waiting, records};
+use crate::addr::Id;
+use crate::config::UseDns;
+use crate::jail::ignore::{Case, Judgement};
+use crate::jail::{Answer, Question, bantime};
+use crate::record::Level;
+use crate::ticket::{Failure, Ticket, Who};
+use crate::time::{Span, Timestamp};
+
+/// A question with its answer.
+type Told<'a> = Option<(&'a Question, &'a Answer)>;
+
+impl Engine {
+    /// Takes in something that is new, or that has waited for `told`.
+    pub(super) fn arrive(&mut self, parked: Parked, told: Told<'_>, now: Timestamp, out: &mut Vec<Request>) {
+        if !self.jails.contains_key(&parked.jail) {
+            return;
+        }
+        let jail = parked.jail.clone();
+        match self.parking.follow(parked) {
+            Ok(None) => {}
+            Ok(Some(Parked { jail, what, arrived })) => match what {
+                Waiting::Failure(Failure { who: Who::Name(_), .. }) => {
+                    self.resolve(jail, what, arrived, told, now, out)
+                }
+                Waiting::Failure(failure) => self.judge(jail, failure, arrived, told, now, out),
+                Waiting::Restored(ids) => self.judge_restored(jail, ids, arrived, now, out),
+            },
+            Err(question) => self.no_room(jail, &question, now, out),
+        }
+    }
+
+    /// A worker answers.
+    pub(super) fn answered(&mut self, token: u64, answer: &Answer, now: Timestamp, out: &mut Vec<Request>) {
+        let Some((question, queue)) = self.parking.close(token) else { return };
+        out.extend(complaint(&question, answer).map(Request::Log));
+        self.answers.learn(&question, answer, now);
+        for parked in queue {
+            self.arrive(parked, Some((&question, answer)), now, out);
+        }
+    }
+
+    /// Answers in place of workers that never did, so that nobody waits for ever.
+    pub(super) fn give_up_waiting(&mut self, now: Timestamp, out: &mut Vec<Request>) {
+        for (token, question) in self.parking.overdue(now) {
+            let why = "nobody answered".to_owned();
+            let answer = match question {
+                Question::Resolve(_) => Answer::Addresses(Err(why)),
+                Question::Run { .. } => Answer::Exit(Err(why)),
+                Question::Words(_) => Answer::Words(Err(why)),
+            };
+            self.answered(token, &answer, now, out);
+        }
+    }
+
+    /// Lifts restored bans whose identity is ignored after all; `ignorecommand` is not asked about them.
+    pub(super) fn judge_restored(
+        &mut self,
+        name: Arc<str>,
+        ids: Vec<Id>,
+        arrived: Timestamp,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) {
+        let Some(jail) = self.jails.get_mut(&name) else { return };
+        let mut unknown = Vec::new();
+        let mut questions = Vec::new();
+        for id in ids.into_iter().filter(|id| jail.bans.get(id).is_some()).collect::<Vec<_>>() {
+            let case = Case { jail: &name, id: &id, failure: None, arrived, ran: None };
+            match jail.ignore.judge(&case, &self.own, &self.answers, now) {
+                Judgement::Count => {}
+                Judgement::Ignore(rule) => {
+                    out.push(Request::Log(records::ignored(&name, &id, &rule)));
+                    jail.bans.remove(&id);
+                    self.guard.unban(&name, jail, &id, now, out);
+                }
+                Judgement::Ask(asked) => {
+                    questions = asked;
+                    unknown.push(id);
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            let parked = Parked { jail: name, what: Waiting::Restored(unknown), arrived };
+            self.park(parked, questions, now, out);
+        }
+    }
+
+    /// A host name stands where an address should: one failure for each of its addresses.
+    fn resolve(
+        &mut self,
+        name: Arc<str>,
+        what: Waiting,
+        arrived: Timestamp,
+        told: Told<'_>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) {
+        let Waiting::Failure(failure) = what else { return };
+        let Who::Name(host) = &failure.who else { return };
+        let Some(addresses) = self.answers.name(host, now).map(<[_]>::to_vec) else {
+            let question = Question::Resolve(host.clone());
+            let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
+            return self.park(parked, vec![question], now, out);
+        };
+        let warn = self.jails.get(&name).is_some_and(|jail| jail.settings.usedns == UseDns::Warn);
+        if warn && !addresses.is_empty() {
+            out.push(Request::Log(records::resolved(host, &addresses)));
+        }
+        for ip in addresses {
+            let failure = Failure { who: Who::Id(Id::from(ip)), ..failure.clone() };
+            let parked = Parked { jail: name.clone(), what: Waiting::Failure(failure), arrived };
+            self.arrive(parked, told, now, out);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        name: Arc<str>,
+        failure: Failure,
+        arrived: Timestamp,
+        told: Told<'_>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) {
+        let Some(jail) = self.jails.get_mut(&name) else { return };
+        let Who::Id(id) = &failure.who else { return };
+        let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
+        match jail.ignore.judge(&case, &self.own, &self.answers, now) {
+            Judgement::Count => self.count(&name, failure, now, out),
+            Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
+            Judgement::Ask(questions) => {
+                let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
+                self.park(parked, questions, now, out);
+            }
+        }
+    }
+
+    fn count(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+        let Some(jail) = self.jails.get_mut(name) else { return };
+        let Who::Id(id) = failure.who.clone() else { return };
+        let (time, maxretry) = (failure.time, jail.settings.maxretry);
+        out.push(Request::Log(records::found(name, &id, time, &self.zone)));
+        jail.failures.clean(now);
+        let mut retry = jail.failures.add(&id, failure);
+        if retry < maxretry
+            && jail.settings.increment.enabled
+            && let Some(row) = self.history.get(&id, name)
+            && time > row.time
+        {
+            let (weight, shown) = bantime::weight(row.bancount, maxretry);
+            let record = records::found_bad(name, &id, time, row.bancount, &shown, weight >= maxretry, &self.zone);
+            out.push(Request::Log(record));
+            retry = jail.failures.raise(&id, weight - 1);
+        }
+        if retry < maxretry {
+            return;
+        }
+        let Some(sentence) = jail.failures.take(&id) else { return };
+        let ticket = Ticket {
+            id,
+            time: sentence.counter.last,
+            bantime: None,
+            bancount: 1,
+            failures: sentence.counter.failures,
+            matches: sentence.counter.matches,
+            groups: sentence.groups,
+            restored: false,
+        };
+        let _: Placed = self.place(name, ticket, now, out);
+    }
+
+    fn park(&mut self, parked: Parked, questions: Vec<Question>, now: Timestamp, out: &mut Vec<Request>) {
+        let jail = parked.jail.clone();
+        if let Err(question) = self.parking.park(parked, questions, now, out) {
+            self.no_room(jail, &question, now, out);
+        }
+    }
+
+    fn no_room(&mut self, jail: Arc<str>, question: &Question, now: Timestamp, out: &mut Vec<Request>) {
+        if self.drop_said.is_none_or(|last| now < last || now >= last + Span::from_secs(60)) {
+            self.drop_said = Some(now);
+            let about = match question {
+                Question::Resolve(name) => format!("the addresses of `{name}`"),
+                Question::Run { .. } => "ignorecommand".to_owned(),
+                Question::Words(path) => format!("the file `{}`", path.display()),
+            };
+            let text = format!("[{jail}] too many failures wait for {about}: further ones are not counted");
+            out.push(Request::Log(crate::record::Record::new(Level::Warning, "filter", text)));
+        }
+        *self.dropped.entry(jail).or_default() += 1;
+    }
+}
+
+/// What an operator should know of an answer.
+fn complaint(question: &Question, answer: &Answer) -> Option<crate::record::Record> {
+    use crate::record::Record;
+    match (question, answer) {
+        (Question::Resolve(name), Answer::Addresses(Err(why))) => Some(records::unresolved(name, why)),
+        (Question::Resolve(name), Answer::Addresses(Ok(found))) if found.is_empty() => {
+            Some(records::unresolved(name, "it has none"))
+        }
+        (Question::Words(path), Answer::Words(Err(why))) => {
+            let text = format!("cannot read `{}` of ignoreip: {why}; nobody is ignored by it", path.display());
+            Some(Record::new(Level::Warning, "filter", text))
+        }
+        (Question::Run { script, .. }, Answer::Exit(Ok(code))) if !matches!(code, 0 | 1) => {
+            let text =
+                format!("ignorecommand ended with {code}, which is neither 0 nor 1, and ignores nobody: {script}");
+            Some(Record::new(Level::Error, "filter", text))
+        }
+        (Question::Run { script, .. }, Answer::Exit(Err(why))) => {
+            Some(Record::new(Level::Error, "filter", format!("ignorecommand ignores nobody: {why}: {script}")))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! The firewall as the engine uses it: what it refuses is owed and tried again, what it lost is put back.
+
+use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
+use ipnet::IpNet;
+
+use super::{Request, records};
+use crate::addr::Id;
+use crate::firewall::{Entry, Firewall, FirewallError};
+use crate::jail::Jail;
+use crate::record::Level;
+use crate::time::{Span, Timestamp};
+
+/// The firewall and its debts.
+pub struct Guard {
+    firewall: Box<dyn Firewall + Send>,
+    /// Where the firewall does not hold what the jail says, be it a ban or none.
+    owed: IndexSet<(Arc<str>, IpNet)>,
+    complained: Option<Timestamp>,
+}
+
+impl Guard {
+    pub fn new(firewall: Box<dyn Firewall + Send>) -> Guard {
+        Guard { firewall, owed: IndexSet::new(), complained: None }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.firewall.name()
+    }
+
+    pub fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
+        self.firewall.start(jails)
+    }
+
+    pub fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
+        self.firewall.add_jail(jail)
+    }
+
+    pub fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
+        self.owed.retain(|(name, _)| **name != *jail);
+        self.firewall.remove_jail(jail)
+    }
+
+    pub fn stop(&mut self) -> Result<(), FirewallError> {
+        self.owed.clear();
+        self.firewall.stop()
+    }
+
+    /// Puts bans that the jail lists into the firewall, or gives them their present end there.
+    pub fn ban(&mut self, name: &Arc<str>, jail: &mut Jail, ids: &[Id], now: Timestamp, out: &mut Vec<Request>) {
+        let entries = entries(jail, ids, now);
+        if entries.is_empty() {
+            return;
+        }
+        match self.firewall.ban(name, &entries) {
+            // As a rule nothing is owed, and looking costs nothing then.
+            Ok(()) if self.owed.is_empty() => {}
+            Ok(()) => {
+                for entry in &entries {
+                    self.owed.swap_remove(&(name.clone(), entry.net));
+                }
+            }
+            Err(e) => {
+                self.owed.extend(entries.iter().map(|entry| (name.clone(), entry.net)));
+                let text = format!("[{name}] the ban holds in the list only: {e}; it is tried again every 30 s");
+                self.complain(text, now, out);
+            }
+        }
+    }
+
+    /// Takes a ban that the jail does not list any more out of the firewall.
+    pub fn unban(&mut self, name: &Arc<str>, jail: &Jail, id: &Id, now: Timestamp, out: &mut Vec<Request>) {
+        let Some(net) = id.as_net().filter(|_| !jail.dry()) else { return };
+        match self.firewall.unban(name, net) {
+            Ok(()) => drop(self.owed.swap_remove(&(name.clone(), net))),
+            Err(e) => {
+                self.owed.insert((name.clone(), net));
+                let text =
+                    format!("[{name}] {id} is not banned any more but still dropped: {e}; tried again every 30 s");
+                self.complain(text, now, out);
+            }
+        }
+    }
+
+    /// Takes all bans of a jail out of the firewall.
+    pub fn flush(&mut self, name: &Arc<str>, jail: &Jail, nets: &[IpNet], now: Timestamp, out: &mut Vec<Request>) {
+        if jail.dry() {
+            return;
+        }
+        match self.firewall.flush(name) {
+            Ok(()) => self.owed.retain(|(owed, _)| owed != name),
+            Err(e) => {
+                self.owed.extend(nets.iter().map(|net| (name.clone(), *net)));
+                let text = format!("[{name}] the lifted bans are still dropped: {e}; tried again every 30 s");
+                self.complain(text, now, out);
+            }
+        }
+    }
+
+    /// Looks whether everything stands, puts back what was lost and pays what is owed.
+    pub fn mend(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
+        match self.firewall.check() {
+            Ok(repaired) => {
+                out.extend(repaired.records.into_iter().map(Request::Log));
+                for jail in &repaired.jails {
+                    let Some((_, name, jail)) = jails.get_full_mut(jail.as_str()) else { continue };
+                    let name = name.clone();
+                    let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
+                    self.ban(&name, jail, &ids, now, out);
+                }
+            }
+            Err(e) => {
+                let text = format!("the firewall cannot be checked: {e}; bans may not hold until it can");
+                out.push(Request::Log(records::actions(Level::Error, text)));
+            }
+        }
+        self.pay(jails, now, out);
+    }
+
+    /// Renews what the kernel would lift by itself before its time.
+    pub fn renew(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
+        for (name, jail) in jails {
+            let soon = |lapses: Timestamp| lapses < now + RENEW_BEFORE;
+            let ids: Vec<Id> =
+                jail.bans.iter().filter(|(_, ban)| ban.lapses.is_some_and(soon)).map(|(id, _)| id.clone()).collect();
+            self.ban(name, jail, &ids, now, out);
+        }
+    }
+
+    fn pay(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
+        let mut by_jail: IndexMap<Arc<str>, Vec<IpNet>> = IndexMap::new();
+        for (name, net) in self.owed.drain(..) {
+            by_jail.entry(name).or_default().push(net);
+        }
+        let mut paid = 0;
+        let mut last = None;
+        for (name, nets) in by_jail {
+            let Some(jail) = jails.get_mut(&name) else { continue };
+            let count = nets.len();
+            let (left, why) = self.pay_jail(&name, jail, nets, now);
+            paid += count - left.len();
+            last = why.or(last);
+            self.owed.extend(left.into_iter().map(|net| (name.clone(), net)));
+        }
+        if paid > 0 {
+            let text = format!("{paid} bans or unbans that the firewall had refused are in place now");
+            out.push(Request::Log(records::actions(Level::Warning, text)));
+        }
+        if let Some(e) = last {
+            let text = format!("{} bans or unbans are not in the firewall: {e}; tried again in 30 s", self.owed.len());
+            out.push(Request::Log(records::actions(Level::Error, text)));
+        }
+    }
+
+    /// Tries once more; gives what is still owed, those not tried this time first, and why.
+    fn pay_jail(
+        &mut self,
+        name: &str,
+        jail: &mut Jail,
+        nets: Vec<IpNet>,
+        now: Timestamp,
+    ) -> (Vec<IpNet>, Option<FirewallError>) {
+        let (bans, lifts): (Vec<IpNet>, Vec<IpNet>) =
+            nets.into_iter().partition(|net| jail.bans.get(&Id::from(*net)).is_some());
+        let ids: Vec<Id> = bans.iter().map(|net| Id::from(*net)).collect();
+        let together = match entries(jail, &ids, now) {
+            entries if entries.is_empty() => Ok(()),
+            entries => self.firewall.ban(name, &entries),
+        };
+        let bans = if together.is_ok() { Vec::new() } else { bans };
+        let mut why = together.err();
+        // One by one: a single entry that the kernel will never take must not hold up the others.
+        let mut tries: Vec<IpNet> = lifts.into_iter().chain(bans).collect();
+        let mut left = tries.split_off(tries.len().min(MAX_SINGLE));
+        for net in tries {
+            let id = Id::from(net);
+            let outcome = match jail.bans.get(&id) {
+                Some(_) => self.firewall.ban(name, &entries(jail, &[id], now)),
+                None => self.firewall.unban(name, net),
+            };
+            if let Err(e) = outcome {
+                why = Some(e);
+                left.push(net);
+            }
+        }
+        let why = why.filter(|_| !left.is_empty());
+        (left, why)
+    }
+
+    /// Under attack a broken firewall fails a thousand times a second; one line tells it.
+    fn complain(&mut self, text: String, now: Timestamp, out: &mut Vec<Request>) {
+        if self.complained.is_some_and(|last| last <= now && now < last + QUIET) {
+            return;
+        }
+        self.complained = Some(now);
+        out.push(Request::Log(records::actions(Level::Error, text)));
+    }
+}
+
+/// What the firewall has to hold for these bans, and a note at each that it would lift too early.
+fn entries(jail: &mut Jail, ids: &[Id], now: Timestamp) -> Vec<Entry> {
+    if jail.dry() {
+        return Vec::new();
+    }
+    let mut entries = Vec::with_capacity(ids.len());
+    for id in ids {
+        let (Some(net), Some(ban)) = (id.as_net(), jail.bans.get(id)) else { continue };
+        let Some(end) = jail.bans.until(ban) else {
+            jail.bans.lapses(id, None);
+            entries.push(Entry { net, timeout: None });
+            continue;
+        };
+        let secs = (end - now).0.max(1).saturating_add(999_999) / 1_000_000;
+        let timeout = u32::try_from(secs).unwrap_or(u32::MAX).min(Entry::MAX_TIMEOUT);
+        let capped = i64::from(timeout) < secs;
+        jail.bans.lapses(id, capped.then(|| now + Span::from_secs(timeout.into())));
+        entries.push(Entry { net, timeout: Some(timeout) });
+    }
+    entries
+}
+
+/// Complaints about the firewall are at least this far apart.
+const QUIET: Span = Span::from_secs(10);
+
+/// Debts tried one by one in a round at most.
+const MAX_SINGLE: usize = 1000;
+
+/// How long before the kernel would lift a long ban it is renewed.
+const RENEW_BEFORE: Span = Span::from_secs(86_400);

@@ -1,0 +1,355 @@
+//! The one owner of jails, firewall and store's changes: no thread, no clock, no file.
+//!
+//! [`Event`]s go in with the present time, [`Request`]s come out: what to log, what to keep, whom to ask. Bans go into
+//! the firewall at once, inside the call. [`Engine::due`] says when [`Engine::tick`] wants to be called next; between
+//! events and that moment nothing has to run.
+
+mod banning;
+mod by_hand;
+mod counting;
+mod guard;
+mod keeping;
+mod parking;
+mod records;
+mod reload;
+mod restore;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::addr::Id;
+use crate::config::JailSettings;
+use crate::error::{Error, Kind};
+use crate::firewall::{Firewall, FirewallError};
+use crate::jail::answers::Answers;
+use crate::jail::{History, Jail};
+use crate::line::Position;
+use crate::record::Record;
+use crate::store::{Change, Saved};
+use crate::text::did_you_mean;
+use crate::ticket::{Counter, Failure};
+use crate::time::{Bantime, Span, Timestamp};
+
+use banning::Chance;
+use guard::Guard;
+use parking::{Parked, Parking, Waiting};
+
+pub use crate::jail::{Answer, Question};
+
+/// The guard's whole state.
+pub struct Engine {
+    jails: IndexMap<Arc<str>, Jail>,
+    guard: Guard,
+    history: History,
+    answers: Answers,
+    parking: Parking,
+    /// Failures that found no room to wait, by jail.
+    dropped: HashMap<Arc<str>, u64>,
+    drop_said: Option<Timestamp>,
+    /// Saved counters of jails that are not on yet.
+    unclaimed: HashMap<String, Vec<(Id, Counter)>>,
+    /// Positions that are not kept yet.
+    positions: IndexMap<(Arc<str>, PathBuf), Position>,
+    own: Vec<IpAddr>,
+    zone: TimeZone,
+    dbmaxmatches: usize,
+    dbpurgeage: Span,
+    chance: Chance,
+    flushed: Timestamp,
+    checked: Timestamp,
+    purged: Timestamp,
+}
+
+/// What an engine starts with.
+pub struct Setup {
+    /// Jails that are on; those that say `auto` and have no log yet come later by [`Engine::add_jail`].
+    pub jails: Vec<JailSettings>,
+    /// What bans for jails whose action is `ipset` (and, until scripts run, for every other action).
+    pub firewall: Box<dyn Firewall + Send>,
+    /// What the database kept.
+    pub saved: Saved,
+    /// Matched lines kept per ban in the database.
+    pub dbmaxmatches: usize,
+    /// How long a finished ban is remembered.
+    pub dbpurgeage: Span,
+    /// This host's own addresses, for `ignoreself`.
+    pub own: Vec<IpAddr>,
+    /// For the times in log records.
+    pub zone: TimeZone,
+}
+
+/// What happened, for [`Engine::handle`].
+#[derive(Debug)]
+pub enum Event {
+    /// A filter found a failure.
+    Failure {
+        /// In which jail.
+        jail: Arc<str>,
+        /// What it found.
+        failure: Failure,
+    },
+    /// Everything before this position has been handed in.
+    Position {
+        /// In which jail.
+        jail: Arc<str>,
+        /// Where.
+        position: Position,
+    },
+    /// A worker answers an earlier [`Question`].
+    Answer {
+        /// The number of the question.
+        token: u64,
+        /// What it found out.
+        answer: Answer,
+    },
+}
+
+/// What the engine wants done by those who have threads, clocks and files.
+#[derive(Debug)]
+pub enum Request {
+    /// A line for the log.
+    Log(Record),
+    /// Something to keep.
+    Keep(Change),
+    /// Something slow to find out; the answer comes back as [`Event::Answer`] with the same number.
+    Ask {
+        /// The number of the question.
+        token: u64,
+        /// What to find out.
+        question: Question,
+    },
+}
+
+/// Numbers of one jail, for `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JailStatus {
+    /// Identities with failures that count.
+    pub currently_failed: usize,
+    /// Failures since the jail started.
+    pub total_failed: u64,
+    /// Bans that hold.
+    pub currently_banned: usize,
+    /// Bans since the jail started, restored ones included.
+    pub total_banned: u64,
+    /// Who is banned, in the order of the bans.
+    pub banned: Vec<String>,
+    /// Counters that were given up because there were too many.
+    #[serde(default)]
+    pub forgotten: u64,
+    /// Failures that were not counted because too many waited for an answer to a slow question.
+    #[serde(default)]
+    pub dropped: u64,
+}
+
+/// One ban, for `banned`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BanStatus {
+    /// Who.
+    pub id: Id,
+    /// In which jail.
+    pub jail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None`: until somebody lifts it.
+    pub until: Option<Timestamp>,
+    /// How often before this time.
+    pub before: u32,
+}
+
+impl Engine {
+    /// Makes the firewall ready, restores what the database kept, adopts what only the kernel knows.
+    ///
+    /// A permanent ban stays permanent and a length chosen by hand stays as chosen; fail2ban cuts both to the jail's
+    /// `bantime` where bans do not grow.
+    pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Engine, FirewallError> {
+        restore::start(setup, now, out)
+    }
+
+    /// Takes in an event. Unknown jails (removed meanwhile) are passed over.
+    pub fn handle(&mut self, event: Event, now: Timestamp, out: &mut Vec<Request>) {
+        self.follow_clock(now);
+        match event {
+            Event::Failure { jail, failure } => {
+                let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
+                self.arrive(parked, None, now, out);
+            }
+            Event::Position { jail, position } => {
+                if self.jails.contains_key(&jail) {
+                    self.positions.insert((jail, position.path.clone()), position);
+                }
+            }
+            Event::Answer { token, answer } => self.answered(token, &answer, now, out),
+        }
+    }
+
+    /// When [`Engine::tick`] has something to do next.
+    pub fn due(&self) -> Option<Timestamp> {
+        let ends = self.jails.values().filter_map(|jail| jail.bans.due());
+        let regular = [self.checked + CHECK_EVERY, self.purged + PURGE_EVERY];
+        ends.chain(self.flush_due()).chain(regular).min()
+    }
+
+    /// Lifts what is over, renews long bans, writes counters, checks the firewall (every 30 s), purges (every hour).
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Request>) {
+        self.follow_clock(now);
+        self.expire(now, out);
+        if now >= self.checked + CHECK_EVERY {
+            self.checked = now;
+            self.guard.mend(&mut self.jails, now, out);
+            self.jails.values_mut().for_each(|jail| jail.failures.clean(now));
+            self.give_up_waiting(now, out);
+        }
+        if now >= self.purged + PURGE_EVERY {
+            self.purged = now;
+            self.guard.renew(&mut self.jails, now, out);
+            self.history.purge(self.dbpurgeage, now);
+            out.push(Request::Keep(Change::Purge { age: self.dbpurgeage, now }));
+        }
+        if self.flush_due().is_some_and(|due| now >= due) {
+            self.flush(now, out);
+        }
+    }
+
+    /// Names of the jails that run, in order.
+    pub fn jails(&self) -> Vec<String> {
+        self.jails.keys().map(ToString::to_string).collect()
+    }
+
+    /// The settings that a jail runs with; an unknown jail is an error with a hint. [`Engine::add_jail`] changes them.
+    pub fn settings(&self, jail: &str) -> Result<&JailSettings, Error> {
+        Ok(&self.find(jail)?.1.settings)
+    }
+
+    /// A jail's numbers; an unknown jail is an error with a hint.
+    pub fn status(&self, jail: &str) -> Result<JailStatus, Error> {
+        let (name, jail) = self.find(jail)?;
+        Ok(JailStatus {
+            currently_failed: jail.failures.len(),
+            total_failed: jail.failures.total(),
+            currently_banned: jail.bans.len(),
+            total_banned: jail.bans.total(),
+            banned: jail.bans.iter().map(|(id, _)| id.to_string()).collect(),
+            forgotten: jail.failures.forgotten(),
+            dropped: self.dropped.get(name).copied().unwrap_or(0),
+        })
+    }
+
+    /// Every ban, of one jail or of all.
+    pub fn banned(&self, jail: Option<&str>) -> Result<Vec<BanStatus>, Error> {
+        let jails: Vec<(&Arc<str>, &Jail)> = match jail {
+            Some(jail) => vec![self.find(jail)?],
+            None => self.jails.iter().collect(),
+        };
+        let bans = jails.into_iter().flat_map(|(name, jail)| {
+            jail.bans.iter().map(move |(id, ban)| BanStatus {
+                id: id.clone(),
+                jail: name.to_string(),
+                since: ban.since,
+                until: jail.bans.until(ban),
+                before: ban.bancount.saturating_sub(1),
+            })
+        });
+        Ok(bans.collect())
+    }
+
+    /// Bans by hand, `bantime` or the jail's. `false`: was banned already (the new end counts if it is later). A raw
+    /// identity is an error. The jail `manual` is made when first used.
+    ///
+    /// As in fail2ban, `ignoreip` does not stop it (a warning is logged); an address of this host, and a network that
+    /// holds one, is an error.
+    pub fn ban(
+        &mut self,
+        jail: &str,
+        id: Id,
+        bantime: Option<Bantime>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        self.ban_by_hand(jail, id, bantime, now, out)
+    }
+
+    /// Lifts the bans of `id` (and, where it is a network, of everything in it) in one jail or all, forgets its history
+    /// and its failures, and says how many bans were lifted.
+    pub fn unban(
+        &mut self,
+        jail: Option<&str>,
+        id: &Id,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<usize, Error> {
+        self.unban_by_hand(jail, id, now, out)
+    }
+
+    /// Lifts every ban of one jail or of all and forgets the history.
+    pub fn unban_all(&mut self, jail: Option<&str>, now: Timestamp, out: &mut Vec<Request>) -> Result<usize, Error> {
+        self.unban_everybody(jail, now, out)
+    }
+
+    /// A jail comes on (a log appeared, or a reload brought it): its saved bans are restored. One that runs already
+    /// takes on the settings.
+    pub fn add_jail(
+        &mut self,
+        settings: JailSettings,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        self.start_or_follow(settings, now, out)
+    }
+
+    /// New settings: jails not named any more are stopped (their bans leave the firewall, the history stays), new ones
+    /// added, the others keep bans and counters and follow the new settings at once. `manual` stays if it runs.
+    ///
+    /// What the firewall refuses does not stop the rest; the first refusal is given back.
+    pub fn reload(
+        &mut self,
+        jails: Vec<JailSettings>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        self.take_on(jails, now, out)
+    }
+
+    /// The end: counters and positions are given out to be kept. With `lift`, bans leave the firewall (their history
+    /// stays); without, sets and rules stay and the kernel ends each ban at its time.
+    pub fn stop(&mut self, lift: bool, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
+        self.flush(now, out);
+        for (name, jail) in &self.jails {
+            if lift {
+                out.extend(jail.bans.iter().map(|(id, _)| Request::Log(records::unbanned(name, id))));
+            }
+            out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: false }));
+            out.push(Request::Log(records::stopped(name)));
+        }
+        if lift { self.guard.stop() } else { Ok(()) }
+    }
+
+    /// A clock that was set back must not put off what is done regularly.
+    fn follow_clock(&mut self, now: Timestamp) {
+        for last in [&mut self.flushed, &mut self.checked, &mut self.purged] {
+            *last = (*last).min(now);
+        }
+    }
+
+    fn find(&self, jail: &str) -> Result<(&Arc<str>, &Jail), Error> {
+        self.jails.get_key_value(jail).ok_or_else(|| {
+            let names = self.jails();
+            let error = Error::new(Kind::Usage, format!("there is no jail `{jail}`"));
+            match did_you_mean(jail, names.iter().map(String::as_str)) {
+                Some(name) => error.hint(format!("did you mean `{name}`?")),
+                None if names.is_empty() => error.hint("no jail is on; `sipjail check` says why"),
+                None => error.hint(format!("there are: {}", names.join(", "))),
+            }
+        })
+    }
+}
+
+/// The firewall is looked after this often.
+const CHECK_EVERY: Span = Span::from_secs(30);
+
+const PURGE_EVERY: Span = Span::from_secs(3600);

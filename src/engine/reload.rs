@@ -1,0 +1,78 @@
+//! New settings for jails that run: some end, some begin, the others go on with what they have.
+
+use std::sync::Arc;
+
+use super::by_hand::MANUAL;
+use super::{Answers, Engine, Request, records};
+use crate::addr::Id;
+use crate::config::JailSettings;
+use crate::firewall::FirewallError;
+use crate::jail::Jail;
+use crate::store::Change;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn take_on(
+        &mut self,
+        settings: Vec<JailSettings>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        let mut outcome = Ok(());
+        self.flush(now, out);
+        self.answers = Answers::default();
+        let order: Vec<String> = settings.iter().map(|s| s.name.clone()).collect();
+        let gone = |name: &&Arc<str>| ***name != *MANUAL && !order.iter().any(|o| **o == ***name);
+        for name in self.jails.keys().filter(gone).cloned().collect::<Vec<_>>() {
+            outcome = outcome.and(self.end(&name, out));
+        }
+        for settings in settings {
+            outcome = outcome.and(self.start_or_follow(settings, now, out));
+        }
+        let place = |name: &Arc<str>| order.iter().position(|o| **o == **name).unwrap_or(usize::MAX);
+        self.jails.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+        outcome
+    }
+
+    /// A jail that runs takes on new settings.
+    pub(super) fn follow(
+        &mut self,
+        settings: JailSettings,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        let Some((_, name, jail)) = self.jails.get_full_mut(settings.name.as_str()) else { return Ok(()) };
+        let name = name.clone();
+        let was_dry = jail.dry();
+        let moved = jail.follow(settings);
+        match (was_dry, jail.dry()) {
+            (false, true) => self.guard.remove_jail(&name),
+            (true, false) => {
+                self.guard.add_jail(&name)?;
+                let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
+                self.guard.ban(&name, jail, &ids, now, out);
+                Ok(())
+            }
+            _ => {
+                // Bans that are over under the new settings end with the next tick.
+                let ids: Vec<Id> = moved.into_iter().filter(|id| runs(jail, id, now)).collect();
+                self.guard.ban(&name, jail, &ids, now, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// A jail that nobody names any more: its bans leave the firewall, its history stays.
+    fn end(&mut self, name: &Arc<str>, out: &mut Vec<Request>) -> Result<(), FirewallError> {
+        let Some(jail) = self.jails.shift_remove(name) else { return Ok(()) };
+        self.dropped.remove(name);
+        out.extend(jail.bans.iter().map(|(id, _)| Request::Log(records::unbanned(name, id))));
+        out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: false }));
+        out.push(Request::Log(records::stopped(name)));
+        if jail.dry() { Ok(()) } else { self.guard.remove_jail(name) }
+    }
+}
+
+fn runs(jail: &Jail, id: &Id, now: Timestamp) -> bool {
+    jail.bans.get(id).is_some_and(|ban| jail.bans.until(ban).is_none_or(|end| end >= now))
+}

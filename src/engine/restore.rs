@@ -1,0 +1,302 @@
+//! Jails come and go: what the database and the kernel kept is taken back, new settings are taken on.
+//!
+//! The kernel's entries of jails that run are never lifted for a moment: those that the database knows get their right
+//! end, the others are adopted as bans.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::banning::{Chance, is_chosen};
+use super::by_hand::MANUAL;
+use super::guard::Guard;
+use super::{Answers, Engine, Parking, Request, Setup, records};
+use crate::addr::Id;
+use crate::config::{ActionSettings, Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
+use crate::firewall::{Entry, FirewallError};
+use crate::jail::history::Row;
+use crate::jail::{History, Jail};
+use crate::line::Unwrap;
+use crate::store::{Change, Saved};
+use crate::ticket::{SavedBan, Ticket};
+use crate::time::{Bantime, Span, Timestamp};
+
+/// See [`Engine::start`].
+pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Engine, FirewallError> {
+    let Setup { jails, firewall, saved, dbmaxmatches, dbpurgeage, own, zone } = setup;
+    let Saved { bans, counters, positions: _ } = saved;
+    let mut unclaimed: HashMap<String, Vec<_>> = HashMap::new();
+    for (jail, id, counter) in counters {
+        unclaimed.entry(jail).or_default().push((id, counter));
+    }
+    let mut engine = Engine {
+        jails: IndexMap::new(),
+        guard: Guard::new(firewall),
+        history: history(bans),
+        answers: Answers::default(),
+        parking: Parking::default(),
+        dropped: HashMap::new(),
+        drop_said: None,
+        unclaimed,
+        positions: IndexMap::new(),
+        own,
+        zone,
+        dbmaxmatches,
+        dbpurgeage,
+        chance: Chance::new(),
+        flushed: now,
+        checked: now,
+        purged: now,
+    };
+    let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
+    let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
+    let manual = Jail::new(manual(&jails));
+    let rows = engine.history.of_jail(MANUAL);
+    let wanted = rows.iter().any(|(_, row)| matches!(revive(row, &manual.settings, now), Revival::Alive(_)));
+    if wanted && !configured {
+        jails.push(manual);
+    }
+    let names: Vec<String> = jails.iter().filter(|jail| !jail.dry()).map(|jail| jail.settings.name.clone()).collect();
+    let mut held: HashMap<String, Vec<Entry>> = HashMap::new();
+    for (jail, entry) in engine.guard.start(&names)? {
+        held.entry(jail).or_default().push(entry);
+    }
+    if held.contains_key(MANUAL) && !wanted && !configured {
+        let settings = self::manual(&jails);
+        jails.push(Jail::new(settings));
+    }
+    for jail in jails {
+        let held = held.remove(&jail.settings.name).unwrap_or_default();
+        engine.begin(jail, held, now, out);
+    }
+    Ok(engine)
+}
+
+impl Engine {
+    pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
+        let settings = manual(self.jails.values());
+        self.start_or_follow(settings, now, out)
+    }
+
+    pub(super) fn start_or_follow(
+        &mut self,
+        settings: JailSettings,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        if self.jails.contains_key(settings.name.as_str()) {
+            return self.follow(settings, now, out);
+        }
+        let jail = Jail::new(settings);
+        let held = if jail.dry() { Vec::new() } else { self.guard.add_jail(&jail.settings.name)? };
+        self.begin(jail, held, now, out);
+        Ok(())
+    }
+
+    /// Lets a jail run: takes back what database and kernel kept of it.
+    fn begin(&mut self, jail: Jail, held: Vec<Entry>, now: Timestamp, out: &mut Vec<Request>) {
+        let name: Arc<str> = jail.settings.name.as_str().into();
+        out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: true }));
+        out.push(Request::Log(records::started(&name)));
+        self.jails.insert(name.clone(), jail);
+        let mut held: IndexMap<Id, Option<u32>> = held.into_iter().map(|e| (Id::from(e.net), e.timeout)).collect();
+        let mut ids = self.restore(&name, &mut held, now, out);
+        ids.extend(self.adopt(&name, held, now, out));
+        let jail = &mut self.jails[&name];
+        for (id, counter) in self.unclaimed.remove(&*name).unwrap_or_default() {
+            jail.failures.restore(id, counter, now);
+        }
+        self.judge_restored(name, ids, now, now, out);
+    }
+
+    /// Bans that the database knows. What the kernel holds of them is taken out of `held`.
+    fn restore(
+        &mut self,
+        name: &Arc<str>,
+        held: &mut IndexMap<Id, Option<u32>>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Vec<Id> {
+        let jail = &mut self.jails[name];
+        let mut ids = Vec::new();
+        for (id, row) in self.history.of_jail(name) {
+            let ignored = match revive(&row, &jail.settings, now) {
+                // If the kernel holds it nevertheless, it knows of a newer ban than the database.
+                Revival::Over => continue,
+                Revival::Cut => None,
+                Revival::Alive(bantime) => match jail.ignore.at_once(&id, &self.own) {
+                    Some(rule) => Some(rule),
+                    None => {
+                        held.swap_remove(&id);
+                        jail.bans.insert(&ticket(id.clone(), row.time, bantime, row.bancount));
+                        out.push(Request::Log(records::restored(name, &id)));
+                        ids.push(id);
+                        continue;
+                    }
+                },
+            };
+            out.extend(ignored.map(|rule| Request::Log(records::ignored(name, &id, &rule))));
+            if held.swap_remove(&id).is_some() {
+                self.guard.unban(name, jail, &id, now, out);
+            }
+        }
+        self.guard.ban(name, jail, &ids, now, out);
+        ids
+    }
+
+    /// Bans that only the kernel knows: made in the last moment before a crash, or the database was lost.
+    fn adopt(
+        &mut self,
+        name: &Arc<str>,
+        held: IndexMap<Id, Option<u32>>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Vec<Id> {
+        let mut ids = Vec::new();
+        for (id, timeout) in held {
+            let jail = &mut self.jails[name];
+            if let Some(rule) = jail.ignore.at_once(&id, &self.own) {
+                out.push(Request::Log(records::ignored(name, &id, &rule)));
+                self.guard.unban(name, jail, &id, now, out);
+                continue;
+            }
+            let bantime = timeout.map_or(Bantime::Forever, |secs| Bantime::For(Span::from_secs(secs.into())));
+            let before = self.history.get(&id, name).map_or(0, |row| row.bancount);
+            let ticket = ticket(id.clone(), now, bantime, before.saturating_add(1));
+            jail.bans.insert(&ticket);
+            out.push(Request::Log(records::restored(name, &id)));
+            self.keep_ban(name, ticket, bantime, out);
+            ids.push(id);
+        }
+        ids
+    }
+}
+
+/// What a row of the database means for a jail that comes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Revival {
+    /// The ban goes on, with this length.
+    Alive(Bantime),
+    /// It ended by itself.
+    Over,
+    /// It would go on, but the settings of today end it.
+    Cut,
+}
+
+/// fail2ban's rules for restoring, but that a permanent ban and a length chosen by hand stay as they are.
+fn revive(row: &Row, settings: &JailSettings, now: Timestamp) -> Revival {
+    let over = |bantime: Bantime| bantime.until(row.time).is_some_and(|end| end <= now);
+    match row.bantime {
+        Some(Bantime::Forever) => return Revival::Alive(Bantime::Forever),
+        Some(bantime) if over(bantime) => return Revival::Over,
+        Some(bantime) if row.chosen => return Revival::Alive(bantime),
+        _ => {}
+    }
+    let cap = match settings.increment.enabled {
+        true => settings.increment.maxtime.map(Bantime::For),
+        false => Some(settings.bantime),
+    };
+    let bantime = match (row.bantime.unwrap_or(settings.bantime), cap) {
+        (Bantime::For(length), Some(Bantime::For(cap))) => Bantime::For(length.min(cap)),
+        (bantime, _) => bantime,
+    };
+    if over(bantime) { Revival::Cut } else { Revival::Alive(bantime) }
+}
+
+fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -> Ticket {
+    let (matches, groups) = (Vec::new(), IndexMap::new());
+    Ticket { id, time, bantime: Some(bantime), bancount, failures: 0, matches, groups, restored: true }
+}
+
+fn history(bans: Vec<SavedBan>) -> History {
+    let mut jails: HashMap<String, Arc<str>> = HashMap::new();
+    let mut history = History::default();
+    for SavedBan { jail, ticket, bantime } in bans {
+        let jail = jails.entry(jail).or_insert_with_key(|jail| jail.as_str().into()).clone();
+        // fail2ban's older schemas kept no length; such a row comes with none in its ticket and nothing beside it.
+        let known = ticket.bantime.is_some() || !matches!(bantime, Bantime::For(span) if span <= Span(0));
+        let (chosen, bancount) = (is_chosen(&ticket), ticket.bancount);
+        let row = Row { jail, time: ticket.time, bantime: known.then_some(bantime), bancount, chosen };
+        history.put(ticket.id, row);
+    }
+    history
+}
+
+/// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where every other jail bans with
+/// `dryrun`, so does this one.
+fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
+    let mut others = others.into_iter().peekable();
+    let dry = others.peek().is_some() && others.all(Jail::dry);
+    let name = if dry { "dryrun" } else { "ipset" };
+    JailSettings {
+        name: MANUAL.into(),
+        origin: Origin::default(),
+        enabled: Enabled::Yes,
+        backend: "auto".into(),
+        filter: FilterSettings::default(),
+        logpath: Vec::new(),
+        logpath_first: false,
+        logencoding: "auto".into(),
+        logtimezone: None,
+        unwrap: Unwrap::None,
+        usedns: UseDns::No,
+        maxretry: u32::MAX,
+        maxmatches: 0,
+        findtime: Span::from_secs(600),
+        bantime: Bantime::For(Span::from_secs(600)),
+        increment: Increment::default(),
+        ignore: Ignore { myself: true, ..Ignore::default() },
+        actions: vec![ActionSettings { name: name.into(), parameters: IndexMap::new(), origin: Origin::default() }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(bantime: f64) -> Option<Bantime> {
+        Some(Bantime::from_secs_f64(bantime))
+    }
+
+    fn row(time: i64, bantime: Option<Bantime>) -> Row {
+        Row { jail: "j".into(), time: Timestamp::from_secs(time), bantime, bancount: 1, chosen: false }
+    }
+
+    fn settings(bantime: f64, increment: bool, maxtime: Option<i64>) -> JailSettings {
+        let maxtime = maxtime.map(Span::from_secs);
+        JailSettings {
+            bantime: Bantime::from_secs_f64(bantime),
+            increment: Increment { enabled: increment, maxtime, ..Increment::default() },
+            ..manual(&[])
+        }
+    }
+
+    #[test]
+    fn lengths_are_cut_as_fail2ban_cuts_them_but_permanent_stays_permanent() {
+        let now = Timestamp::from_secs(1010);
+        for (settings, expected) in [
+            (settings(200.0, false, None), [200.0, -1.0, 200.0]),
+            (settings(1000.0, false, None), [300.0, -1.0, 1000.0]),
+            (settings(-1.0, false, None), [300.0, -1.0, -1.0]),
+            (settings(200.0, true, None), [300.0, -1.0, 200.0]),
+            (settings(200.0, true, Some(100)), [100.0, -1.0, 100.0]),
+        ] {
+            for (stored, expected) in [length(300.0), length(-1.0), None].into_iter().zip(expected) {
+                let revival = revive(&row(1000, stored), &settings, now);
+                assert_eq!(revival, Revival::Alive(Bantime::from_secs_f64(expected)), "{stored:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_over_and_what_the_settings_end_are_two_things() {
+        let now = Timestamp::from_secs(1300);
+        let short = settings(200.0, false, None);
+        assert_eq!(revive(&row(1000, length(300.0)), &short, now), Revival::Over);
+        assert_eq!(revive(&row(1000, length(301.0)), &short, now), Revival::Cut);
+        assert_eq!(revive(&row(1000, None), &short, now), Revival::Cut);
+        let chosen = Row { chosen: true, ..row(1000, length(5000.0)) };
+        assert_eq!(revive(&chosen, &short, now), Revival::Alive(Bantime::from_secs_f64(5000.0)));
+    }
+}

@@ -1,0 +1,107 @@
+//! The man page is made from the command line's declaration and from the table of options; it must not be stale.
+//!
+//! `UPDATE=1 cargo test --test man` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use sipjail::cli::Cli;
+use sipjail::config::options::{self, Place};
+
+#[test]
+fn the_man_page_says_what_the_program_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sipjail.8");
+    let page = page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &page).expect("the page can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == page, "man/sipjail.8 is stale: run `UPDATE=1 cargo test --test man`");
+}
+
+fn page() -> String {
+    let command = Cli::command().disable_help_flag(true).disable_version_flag(true);
+    let mut out = Vec::new();
+    let man = Man::new(command.clone()).section("8").manual("sipjail").date("").source("sipjail");
+    man.render_title(&mut out).expect("memory takes it");
+    man.render_name_section(&mut out).expect("memory takes it");
+    man.render_synopsis_section(&mut out).expect("memory takes it");
+    man.render_description_section(&mut out).expect("memory takes it");
+    man.render_options_section(&mut out).expect("memory takes it");
+    let mut page = String::from_utf8(out).expect("it is text");
+    page += ".SH COMMANDS\n";
+    for sub in command.get_subcommands() {
+        let mut sub = sub.clone().disable_help_flag(true);
+        let usage = sub.render_usage().to_string().replace("Usage: ", "").replace("\n       ", "\n");
+        writeln!(page, ".SS \"{}\"", roff(&usage)).expect("a string takes it");
+        writeln!(page, "{}.", roff(&sub.get_about().expect("each has help").to_string())).expect("a string takes it");
+        for arg in sub.get_arguments() {
+            let name = match (arg.get_long(), arg.get_value_names()) {
+                (Some(long), None) => format!("\\-\\-{long}"),
+                (Some(long), Some([value, ..])) if arg.get_action().takes_values() => format!("\\-\\-{long} {value}"),
+                (Some(long), _) => format!("\\-\\-{long}"),
+                (None, Some([value, ..])) => value.to_string(),
+                (None, _) => arg.get_id().to_string().to_uppercase(),
+            };
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            writeln!(page, ".TP\n.B {name}\n{}", roff(&help)).expect("a string takes it");
+        }
+    }
+    page += &options_sections();
+    page += FILES;
+    page
+}
+
+fn options_sections() -> String {
+    let mut out = String::from(".SH OPTIONS OF JAILS, FILTERS AND THE DAEMON\n");
+    for option in options::OPTIONS {
+        let default = if option.default.is_empty() { String::new() } else { format!(" Default: {}.", option.default) };
+        let place = place(option.place);
+        writeln!(out, ".TP\n.BR {} \" ({place})\"\n{}.{}", roff(option.name), roff(option.help), roff(&default))
+            .expect("a string takes it");
+    }
+    out
+}
+
+fn place(place: Place) -> &'static str {
+    match place {
+        Place::Main => "sipjail.conf",
+        Place::Thread => "sipjail.conf, [Thread]",
+        Place::Jail => "jail",
+        Place::Filter => "filter",
+    }
+}
+
+const FILES: &str = ".SH FILES
+.TP
+.B /etc/sipjail/jail.local, /etc/sipjail/jail.d/*.conf
+Jails, over the stock ones. A directory with a jail.conf decides alone.
+.TP
+.B /etc/sipjail/filter.d/*.conf
+Filters; one that has a stock filter's name takes its place.
+.TP
+.B /etc/sipjail/sipjail.conf
+The daemon's own settings.
+.TP
+.B /var/lib/sipjail/sipjail.sqlite3
+Bans, their history, failure counters and log positions.
+.TP
+.B /var/log/sipjail.log
+What was found, banned and lifted, in fail2ban's format.
+.SH EXIT STATUS
+0: done. 1: it could not be done. 2: what was typed cannot be meant.
+.SH SEE ALSO
+.BR ipset (8),
+.BR iptables (8)
+";
+
+fn roff(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    text.lines()
+        .map(|l| if l.starts_with('.') || l.starts_with('\'') { format!("\\&{l}") } else { l.to_owned() })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
