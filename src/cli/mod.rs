@@ -4,7 +4,6 @@ pub mod check;
 pub mod output;
 pub mod regex;
 pub mod replay;
-pub mod report;
 pub mod run;
 
 use std::path::PathBuf;

@@ -205,6 +205,7 @@ mod tests {
             r"(?P<a-b>x)",
             r"(?P=nope)",
             r"(?(nope)a|b)",
+            r"(?P<x>a(?(x)b))",
             r"(?P<x>a)(?(x)a|b|c)",
             r"\2(a)",
             r"a{3,2}",

@@ -4,6 +4,10 @@
 //! means the same here. The differences that would otherwise be silent: `$`, `\Z`, `\<`, `[` and `&&` inside a class,
 //! `{` as itself, `(?(name)…)`, `\s`. See [`Dialect`] for the two outputs.
 
+mod chars;
+
+use chars::push_literal;
+
 /// What the output is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -367,6 +371,9 @@ impl Translator {
             let name = self.name(')')?;
             self.number_of(&name)?
         };
+        if !self.closed[number - 1] {
+            return Err("a conditional cannot ask for the group that it stands in".into());
+        }
         self.backtracks = true;
         match self.relaxed {
             true => self.out.push_str("(?:"),
@@ -421,172 +428,5 @@ impl Translator {
             }
         }
         Ok(Last::Repeat)
-    }
-
-    fn escape(&mut self) -> Fallible<Last> {
-        let c = self.next().ok_or(r"bad escape (end of pattern)")?;
-        let text = match c {
-            'A' => r"\A",
-            'Z' => r"\z",
-            'b' if self.flags.ascii => r"(?-u:\b)",
-            'b' => r"\b",
-            'B' if self.flags.ascii => return Err(r"`\B` under the flag `a` is not supported".into()),
-            'B' => r"\B",
-            '1'..='9' => return self.digits(c),
-            c => {
-                if let Some(set) = self.set(c) {
-                    self.out.push_str(set);
-                } else {
-                    let c = self.escaped_char(c)?;
-                    self.literal(c);
-                }
-                return Ok(Last::Item);
-            }
-        };
-        self.out.push_str(text);
-        Ok(if matches!(c, 'A' | 'Z' | 'b' | 'B') { Last::Nothing } else { Last::Item })
-    }
-
-    /// `\1` … `\99` is a group, three octal digits are a character.
-    fn digits(&mut self, first: char) -> Fallible<Last> {
-        let octal = |c: Option<&char>| c.is_some_and(|c| matches!(c, '0'..='7'));
-        if matches!(first, '1'..='7') && octal(self.input.get(self.at)) && octal(self.input.get(self.at + 1)) {
-            let text: String = self.input[self.at - 1..self.at + 2].iter().collect();
-            self.at += 2;
-            let c = u32::from_str_radix(&text, 8).ok().filter(|n| *n <= 0o377).and_then(char::from_u32);
-            return Ok(self.literal(c.ok_or("octal escape value outside of range 0-0o377")?));
-        }
-        let mut number = first.to_digit(10).unwrap_or(0) as usize;
-        if let Some(second) = self.peek().and_then(|c| c.to_digit(10)) {
-            self.at += 1;
-            number = number * 10 + second as usize;
-        }
-        self.reference(number)
-    }
-
-    /// The classes `\d`, `\s`, `\w` and their opposites, as text that also stands inside `[…]`.
-    fn set(&self, c: char) -> Option<&'static str> {
-        Some(match (c, self.flags.ascii) {
-            ('d', false) => r"\d",
-            ('D', false) => r"\D",
-            ('w', false) => r"\w",
-            ('W', false) => r"\W",
-            // Python counts the four separators as white space.
-            ('s', false) => r"[\s\x1c-\x1f]",
-            ('S', false) => r"[^\s\x1c-\x1f]",
-            ('d', true) => "[0-9]",
-            ('D', true) => "[^0-9]",
-            ('w', true) => "[0-9A-Za-z_]",
-            ('W', true) => "[^0-9A-Za-z_]",
-            ('s', true) => r"[ \t\n\r\f\v]",
-            ('S', true) => r"[^ \t\n\r\f\v]",
-            _ => return None,
-        })
-    }
-
-    /// The character that `\` and `c` stand for, inside a class or outside.
-    fn escaped_char(&mut self, c: char) -> Fallible<char> {
-        let hex = |t: &mut Self, n: usize| -> Fallible<char> {
-            let text: String = t.input[t.at..].iter().take(n).take_while(|c| c.is_ascii_hexdigit()).collect();
-            if text.len() < n {
-                return Err(format!(r"incomplete escape `\{c}{text}`"));
-            }
-            t.at += n;
-            let code = u32::from_str_radix(&text, 16).ok().and_then(char::from_u32);
-            code.ok_or_else(|| format!(r"bad escape `\{c}{text}`"))
-        };
-        match c {
-            'a' => Ok('\x07'),
-            'f' => Ok('\x0c'),
-            'n' => Ok('\n'),
-            'r' => Ok('\r'),
-            't' => Ok('\t'),
-            'v' => Ok('\x0b'),
-            'x' => hex(self, 2),
-            'u' => hex(self, 4),
-            'U' => hex(self, 8),
-            '0'..='7' => {
-                let more: String =
-                    self.input[self.at..].iter().take(2).take_while(|c| matches!(c, '0'..='7')).collect();
-                self.at += more.len();
-                let code = u32::from_str_radix(&format!("{c}{more}"), 8).ok().filter(|n| *n <= 0o377);
-                code.and_then(char::from_u32).ok_or("octal escape value outside of range 0-0o377".into())
-            }
-            c if c.is_ascii_alphanumeric() => Err(format!(r"bad escape `\{c}`")),
-            c => Ok(c),
-        }
-    }
-
-    fn class(&mut self) -> Fallible<Last> {
-        self.out.push('[');
-        if self.eat("^") {
-            self.out.push('^');
-        }
-        let start = self.at;
-        loop {
-            let c = self.next().ok_or("unterminated character set")?;
-            if c == ']' && self.at > start + 1 {
-                break;
-            }
-            let low = self.class_item(c)?;
-            let range = self.peek() == Some('-') && self.input.get(self.at + 1).is_some_and(|c| *c != ']');
-            if !range {
-                self.push_item(low);
-                continue;
-            }
-            self.at += 1;
-            let high = self.next().ok_or("unterminated character set")?;
-            let (Item::Char(low), Item::Char(high)) = (low, self.class_item(high)?) else {
-                return Err("bad character range".into());
-            };
-            if high < low {
-                return Err(format!("bad character range `{low}-{high}`"));
-            }
-            push_literal(&mut self.out, low);
-            self.out.push('-');
-            push_literal(&mut self.out, high);
-        }
-        self.out.push(']');
-        Ok(Last::Item)
-    }
-
-    fn class_item(&mut self, c: char) -> Fallible<Item> {
-        if c != '\\' {
-            return Ok(Item::Char(c));
-        }
-        let c = self.next().ok_or("unterminated character set")?;
-        if c == 'b' {
-            return Ok(Item::Char('\x08'));
-        }
-        match self.set(c) {
-            Some(set) => Ok(Item::Set(set)),
-            None => Ok(Item::Char(self.escaped_char(c)?)),
-        }
-    }
-
-    fn push_item(&mut self, item: Item) {
-        match item {
-            Item::Char(c) => push_literal(&mut self.out, c),
-            Item::Set(set) => self.out.push_str(set),
-        }
-    }
-}
-
-/// One item of a class.
-#[derive(Clone, Copy)]
-enum Item {
-    Char(char),
-    Set(&'static str),
-}
-
-/// A character that stands for itself, outside of a class and inside.
-fn push_literal(out: &mut String, c: char) {
-    match c {
-        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' | '#' | '&' | '-' | '~' => {
-            out.push('\\');
-            out.push(c);
-        }
-        c if c.is_control() => out.push_str(&format!(r"\x{{{:x}}}", c as u32)),
-        c => out.push(c),
     }
 }

@@ -1,0 +1,104 @@
+//! What FILTER means on the command line: a filter's name, its file, or a failregex.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use crate::config::{self, FilterSettings, Problem, Severity, Spanned, brackets};
+use crate::error::{Error, Kind};
+
+use super::Args;
+
+/// The filter that FILTER names, or one made of it as a failregex; what it is goes into `header`.
+pub fn read_filter(args: &Args, conf: &Path, header: &mut Vec<String>) -> Result<FilterSettings, Error> {
+    if looks_like_a_name(&args.filter)
+        && let Some(found) = named_filter(&args.filter, conf, header)
+    {
+        return found;
+    }
+    header.push(format!("Use   failregex line : {}", short(&args.filter)));
+    let failregex = args.filter.lines().filter(|l| !l.trim().is_empty()).map(Spanned::bare).collect();
+    Ok(FilterSettings { failregex, maxlines: 1, ..FilterSettings::default() })
+}
+
+/// `None` if there is no such filter: then it is a failregex.
+fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<Result<FilterSettings, Error>> {
+    let bracketed = match brackets::parse(filter) {
+        Ok(bracketed) => bracketed,
+        Err((_, message)) => {
+            return Some(Err(Error::new(Kind::Usage, format!("`{filter}` cannot be read: {message}"))));
+        }
+    };
+    let options = &filter[bracketed.name.len()..];
+    let name = bracketed.name;
+    let stem = name.strip_suffix(".conf").or(name.strip_suffix(".local")).unwrap_or(name);
+    let (conf, wanted, shown) = match (Path::new(name).is_file() && name.contains('/'), folder(stem)) {
+        // A file where filters lie is the filter of that name there.
+        (true, Some((conf, name))) => {
+            (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
+        }
+        (true, None) => (conf, stem.to_owned(), format!("file : {name}")),
+        (false, _) => {
+            let name = stem.strip_prefix("filter.d/").unwrap_or(stem);
+            (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
+        }
+    };
+    match config::filter(conf, &format!("{wanted}{options}")) {
+        Ok(settings) => {
+            header.push(format!("Use   failregex {shown}"));
+            if !bracketed.parameters.is_empty() {
+                let given: IndexMap<_, _> =
+                    bracketed.parameters.iter().map(|(name, at)| (*name, &filter[at.clone()])).collect();
+                let given: Vec<_> =
+                    given.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
+                header.push(format!("Use   filter options : {{{}}}", given.join(", ")));
+            }
+            Some(Ok(settings))
+        }
+        Err(problems) if wanted.contains('/') || problems.iter().any(|p| p.origin.line > 0) => {
+            Some(Err(first(&problems)))
+        }
+        Err(_) => None,
+    }
+}
+
+/// `conf` and `name` of `conf/filter.d/name`.
+fn folder(stem: &str) -> Option<(&Path, &str)> {
+    let (folder, name) = stem.rsplit_once('/')?;
+    let folder = Path::new(folder);
+    (folder.file_name()? == "filter.d").then_some((folder.parent()?, name))
+}
+
+/// As Python shows a text.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let inner = text.replace('\\', "\\\\");
+    let inner = if quote == '\'' { inner.replace('\'', "\\'") } else { inner };
+    format!("{quote}{inner}{quote}")
+}
+
+/// `name`, `name[options]`, a path: letters, digits, `/`, `_`, `-`, `.`.
+fn looks_like_a_name(text: &str) -> bool {
+    let name = text.split('[').next().unwrap_or(text);
+    let options = &text[name.len()..];
+    !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '.'))
+        && (options.is_empty() || options.ends_with(']'))
+}
+
+/// The worst of some problems, as what stops a request.
+pub fn first(problems: &[Problem]) -> Error {
+    let worst = problems.iter().find(|p| p.severity == Severity::Error).or(problems.first());
+    let Some(problem) = worst else { return Error::new(Kind::Config, "the filter cannot be used") };
+    let place = problem.origin.to_string();
+    let text = if place.is_empty() { problem.message.clone() } else { format!("{place}: {}", problem.message) };
+    Error { kind: Kind::Config, message: text, hint: problem.hint.clone() }
+}
+
+/// At most 53 characters.
+pub fn short(text: &str) -> String {
+    if text.chars().count() <= 53 {
+        return text.to_owned();
+    }
+    text.chars().take(50).chain("...".chars()).collect()
+}
