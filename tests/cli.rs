@@ -20,7 +20,8 @@ fn a_bad_configuration_is_shown_with_line_and_caret() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     let jail = "[door]\nenabled = true\nfilter = door\nlogpath = /nonexistent/door.log\nmaxrety = 3\nbantime = soon\n";
     std::fs::create_dir_all(dir.path().join("filter.d")).expect("made");
-    std::fs::write(dir.path().join("filter.d/door.conf"), "[Definition]\nfailregex = ^knock (from <HOST>$\n").expect("written");
+    std::fs::write(dir.path().join("filter.d/door.conf"), "[Definition]\nfailregex = ^knock (from <HOST>$\n")
+        .expect("written");
     std::fs::write(dir.path().join("jail.conf"), jail).expect("written");
     let conf = dir.path().to_str().expect("text");
     let (text, code) = said(&["check"], conf);
