@@ -51,6 +51,11 @@ impl FailRegex {
         self.pattern.relaxed()
     }
 
+    /// The expression, compiled.
+    pub fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
     /// The leftmost match in `text`.
     pub fn search(&self, text: &str) -> Result<Option<Match>, TooCostly> {
         self.pattern.captures(text)

@@ -120,6 +120,7 @@ impl Filter {
             problems.push(Problem::new(Severity::Error, Origin::default(), format!("unknown encoding `{encoding}`")));
         }
         let (Some(rules), Some(detector), Some(decoder)) = (rules, detector, decoder) else { return Err(problems) };
+        problems.extend(rules.costly(settings));
         let window = (settings.maxlines > 1).then(|| Window::new(settings.maxlines));
         let prefilter = match &window {
             None if decoder.extends_ascii() => rules.prefilter(if detector.anchored() { &patterns } else { &[] }),

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use regex_syntax::hir::{Hir, HirKind};
+
 use super::translate::{self, Dialect, Options};
 
 /// A compiled expression.
@@ -65,6 +67,13 @@ impl Pattern {
         &self.relaxed
     }
 
+    /// Whether a hostile text can make the search so long that it is given up: a backtracking expression that repeats
+    /// a repetition.
+    pub fn may_explode(&self) -> bool {
+        matches!(self.engine, Engine::Backtracking { .. })
+            && regex_syntax::parse(&self.relaxed).is_ok_and(|hir| repeats_a_repetition(&hir, false))
+    }
+
     /// Whether it matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
         match &self.engine {
@@ -105,6 +114,18 @@ enum Engine {
     Backtracking { gate: Option<regex::Regex>, fancy: Box<fancy_regex::Regex> },
 }
 
+fn repeats_a_repetition(hir: &Hir, inside: bool) -> bool {
+    match hir.kind() {
+        HirKind::Repetition(r) => {
+            let endless = r.max.is_none();
+            (inside && endless) || repeats_a_repetition(&r.sub, inside || endless)
+        }
+        HirKind::Capture(c) => repeats_a_repetition(&c.sub, inside),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(|p| repeats_a_repetition(p, inside)),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
+    }
+}
+
 fn plain(text: &str) -> Result<regex::Regex, String> {
     regex::RegexBuilder::new(text).size_limit(SIZE_LIMIT).build().map_err(|e| match e {
         regex::Error::CompiledTooBig(limit) => format!("it would take more than {limit} bytes"),
@@ -129,6 +150,18 @@ mod tests {
 
     fn matches(pattern: &str, text: &str) -> bool {
         groups(pattern, text).is_some()
+    }
+
+    #[test]
+    fn an_expression_that_a_hostile_text_can_make_costly_is_known() {
+        for (text, explodes) in [
+            (r"^(?:(?!zz)\w+\s?)+: x$", true),
+            (r"^(?:[^']+)+'$", false),
+            (r"^(?!a)\w+ \S+ .*x$", false),
+            (r"^(?:(?!a)\w{1,4})+x$", false),
+        ] {
+            assert_eq!(Pattern::new(text, Options::default()).unwrap().may_explode(), explodes, "{text}");
+        }
     }
 
     #[test]

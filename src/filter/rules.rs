@@ -52,6 +52,20 @@ impl Rules {
         if problems.is_empty() { Ok(Rules { prefix, fail, ignore, usedns }) } else { Err(problems) }
     }
 
+    /// A warning for each expression that a hostile line can make so costly that it is given up.
+    pub fn costly(&self, settings: &FilterSettings) -> Vec<Problem> {
+        let prefix = settings.prefregex.iter().zip(&self.prefix).map(|(text, regex)| (text, regex.pattern()));
+        let fail = settings.failregex.iter().zip(&self.fail).map(|(text, regex)| (text, regex.pattern()));
+        let ignore = settings.ignoreregex.iter().zip(&self.ignore);
+        let costly = prefix.chain(fail).chain(ignore).filter(|(_, pattern)| pattern.may_explode());
+        let warning = |(text, _): (&crate::config::Spanned, &Pattern)| {
+            let message = "a hostile line can make this expression so costly that it is given up on that line";
+            let hint = "it repeats a repetition beside a look-around or back-reference: write it without one of them";
+            Problem::new(Severity::Warning, text.origin.clone(), message).hint(hint)
+        };
+        costly.map(warning).collect()
+    }
+
     /// Whether ignoreregexes are tried on the whole line before anything else: when there are clearly fewer of them
     /// than failregexes.
     pub fn ignores_early(&self) -> bool {
