@@ -82,10 +82,12 @@ struct Guard {
     files: IndexMap<String, Vec<String>>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
+    /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
+    halfway: bool,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 16;
 
 impl Guard {
     fn start(
@@ -147,6 +149,7 @@ impl Guard {
             files: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
+            halfway: false,
         };
         guard.hand_on(out);
         write_pid(&guard.main.pidfile);
@@ -175,7 +178,7 @@ impl Guard {
                 Err(RecvTimeoutError::Disconnected) => end = Some(End::Broken("the inbox")),
             }
             let now = clock::now();
-            if self.engine.due().is_some_and(|due| due <= now) {
+            if !self.halfway && self.engine.due().is_some_and(|due| due <= now) {
                 self.engine.tick(now, &mut out);
             }
             self.hand_on(out);
@@ -195,7 +198,7 @@ impl Guard {
     fn pause(&self, watchdog: Option<Duration>) -> Duration {
         // A clock that is set back must not put off what is due.
         const LONG: Duration = Duration::from_secs(30);
-        let due = self.engine.due().map_or(LONG, |due| {
+        let due = self.engine.due().filter(|_| !self.halfway).map_or(LONG, |due| {
             let micros = (due - clock::now()).0;
             Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
         });
@@ -206,11 +209,13 @@ impl Guard {
         let now = clock::now();
         match message {
             Message::Failures(failures) => {
+                self.halfway = true;
                 for (jail, failure) in failures {
                     self.engine.handle(Event::Failure { jail, failure }, now, out);
                 }
             }
             Message::Positions(positions) => {
+                self.halfway = false;
                 for (jail, position) in positions {
                     self.engine.handle(Event::Position { jail, position }, now, out);
                 }
