@@ -2,6 +2,7 @@
 //! wants done: to the log, to the store, to those who find things out.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -423,7 +424,7 @@ fn write_pid(path: &Path) {
 fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
     let width = jails.iter().map(|j| j.name.len()).max().unwrap_or(0);
     let whence = if conf.is_dir() { conf.display().to_string() } else { format!("no {}: stock jails", conf.display()) };
-    println!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"));
+    let mut said = vec![format!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"))];
     let mut pbx = false;
     for jail in jails {
         let logs = Prepared::logs(jail);
@@ -434,12 +435,14 @@ fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
             (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
         };
         pbx |= !logs.is_empty() && jail.filter.name != "recidive";
-        println!("  {:width$}  {what}", jail.name);
+        said.push(format!("  {:width$}  {what}", jail.name));
     }
-    println!("  bans go into {}", if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" });
+    let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };
+    said.push(format!("  bans go into {where_to}"));
     if !pbx {
-        println!(
-            "no PBX log exists yet: sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`"
-        );
+        let meanwhile = "sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`";
+        said.push(format!("no PBX log exists yet: {meanwhile}"));
     }
+    // Nobody may be listening.
+    let _closed = writeln!(io::stdout().lock(), "{}", said.join("\n"));
 }
