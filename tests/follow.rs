@@ -801,6 +801,38 @@ fn a_reload_goes_on_where_it_was_and_new_jails_catch_up() {
 }
 
 #[test]
+fn failures_are_followed_by_the_position_behind_them() {
+    let world = World::new();
+    world.append("");
+    let mut logs = Logs::new(followed(&[jail("a", &[&world.path])]));
+    step(&mut logs, NOW);
+    for n in 1..=3 {
+        let line = failed(NOW, "192.0.2.1");
+        world.append(line.repeat(100));
+        let said = step(&mut logs, NOW);
+        assert_eq!(said.len(), 101, "{said:?}");
+        assert_eq!(said[100], format!("@a {}", n * 100 * line.len()));
+    }
+}
+
+#[test]
+fn a_directory_in_a_log_s_place_is_named_once() {
+    let mut world = World::new();
+    world.append("a\n");
+    world.read();
+    for round in 1..=2 {
+        fs::remove_file(&world.path).expect("it is removed");
+        fs::create_dir(&world.path).expect("it is made");
+        (0..5).for_each(|_| world.read());
+        assert_eq!(world.said("is a directory"), round);
+        fs::remove_dir(&world.path).expect("it is removed");
+        world.append("b\n");
+        world.read();
+    }
+    assert_eq!(world.text(), "a\nb\nb\n");
+}
+
+#[test]
 fn every_jail_begins_where_it_was() {
     let world = World::new();
     world.append(failed(NOW, "192.0.2.1"));

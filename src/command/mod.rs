@@ -64,6 +64,10 @@ pub trait Reply: Serialize + DeserializeOwned {
 impl Command {
     /// Reads a command from words, as they come over the socket.
     pub fn from_words(words: &[String]) -> Result<Command, Error> {
+        if words.is_empty() {
+            let hint = format!("there are: {}", Command::names().join(", "));
+            return Err(Error::new(Kind::Usage, "no command was given").hint(hint));
+        }
         Words::try_parse_from(words).map(|w| w.command).map_err(|e| {
             let known = Command::names();
             let guess = words.first().and_then(|w| crate::text::did_you_mean(w, known.iter().map(String::as_str)));
@@ -216,5 +220,6 @@ mod tests {
     fn an_unknown_command_meets_the_one_that_was_meant() {
         let error = Command::from_words(&words("stauts")).expect_err("it is unknown");
         assert_eq!(error.hint.as_deref(), Some("did you mean `status`?"));
+        assert_eq!(Command::from_words(&[]).expect_err("it is none").message, "no command was given");
     }
 }

@@ -4,8 +4,9 @@
 //! many jails read it, what was heard of them, how far they were handled. A [`Follower`] gives it its one thread, which
 //! sleeps until a directory reports something, and looks at everything now and then in case it was not told.
 //!
-//! What comes out are messages for the engine's loop: failures before the position behind them, so what is saved was
-//! handled; a jail's files before anything that was found in them, the first time also if there are none.
+//! What comes out are messages for the engine's loop: failures, a few at a time, and at the end of a reader's turn the
+//! position behind them, so what is saved was handled and nothing that is saved is read again; a jail's files before
+//! anything that was found in them, the first time also if there are none.
 
 mod jails;
 mod thread;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use crate::config::{JailSettings, LogPath};
 use crate::filter::Filter;
-use crate::line::{Position, Unwrap};
+use crate::line::{Batch, Position, Unwrap};
 use crate::source::file::{LogFile, Start};
 use crate::source::{Source, glob};
 use crate::time::{Span, Timestamp};
@@ -283,10 +284,8 @@ impl Logs {
                 reader.sent_at = now;
             }
             let due = reader.position_due().is_some_and(|due| all || due <= now);
-            if let Some(position) = reader.file.position().filter(|_| due) {
-                let jails = reader.route.jails().iter().map(|at| self.pipe.jails()[*at].name.clone());
-                positions.extend(jails.map(|jail| (jail, position.clone())));
-                reader.sent = Some(position);
+            if due {
+                positions.extend(reader.positions(&self.pipe));
                 reader.sent_at = now;
             }
         }
@@ -322,23 +321,40 @@ impl Log {
 }
 
 impl Reader {
-    /// Reads one turn; true if there is more.
+    /// Reads one turn; true if there is more. Failures are followed by the position behind them.
     fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
         let Reader { file, route, .. } = self;
         let (mut found, mut log) = (Vec::new(), Vec::new());
+        let mut failed = false;
         if !file.is_open() {
             let since = pipe.since(route, now);
             file.begin(now, since, &mut |line| pipe.date(route, line, now), &mut log);
         }
-        let more = file.read(now, TURN, &mut |batch| pipe.batch(route, &batch, now, &mut found), &mut log);
-        if !found.is_empty() {
-            sink(Message::Failures(found));
-        }
+        let mut take = |batch: Batch<'_>| {
+            pipe.batch(route, &batch, now, &mut found);
+            failed |= !found.is_empty();
+            while !found.is_empty() {
+                let few = found.len().min(FEW);
+                sink(Message::Failures(found.drain(..few).collect()));
+            }
+        };
+        let more = file.read(now, TURN, &mut take, &mut log);
         log.extend(pipe.records(route));
+        if failed {
+            self.sent_at = now;
+            sink(Message::Positions(self.positions(pipe)));
+        }
         for record in log {
             sink(Message::Log(record));
         }
         more
+    }
+
+    /// The position for each jail, and a note that it was handed on.
+    fn positions(&mut self, pipe: &Pipe) -> Vec<(Arc<str>, Position)> {
+        self.sent = self.file.position();
+        let jails = self.route.jails().iter().map(|at| &pipe.jails()[*at].name);
+        self.sent.iter().flat_map(|position| jails.clone().map(|jail| (jail.clone(), position.clone()))).collect()
     }
 
     /// When the position should be handed on, if it is another than the last time.
@@ -374,5 +390,8 @@ fn names(path: &Path) -> Vec<PathBuf> {
 /// Bytes read from one log before others get their turn.
 pub const TURN: usize = 1024 * 1024;
 
-/// Positions are handed on so often at most.
+/// Failures in one message: what waits in the inbox is soon handled, however fast a log is written.
+const FEW: usize = 64;
+
+/// Positions behind lines in which nothing was found are handed on so often at most.
 const POSITIONS: Span = Span::from_secs(1);

@@ -2,6 +2,7 @@
 //! wants done: to the log, to the store, to those who find things out.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -82,10 +83,12 @@ struct Guard {
     files: IndexMap<String, Vec<String>>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
+    /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
+    halfway: bool,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 16;
 
 impl Guard {
     fn start(
@@ -147,6 +150,7 @@ impl Guard {
             files: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
+            halfway: false,
         };
         guard.hand_on(out);
         write_pid(&guard.main.pidfile);
@@ -175,7 +179,7 @@ impl Guard {
                 Err(RecvTimeoutError::Disconnected) => end = Some(End::Broken("the inbox")),
             }
             let now = clock::now();
-            if self.engine.due().is_some_and(|due| due <= now) {
+            if !self.halfway && self.engine.due().is_some_and(|due| due <= now) {
                 self.engine.tick(now, &mut out);
             }
             self.hand_on(out);
@@ -195,7 +199,7 @@ impl Guard {
     fn pause(&self, watchdog: Option<Duration>) -> Duration {
         // A clock that is set back must not put off what is due.
         const LONG: Duration = Duration::from_secs(30);
-        let due = self.engine.due().map_or(LONG, |due| {
+        let due = self.engine.due().filter(|_| !self.halfway).map_or(LONG, |due| {
             let micros = (due - clock::now()).0;
             Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
         });
@@ -206,11 +210,13 @@ impl Guard {
         let now = clock::now();
         match message {
             Message::Failures(failures) => {
+                self.halfway = true;
                 for (jail, failure) in failures {
                     self.engine.handle(Event::Failure { jail, failure }, now, out);
                 }
             }
             Message::Positions(positions) => {
+                self.halfway = false;
                 for (jail, position) in positions {
                     self.engine.handle(Event::Position { jail, position }, now, out);
                 }
@@ -418,7 +424,7 @@ fn write_pid(path: &Path) {
 fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
     let width = jails.iter().map(|j| j.name.len()).max().unwrap_or(0);
     let whence = if conf.is_dir() { conf.display().to_string() } else { format!("no {}: stock jails", conf.display()) };
-    println!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"));
+    let mut said = vec![format!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"))];
     let mut pbx = false;
     for jail in jails {
         let logs = Prepared::logs(jail);
@@ -429,12 +435,14 @@ fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
             (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
         };
         pbx |= !logs.is_empty() && jail.filter.name != "recidive";
-        println!("  {:width$}  {what}", jail.name);
+        said.push(format!("  {:width$}  {what}", jail.name));
     }
-    println!("  bans go into {}", if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" });
+    let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };
+    said.push(format!("  bans go into {where_to}"));
     if !pbx {
-        println!(
-            "no PBX log exists yet: sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`"
-        );
+        let meanwhile = "sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`";
+        said.push(format!("no PBX log exists yet: {meanwhile}"));
     }
+    // Nobody may be listening.
+    let _closed = writeln!(io::stdout().lock(), "{}", said.join("\n"));
 }

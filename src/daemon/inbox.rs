@@ -12,7 +12,7 @@ use crate::ticket::Failure;
 
 /// What reaches the engine's loop.
 pub enum Message {
-    /// Failures of one batch of lines, in their order.
+    /// A few failures, in the order of their lines. More may come, and at last the position behind them.
     Failures(Vec<(Arc<str>, Failure)>),
     /// All failures before these positions have been sent.
     Positions(Vec<(Arc<str>, Position)>),
@@ -56,4 +56,4 @@ pub enum Signal {
 pub type Inbox = SyncSender<Message>;
 
 /// Messages that may wait; the logs themselves are the longer queue.
-pub const CAPACITY: usize = 256;
+pub const CAPACITY: usize = 64;

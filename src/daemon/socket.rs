@@ -1,16 +1,18 @@
 //! The control socket: one JSON object a line in, one out.
 //!
 //! A first byte `{` is our own protocol; fail2ban's clients begin with another and are told so. Only root may connect
-//! (mode 0600). Each connection has a thread of its own, so that no client can keep another waiting.
+//! (mode 0600). Each connection has a thread of its own, so that no client can keep another waiting; where there are too
+//! many, the one that was silent longest is sent away for the new one.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -21,7 +23,17 @@ use crate::error::{Error, Kind};
 /// The open socket; its file goes with it.
 pub struct Socket {
     path: PathBuf,
-    clients: Arc<AtomicUsize>,
+    clients: Clients,
+}
+
+/// Who is connected, those who came first in front.
+#[derive(Clone, Default)]
+struct Clients(Arc<Mutex<Vec<Arc<Client>>>>);
+
+struct Client {
+    stream: UnixStream,
+    /// It has asked something and waits for the reply.
+    asks: AtomicBool,
 }
 
 impl Socket {
@@ -48,16 +60,16 @@ impl Socket {
         rustix::process::umask(old);
         let listener = listener.map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        let clients = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&clients);
-        Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox, &count)).map_err(failed)?;
+        let clients = Clients::default();
+        let all = clients.clone();
+        Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox, &all)).map_err(failed)?;
         Ok(Socket { path: path.to_owned(), clients })
     }
 
     /// Closes the door after a moment in which those inside get their last reply.
     pub fn close(self) {
         for _ in 0..LAST_REPLIES.as_millis() {
-            if self.clients.load(Ordering::Acquire) == 0 {
+            if self.clients.all().iter().all(|client| !client.asks()) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -118,44 +130,79 @@ const LAST_REPLIES: Duration = Duration::from_millis(300);
 /// How long a client may be silent in the middle of a request, or not take its reply.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Arc<AtomicUsize>) {
+fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Clients) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
             // Out of descriptors: those who hold them need time to finish.
             std::thread::sleep(Duration::from_millis(100));
             continue;
         };
-        if clients.fetch_add(1, Ordering::AcqRel) >= MAX_CLIENTS {
-            clients.fetch_sub(1, Ordering::AcqRel);
+        let client = Arc::new(Client { stream, asks: AtomicBool::new(false) });
+        if !clients.enter(&client) {
+            let full = format!("{MAX_CLIENTS} clients wait for a reply");
+            let told = Told::from(Err(Error::new(Kind::Daemon, full).hint("try again in a moment")));
+            let _gone = client.tell(&told);
             continue;
         }
-        let (inbox, counter) = (inbox.clone(), Arc::clone(clients));
+        let (inbox, all, guest) = (inbox.clone(), clients.clone(), Arc::clone(&client));
         let serve = move || {
-            let _disconnected = serve(stream, &inbox);
-            counter.fetch_sub(1, Ordering::AcqRel);
+            let _disconnected = serve(&guest, &inbox);
+            all.leave(&guest);
         };
         if Builder::new().name("client".into()).spawn(serve).is_err() {
-            clients.fetch_sub(1, Ordering::AcqRel);
+            clients.leave(&client);
         }
     }
 }
 
-fn serve(stream: UnixStream, inbox: &Inbox) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
+impl Clients {
+    /// Takes one in; in place of one that asks nothing, if there are too many. False: all of them ask something.
+    fn enter(&self, client: &Arc<Client>) -> bool {
+        let mut all = self.all();
+        if all.len() >= MAX_CLIENTS {
+            let Some(silent) = all.iter().position(|client| !client.asks()) else { return false };
+            let _gone = all.remove(silent).stream.shutdown(Shutdown::Both);
+        }
+        all.push(Arc::clone(client));
+        true
+    }
+
+    fn leave(&self, client: &Arc<Client>) {
+        self.all().retain(|other| !Arc::ptr_eq(other, client));
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<Client>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    fn asks(&self) -> bool {
+        self.asks.load(Ordering::Acquire)
+    }
+
+    fn tell(&self, told: &Told) -> io::Result<()> {
+        let mut reply = serde_json::to_vec(told)?;
+        reply.push(b'\n');
+        self.stream.set_write_timeout(Some(PATIENCE))?;
+        (&self.stream).write_all(&reply)
+    }
+}
+
+fn serve(client: &Client, inbox: &Inbox) -> io::Result<()> {
+    client.stream.set_read_timeout(Some(PATIENCE))?;
+    let mut reader = BufReader::new(&client.stream);
     loop {
         let mut line = Vec::new();
         let read = reader.by_ref().take(MAX_REQUEST).read_until(b'\n', &mut line)?;
         if read == 0 {
             return Ok(());
         }
+        client.asks.store(true, Ordering::Release);
         let whole = line.ends_with(b"\n");
-        let told = answer(&line, inbox);
-        let mut reply = serde_json::to_vec(&told)?;
-        reply.push(b'\n');
-        writer.write_all(&reply)?;
+        let told = client.tell(&answer(&line, inbox));
+        client.asks.store(false, Ordering::Release);
+        told?;
         if !whole || line.first() != Some(&b'{') {
             return Ok(());
         }

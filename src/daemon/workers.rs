@@ -3,16 +3,15 @@
 //! The [`Keeper`] writes the engine's changes in batches, each call's changes together or not at all. The [`Askers`] find
 //! out what the engine wants to know; their answers come back through the inbox.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -57,38 +56,29 @@ impl Keeper {
 /// Opens the database again; what it has to say goes into the list.
 pub type Reopen = Box<dyn FnMut(&mut Vec<Record>) -> Option<Store> + Send>;
 
-/// Batches that may wait for a disk that refuses them, before the oldest are given up.
-const MAX_WAITING: usize = 10_000;
+/// Changes that may wait for a disk that refuses them, before the oldest are given up.
+const MAX_WAITING: usize = 200_000;
 
-/// Pause before a refused batch is tried again.
+/// Pause before refused changes are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
 fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
-    let mut waiting: VecDeque<Vec<Change>> = VecDeque::new();
+    let mut waiting: Vec<Change> = Vec::new();
     let mut refused: Option<String> = None;
+    let mut lost = 0;
     loop {
-        let next = if waiting.is_empty() {
-            queue.recv().map_err(|_| true)
-        } else {
-            queue.recv_timeout(RETRY).map_err(|e| e == std::sync::mpsc::RecvTimeoutError::Disconnected)
-        };
-        let ended = match next {
-            Ok(batch) => {
-                waiting.push_back(batch);
-                waiting.extend(queue.try_iter());
-                false
-            }
-            Err(ended) => ended,
-        };
-        while waiting.len() > MAX_WAITING {
-            waiting.pop_front();
-        }
-        let all: Vec<Change> = waiting.iter().flatten().cloned().collect();
-        match store.apply(&all) {
+        let ended = collect(queue, &mut waiting, refused.is_some());
+        let over = waiting.len().saturating_sub(MAX_WAITING);
+        waiting.drain(..over);
+        lost += over;
+        match store.apply(&waiting) {
             Ok(()) => {
                 waiting.clear();
                 if refused.take().is_some() {
-                    say(inbox, Level::Notice, "the database takes writes again; nothing was lost".to_owned());
+                    let what =
+                        if lost == 0 { "nothing was lost".to_owned() } else { format!("{lost} changes are lost") };
+                    say(inbox, Level::Notice, format!("the database takes writes again; {what}"));
+                    lost = 0;
                 }
             }
             Err(error) => {
@@ -109,6 +99,27 @@ fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inb
             return;
         }
     }
+}
+
+/// Adds what is to be written, as soon as there is something; after a refusal all that comes before the next try is due.
+/// True: nothing more will come.
+fn collect(queue: &Receiver<Vec<Change>>, waiting: &mut Vec<Change>, refused: bool) -> bool {
+    if !refused {
+        match queue.recv() {
+            Ok(batch) => waiting.extend(batch),
+            Err(_) => return true,
+        }
+        waiting.extend(queue.try_iter().flatten());
+        return false;
+    }
+    let again = Instant::now() + RETRY;
+    while let Some(rest) = again.checked_duration_since(Instant::now()) {
+        match queue.recv_timeout(rest) {
+            Ok(batch) => waiting.extend(batch),
+            Err(error) => return error == RecvTimeoutError::Disconnected,
+        }
+    }
+    false
 }
 
 fn say(inbox: &Inbox, level: Level, text: String) {

@@ -187,12 +187,7 @@ impl LogFile {
         let mut at = 0;
         while at < self.generations.len() {
             match self.generations[at].read(now, budget, sink) {
-                End::Reached => {
-                    if at + 1 == self.generations.len() {
-                        self.trouble = None;
-                    }
-                    at += 1;
-                }
+                End::Reached => at += 1,
                 End::Budget => return false,
                 End::Replaced if at + 1 < self.generations.len() => {
                     self.generations.remove(at);
@@ -247,6 +242,7 @@ impl LogFile {
             }
         };
         if (metadata.dev(), metadata.ino()) == present {
+            self.trouble = None;
             return false;
         }
         let file = match Generation::open(&self.path, now) {
@@ -258,6 +254,7 @@ impl LogFile {
                 return false;
             }
         };
+        self.trouble = None;
         log.push(rotation(&self.path, "is another file now"));
         let between = self.written_after(present, Some(file.id), now);
         self.generations.extend(between);

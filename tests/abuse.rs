@@ -1,0 +1,144 @@
+//! What is done to a daemon by those who mean no good, and by accidents: it goes on guarding.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use common::{Daemon, World};
+
+/// One request on a connection of its own, and the reply.
+fn raw(world: &World, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(world.path("sock")).expect("it listens");
+    let _refused = stream.write_all(request);
+    let _reset = stream.shutdown(std::net::Shutdown::Write);
+    let mut reply = String::new();
+    let _reset = BufReader::new(stream).read_line(&mut reply);
+    reply
+}
+
+fn banned(world: &World) -> Vec<String> {
+    let status = world.json(&["status", "door"]);
+    let list = status["actions"]["banned"].as_array().expect("a list");
+    list.iter().map(|address| address.as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn a_crash_counts_no_line_twice() {
+    let world = World::new();
+    for round in 0..8 {
+        let mut daemon = world.run();
+        let slow = format!("198.51.100.{round}");
+        for _ in 0..2 {
+            world.knock(&slow);
+            daemon.wait_for(&format!("[door] Found {slow}"));
+        }
+        // Until the counter is written down.
+        let database = rusqlite::Connection::open(world.path("db")).expect("it opens");
+        let end = Instant::now() + common::PATIENCE;
+        while !database
+            .query_row("SELECT retry FROM sipjail_counters WHERE ip = ?1", [&slow], |row| row.get(0))
+            .is_ok_and(|retry: u32| retry >= 2)
+        {
+            assert!(Instant::now() < end, "the counter is kept");
+            world.client(&["ping"]);
+        }
+        let fast = format!("203.0.113.{round}");
+        (0..3).for_each(|_| world.knock(&fast));
+        daemon.wait_for(&format!("[door] Ban {fast}"));
+        daemon.signal("-KILL");
+        daemon.ended();
+    }
+    let mut daemon = world.run();
+    world.knock("192.0.2.1");
+    daemon.wait_for("[door] Found 192.0.2.1");
+    let mut expected: Vec<String> = (0..8).map(|round| format!("203.0.113.{round}")).collect();
+    let mut found = banned(&world);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_flood_of_failures_keeps_no_client_waiting() {
+    let world = World::new();
+    let mut daemon = world.run();
+    let now = common::now();
+    let lines: String =
+        (0..30_000).map(|n| format!("{now} door: knock by x from 10.0.{}.{}\n", n / 256 % 256, n % 256)).collect();
+    world.append("door.log", lines);
+    daemon.wait_for("Found");
+    let failed = |world: &World| world.json(&["status", "door"])["filter"]["total_failed"].as_u64();
+    let (asked, mut slowest) = (Instant::now(), std::time::Duration::ZERO);
+    while failed(&world) < Some(30_000) {
+        assert!(asked.elapsed() < common::PATIENCE * 3);
+        let began = Instant::now();
+        assert!(world.client(&["ping"]).status.success());
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest.as_secs() < 3, "a client waited {slowest:?}");
+}
+
+#[test]
+fn silent_clients_starve_nobody() {
+    let world = World::new();
+    let _daemon = world.run();
+    let silent: Vec<UnixStream> =
+        (0..200).map(|_| UnixStream::connect(world.path("sock")).expect("it listens")).collect();
+    assert!(world.text(&["ping"]).contains("pong"));
+    assert!(world.json(&["status"])["jails"].is_array());
+    drop(silent);
+    assert!(world.text(&["ping"]).contains("pong"));
+}
+
+#[test]
+fn nonsense_on_the_socket_is_answered_and_forgotten() {
+    let world = World::new();
+    let _daemon = world.run();
+    let deep = format!("{{\"command\":{}\n", "[".repeat(100_000));
+    let bomb = format!("{}\n", "{\"a\":".repeat(100_000));
+    for (request, said) in [
+        (&b"\x80\x04\x95\x00 pickle\n"[..], "not a JSON object"),
+        (b"\n", "not a JSON object"),
+        (b"{}\n", "missing field `command`"),
+        (b"{\"command\":[]}\n", "no command was given"),
+        (b"{\"command\":[\"nosuch\"]}\n", "nosuch"),
+        (b"{\"command\":[\"run\"]}\n", "unrecognized"),
+        (b"{\"command\":[\"status\",\"--help\"]}\n", "unexpected argument"),
+        (b"{\"command\":\"ping\"}", "expected a sequence"),
+        (deep.as_bytes(), "not understood"),
+        (bomb.as_bytes(), "not understood"),
+        (&vec![b'{'; 10 << 20], ""),
+    ] {
+        let reply = raw(&world, request);
+        let start = String::from_utf8_lossy(&request[..request.len().min(40)]).into_owned();
+        assert!(reply.contains(said) && reply.len() < 1000, "{start}: {reply}");
+        assert!(world.client(&["ping"]).status.success(), "{start}");
+    }
+}
+
+#[test]
+fn nobody_else_may_connect_or_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let _daemon: Daemon = world.run();
+    for name in ["sock", "db", "our.log"] {
+        let mode = world.path(name).metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_closed_stdout_ends_nothing() {
+    let world = World::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it opens");
+    let mut child =
+        world.command(&["run"]).stdout(full).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let end = Instant::now() + common::PATIENCE;
+    while !world.client(&["ping"]).status.success() {
+        assert!(Instant::now() < end && child.try_wait().expect("ours").is_none(), "it runs");
+    }
+    assert!(world.client(&["stop"]).status.success());
+    assert!(child.wait().expect("it ends").success());
+}
