@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use sipjail::filter::date::{DateValue, Detector, Zones, zone};
+use sipjail::filter::date::{DateValue, Detector, Zones};
 use sipjail::time::Timestamp;
+use sipjail::zone;
 
 /// 2026-03-01 12:00:00 UTC
 const NOW: i64 = 1_772_366_400;

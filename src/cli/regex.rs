@@ -14,10 +14,11 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Spanned, UseDns};
 use crate::error::{Error, Kind};
-use crate::filter::date::{Zones, zone};
+use crate::filter::date::Zones;
 use crate::filter::{Filter, Hit, Moment, Verdict};
 use crate::ticket::Who;
 use crate::time::{Span, Timestamp};
+use crate::zone;
 
 use named::{first, read_filter, short};
 use report::{Counted, HitLine, Lines};

@@ -22,7 +22,6 @@ pub mod stock;
 pub mod tags;
 pub mod tree;
 pub mod value;
-pub mod zone;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,10 +3,11 @@
 use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
-use super::{Ignore, Increment, LogPath, Origin, Problem, Severity, UseDns, brackets, ignore, zone};
+use super::{Ignore, Increment, LogPath, Origin, Problem, Severity, UseDns, brackets, ignore};
 use crate::expr::Expr;
 use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
+use crate::zone;
 
 /// The options of one jail, and what is found wrong while they are read. An error leaves the jail out, so what stands
 /// in for a bad value never matters.

@@ -16,7 +16,6 @@ mod place;
 mod program;
 mod syntax;
 mod template;
-pub mod zone;
 
 use std::ops::Range;
 

@@ -1,13 +1,15 @@
 //! From the groups of a match to a moment: what is missing is filled in from the present, as fail2ban does.
 
+use std::borrow::Cow;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::AmbiguousOffset;
 
 use super::Zones;
 use super::charset::digit;
 use super::template::{EPOCH_GROUP, Kind};
-use super::zone;
 use crate::time::Timestamp;
+use crate::zone;
 
 /// What a match says, before the present and the zone are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Civil {
                 "w" => civil.weekday = Some((number(text)? + 6) % 7),
                 "j" => civil.yearday = Some(number(text)?),
                 "U" | "W" => civil.week = Some(Week { number: number(text)?, from_monday: name == "W" }),
-                "z" | "Z" => civil.zone = Some(zone::offset(text)?),
+                "z" | "Z" => civil.zone = Some(zone::offset(&plain_digits(text))?),
                 _ => {}
             }
         }
@@ -248,6 +250,14 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// Digits of other scripts, which Python's `\d` matches as well, as ASCII.
+fn plain_digits(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| digit(c).and_then(|d| char::from_digit(d, 10)).unwrap_or(c)).collect()
+}
 
 #[cfg(test)]
 mod tests {
