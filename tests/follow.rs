@@ -961,6 +961,42 @@ fn a_full_inbox_makes_the_thread_wait_and_loses_nothing() {
 }
 
 #[test]
+fn twenty_rotations_without_a_pause_lose_nothing_while_the_thread_reads() {
+    let world = World::new();
+    world.append("");
+    let mut running = Running::start(&[jail("a", &[&world.path])]);
+    running.until("@a 0");
+    let mut written = 0;
+    let mut line = || {
+        written += 1;
+        failed(NOW, &format!("2001:db8::{written:x}"))
+    };
+    for rotation in 0..=20 {
+        for _ in 0..if rotation < 20 { 190 } else { 210 } {
+            world.append(line());
+        }
+        if rotation < 20 {
+            world.rotate();
+            append(&world.name(1), line());
+            append(&world.name(1), line());
+        }
+    }
+    assert_eq!(written, 4050);
+    let mut missing: std::collections::HashSet<String> = (1..=written).map(|n| format!("+a 2001:db8::{n:x}")).collect();
+    while !missing.is_empty() {
+        match running.inbox.recv_timeout(Duration::from_secs(20)) {
+            Ok(message) => say(&mut running.said, message),
+            Err(_) => panic!("{} lines are missing", missing.len()),
+        }
+        for said in running.said.drain(..).filter(|said| said.starts_with('+')) {
+            assert!(missing.remove(&said), "{said} was read twice");
+        }
+    }
+    running.follower.stop();
+    while running.inbox.recv().is_ok() {}
+}
+
+#[test]
 fn a_thread_to_which_nobody_listens_ends() {
     let world = World::new();
     world.append(failed(NOW, "192.0.2.1"));

@@ -19,8 +19,19 @@ use super::value::Value;
 use super::{Enabled, FilterSettings, JailSettings, Origin, Problem, Severity, UseDns};
 use crate::text::did_you_mean;
 
+/// What the sections say.
+#[derive(Debug, Default)]
+pub struct Jails {
+    /// Every jail that is on or may come on.
+    pub good: Vec<JailSettings>,
+    /// Jails with an error that could be read all the same.
+    pub refused: Vec<JailSettings>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
 /// Reads every jail that is on or may come on.
-pub fn jails(tree: &Tree, layers: &Layers) -> (Vec<JailSettings>, Vec<Problem>) {
+pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
     let mut merged = layers.merged.clone();
     for (name, text) in [
         ("fail2ban_version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -31,15 +42,19 @@ pub fn jails(tree: &Tree, layers: &Layers) -> (Vec<JailSettings>, Vec<Problem>) 
     let mut reader =
         Reader { tree, referenced: referenced(&merged), merged, said: Said::default(), problems: Vec::new() };
     let names: Vec<String> = reader.merged.sections.keys().filter(|name| *name != "INCLUDES").cloned().collect();
-    let mut jails = Vec::new();
+    let mut jails = Jails::default();
     for name in &names {
         let broken = layers.problems.iter().any(|p| p.severity == Severity::Error && p.jail.as_ref() == Some(name));
         let before = reader.problems.len();
         let jail = reader.section(name);
         let bad = reader.problems[before..].iter().any(|p| p.severity == Severity::Error);
-        jails.extend(jail.filter(|_| !bad && !broken));
+        if bad || broken {
+            jails.refused.extend(jail);
+        } else {
+            jails.good.extend(jail);
+        }
     }
-    (jails, reader.problems)
+    Jails { problems: reader.problems, ..jails }
 }
 
 struct Reader<'a> {

@@ -45,6 +45,8 @@ pub struct Config {
     pub main: Main,
     /// Every jail that is on or may come on, in the order of the files; bad ones are left out.
     pub jails: Vec<JailSettings>,
+    /// Jails that are left out for an error but could be read: their filters may hold more of them.
+    pub refused: Vec<JailSettings>,
     /// What is wrong or has no effect, in the order in which it was met.
     pub problems: Vec<Problem>,
 }
@@ -308,7 +310,7 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
     let (main, mut problems) = daemon::main(&tree, defaults);
     let layers = include::read(&tree, &jail_files(&tree));
-    let (jails, found) = jail::jails(&tree, &layers);
+    let jail::Jails { good: jails, refused, problems: found } = jail::jails(&tree, &layers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
     problems.extend(layers.problems.iter().cloned().map(|p| if named(&p) { p } else { Problem { jail: None, ..p } }));
     problems.extend(found);
@@ -318,7 +320,7 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
             problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
         }
     }
-    Config { main, jails, problems }
+    Config { main, jails, refused, problems }
 }
 
 /// A directory with a `jail.conf` decides alone; otherwise its other jail files lie over the stock jails.

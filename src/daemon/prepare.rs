@@ -33,6 +33,10 @@ pub fn prepare(dir: &Path, zone: &TimeZone) -> Prepared {
         }
     }
     config.jails = usable;
+    for jail in &config.refused {
+        let found = Filter::new(jail, zone).map_or_else(|errors| errors, |(_, notes)| notes);
+        config.problems.extend(found.into_iter().map(|p| p.of_jail(&jail.name)));
+    }
     Prepared { config, filters }
 }
 

@@ -162,11 +162,18 @@ impl LogFile {
 
     /// Files that were rotated away after `old` and are not open, the oldest first.
     fn written_after(&self, old: FileId, new: Option<FileId>, now: Timestamp) -> Vec<Generation> {
-        rotated::newer_than(&self.path, old)
-            .into_iter()
-            .filter(|(_, id)| Some(*id) != new && self.generations.iter().all(|open| open.id != *id))
-            .filter_map(|(path, _)| Generation::open(&path, now).ok())
-            .collect()
+        let mut opened = Vec::new();
+        // Names that are being shifted may lead elsewhere by the time they are opened, or hide a file for a moment.
+        for _ in 0..PATIENCE {
+            opened.clear();
+            let Some(mut newer) = rotated::newer_than(&self.path, old) else { continue };
+            newer.retain(|(_, id)| Some(*id) != new && self.generations.iter().all(|open| open.id != *id));
+            opened.extend(newer.iter().filter_map(|(path, _)| Generation::open(path, now).ok()));
+            if opened.iter().map(|file| file.id).eq(newer.iter().map(|(_, id)| *id)) {
+                break;
+            }
+        }
+        opened
     }
 
     /// Reads every open file to its end, the oldest first; false: the budget is used up.
@@ -376,3 +383,5 @@ const LATE: Span = Span::from_secs(10);
 const DELETED: Span = Span::from_secs(60);
 
 const MOST_OPEN: usize = 8;
+
+const PATIENCE: usize = 5;

@@ -1,5 +1,6 @@
 //! Where a log went: the names that rotation gives it (`NAME.1`, `NAME-20261120`, `STEM-20261120.log`).
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -23,6 +24,20 @@ pub fn origin(path: &Path) -> Option<PathBuf> {
 
 /// Rotated forms of the log at `path` in its directory, the newest first, by their names. Compressed ones are left out.
 pub(super) fn siblings(path: &Path) -> Vec<(PathBuf, FileId)> {
+    // While names are being shifted a listing may hold a file twice or not at all: two listings must agree.
+    let mut found = list(path);
+    for _ in 0..PATIENCE {
+        let again = list(path);
+        let mut ids = HashSet::new();
+        if again == found && found.iter().all(|(_, id)| ids.insert(*id)) {
+            break;
+        }
+        found = again;
+    }
+    found
+}
+
+fn list(path: &Path) -> Vec<(PathBuf, FileId)> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -41,8 +56,8 @@ pub(super) fn siblings(path: &Path) -> Vec<(PathBuf, FileId)> {
 }
 
 /// Rotated forms that are newer than the file `old`, the oldest first: what was written between it and the present
-/// file. Empty if `old` is not among the rotated forms any more.
-pub(super) fn newer_than(path: &Path, old: FileId) -> Vec<(PathBuf, FileId)> {
+/// file. `None` if `old` is not among the rotated forms.
+pub(super) fn newer_than(path: &Path, old: FileId) -> Option<Vec<(PathBuf, FileId)>> {
     let newer = |path: &Path| {
         let mut all = siblings(path);
         let at = all.iter().position(|(_, id)| *id == old)?;
@@ -50,7 +65,7 @@ pub(super) fn newer_than(path: &Path, old: FileId) -> Vec<(PathBuf, FileId)> {
         all.reverse();
         Some(all)
     };
-    newer(path).or_else(|| newer(&path.canonicalize().ok()?)).unwrap_or_default()
+    newer(path).or_else(|| newer(&path.canonicalize().ok()?))
 }
 
 /// Sorts the newest first: `.1` before `.2`, `-20261121` before `-20261120`.
@@ -62,6 +77,8 @@ fn age(path: &Path, sibling: &Path) -> (u64, std::cmp::Reverse<Vec<u8>>) {
     let number = std::str::from_utf8(&mark).ok().filter(|m| m.len() < 6).and_then(|m| m.parse().ok());
     (number.unwrap_or(u64::MAX), std::cmp::Reverse(mark))
 }
+
+const PATIENCE: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -101,8 +118,8 @@ mod tests {
         let all = siblings(&path);
         let oldest = all[2].1;
         assert_eq!(names(all), ["full.1", "full.2", "full.10"]);
-        assert_eq!(names(newer_than(&path, oldest)), ["full.2", "full.1"]);
-        assert!(newer_than(&path, (0, 0)).is_empty());
+        assert_eq!(names(newer_than(&path, oldest).expect("it is there")), ["full.2", "full.1"]);
+        assert!(newer_than(&path, (0, 0)).is_none());
 
         let dated = directory.path().join("m.log");
         for name in ["m-20261119.log", "m-20261121.log", "m-20261120.log"] {
