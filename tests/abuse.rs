@@ -142,3 +142,17 @@ fn a_closed_stdout_ends_nothing() {
     assert!(world.client(&["stop"]).status.success());
     assert!(child.wait().expect("it ends").success());
 }
+
+#[test]
+fn a_configuration_that_guards_nobody_says_so() {
+    for (name, text, said) in [
+        ("conf/jail.conf", "", "no jail is on in"),
+        ("conf/filter.d/door.conf", "", "[door] the filter has no failregex"),
+    ] {
+        let world = World::new();
+        world.write(name, text);
+        let mut daemon = world.run_with(&["--dry-run"]);
+        assert!(world.text(&["stop"]).contains("lifted"));
+        assert!(daemon.wait_for(said).contains("WARNING"));
+    }
+}

@@ -160,8 +160,35 @@ fn a_reload_takes_new_settings_and_keeps_bans() {
     daemon.wait_for("[door] Ban 192.0.2.9");
     assert_eq!(world.json(&["status", "door"])["actions"]["currently_banned"], 2);
     world.write("conf/jail.local", "[door]\nfailregex = no address here\n");
+    let refused = world.client(&["reload"]);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr.contains("`door` would end") && stderr.contains("no address here"), "{stderr}");
+    assert_eq!(world.json(&["status", "door"])["actions"]["currently_banned"], 2);
+}
+
+#[test]
+fn a_reload_brings_and_takes_jails_and_says_what_it_leaves_out() {
+    let world = World::new();
+    let mut daemon = world.run();
+    world.text(&["ban", "192.0.2.1", "--jail", "door"]);
+    let gate = format!(
+        "[gate]\nenabled = true\nfilter = door\nmaxretry = 1\nlogpath = {}\n",
+        world.path("gate.log").display()
+    );
+    world.write("gate.log", "");
+    world.write("conf/jail.d/gate.conf", &format!("{gate}[bad]\nenabled = true\nfilter = nosuchfilter\n"));
     let reply = world.json(&["reload"]);
-    assert!(reply["problems"].to_string().contains("no address here"), "{reply}");
+    assert!(reply["problems"].to_string().contains("nosuchfilter"), "{reply}");
+    world.append("gate.log", format!("{} door: knock by x from 192.0.2.9\n", common::now()));
+    daemon.wait_for("[gate] Ban 192.0.2.9");
+    world.write("conf/jail.local", "[door]\nenabled = false\n");
+    assert!(world.text(&["reload"]).contains("jails: gate"));
+    daemon.wait_for("[door] Unban 192.0.2.1");
+    assert_eq!(world.json(&["status"])["jails"], serde_json::json!(["gate"]));
+    world.write("conf/jail.d/gate.conf", "[gate\n");
+    assert_eq!(world.client(&["reload"]).status.code(), Some(1));
+    assert_eq!(world.json(&["status", "gate"])["actions"]["currently_banned"], 1);
 }
 
 #[test]

@@ -64,6 +64,9 @@ fn a_ban_is_listed_until_it_is_lifted(make: &Maker) {
     assert_eq!(nets(&held), ["192.0.2.1/32", "192.0.2.2/32"]);
     assert!(matches!(held[0].timeout, Some(590..=600)), "{held:?}");
     assert_eq!(held[1].timeout, None);
+    firewall.ban("sip", &[host("2001:db8::1", Some(600))]).unwrap();
+    assert_eq!(firewall.count("sip"), Ok(3));
+    firewall.unban("sip", net("2001:db8::1/128")).unwrap();
     firewall.unban("sip", net("192.0.2.1/32")).unwrap();
     firewall.unban("sip", net("192.0.2.1/32")).unwrap();
     assert_eq!(nets(&list(&mut *firewall, "sip")), ["192.0.2.2/32"]);

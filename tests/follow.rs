@@ -746,7 +746,7 @@ fn logs_that_appear_later_are_followed_by_their_pattern() {
     assert_eq!(step(&mut logs, NOW), ["=a full.log", "@a 0"]);
     assert_eq!(logs.directories().len(), 2);
     append(&world.directory.path().join("x/full.log"), failed(NOW, "192.0.2.1"));
-    assert_eq!(step(&mut logs, NOW), ["+a 192.0.2.1"]);
+    assert_eq!(step(&mut logs, NOW)[0], "+a 192.0.2.1");
     append(&world.directory.path().join("x/full2"), "");
     assert_eq!(step(&mut logs, seconds(2))[0], "=a full.log full2");
 
@@ -795,7 +795,8 @@ fn a_reload_goes_on_where_it_was_and_new_jails_catch_up() {
     world.append(failed(NOW, "192.0.2.2"));
     said = step(&mut logs, NOW);
     said.sort();
-    assert_eq!(said, ["+a 192.0.2.2", "+b 192.0.2.2"]);
+    assert_eq!(said[..2], ["+a 192.0.2.2", "+b 192.0.2.2"]);
+    assert!(said[2..].iter().all(|text| text.starts_with('@')), "{said:?}");
     append(&other, failed(NOW, "192.0.2.3"));
     assert!(step(&mut logs, seconds(2)).iter().all(|text| text.starts_with('@')));
 }

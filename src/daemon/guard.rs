@@ -23,11 +23,11 @@ use super::{clock, signals};
 use crate::command::reload::ReloadReply;
 use crate::command::stop::StopReply;
 use crate::command::{Command, House, Told};
-use crate::config::{JailSettings, Main};
+use crate::config::{Config, JailSettings, Main, Problem, Severity};
 use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
-use crate::firewall::{DryRun, Firewall, FirewallError, Ipset};
+use crate::firewall::{DryRun, Firewall, FirewallError, Ipset, MANUAL};
 use crate::record::{Level, Record};
 use crate::store::{Saved, Store};
 
@@ -116,6 +116,11 @@ impl Guard {
         announce(&options.conf, &config.jails, firewall.name());
         early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
         early.extend(config.problems.iter().map(prepare::record));
+        if config.jails.is_empty() {
+            let text =
+                format!("no jail is on in {}: nobody is banned; `sipjail check` says why", options.conf.display());
+            early.push(Record::new(Level::Warning, "config", text));
+        }
         early.iter().for_each(|r| log.write(r, now));
 
         let firewall_name = firewall.name();
@@ -279,6 +284,10 @@ impl Guard {
         let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone);
         out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
         let running = self.engine.jails();
+        if let Some(refusal) = would_end(&running, &config) {
+            out.push(Request::Log(Record::new(Level::Error, "server", refusal.message.clone())));
+            return Err(refusal);
+        }
         let (waiting, on): (Vec<_>, Vec<_>) =
             config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
         self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
@@ -353,6 +362,20 @@ impl Guard {
             }
         }
     }
+}
+
+/// Why this configuration should not be taken on: a mistake in it would end a jail that runs, and lift its bans.
+fn would_end(running: &[String], config: &Config) -> Option<Error> {
+    let gone = |jail: &&String| ***jail != *MANUAL && !config.jails.iter().any(|j| j.name == **jail);
+    running.iter().filter(gone).find_map(|jail| {
+        let about = |p: &&Problem| p.severity == Severity::Error && p.jail.as_ref().is_none_or(|j| j == jail);
+        let why = prepare::line(config.problems.iter().find(about)?);
+        let message = format!("nothing is changed, since the jail `{jail}` would end: {why}");
+        Some(
+            Error::new(Kind::Config, message)
+                .hint("mend what `sipjail check` shows; the running jails go on as they were"),
+        )
+    })
 }
 
 /// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.

@@ -1,5 +1,6 @@
 //! The firewall as the engine uses it: what it refuses is owed and tried again, what it lost is put back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
@@ -116,6 +117,29 @@ impl Guard {
             }
         }
         self.pay(jails, now, out);
+        for (name, jail) in jails {
+            self.fill_gaps(name, jail, now, out);
+        }
+    }
+
+    /// Puts back bans that somebody took out of a set that itself still stands.
+    fn fill_gaps(&mut self, name: &Arc<str>, jail: &mut Jail, now: Timestamp, out: &mut Vec<Request>) {
+        let nets = jail.bans.iter().filter(|_| !jail.dry()).filter_map(|(id, _)| id.as_net());
+        let expected = nets.filter(|net| !self.owed.contains(&(name.clone(), *net))).count();
+        // What cannot be read cannot be checked either, and that has been said.
+        if expected == 0 || self.firewall.count(name).is_ok_and(|held| held >= expected) {
+            return;
+        }
+        let Ok(held) = self.firewall.list(name) else { return };
+        let held: HashSet<IpNet> = held.into_iter().map(|entry| entry.net).collect();
+        let is_gone = |net: IpNet| !held.contains(&net.trunc()) && !self.owed.contains(&(name.clone(), net));
+        let gone: Vec<Id> =
+            jail.bans.iter().map(|(id, _)| id).filter(|id| id.as_net().is_some_and(is_gone)).cloned().collect();
+        if !gone.is_empty() {
+            let text = format!("[{name}] {} bans were missing in the firewall and are put back", gone.len());
+            out.push(Request::Log(records::actions(Level::Warning, text)));
+            self.ban(name, jail, &gone, now, out);
+        }
     }
 
     /// Renews what the kernel would lift by itself before its time.

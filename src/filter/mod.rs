@@ -126,7 +126,10 @@ impl Filter {
             None if decoder.extends_ascii() => rules.prefilter(if detector.anchored() { &patterns } else { &[] }),
             _ => Prefilter::default(),
         };
-        if prefilter.plain.is_none() {
+        if settings.failregex.is_empty() {
+            let why = "the filter has no failregex: it never finds anybody".to_owned();
+            problems.push(Problem::new(Severity::Warning, Origin::default(), why));
+        } else if prefilter.plain.is_none() {
             let why = match settings.maxlines {
                 n if n > 1 => format!("`maxlines = {n}` looks at every line of the log"),
                 _ => "no text is common to what the failregexes match, so every line of the log is looked at".into(),

@@ -240,6 +240,16 @@ impl Firewall for Ipset {
         self.entries(jail)
     }
 
+    fn count(&mut self, jail: &str) -> Result<usize, FirewallError> {
+        let sets = self.jails.get(jail).ok_or_else(|| FirewallError::UnknownJail(jail.into()))?;
+        let mut count = 0;
+        for name in sets {
+            let set = self.link.describe(name).map_err(|e| e.when(format!("cannot read the set `{name}`")))?;
+            count += set.map_or(0, |set| set.elements as usize);
+        }
+        Ok(count)
+    }
+
     fn check(&mut self) -> Result<Repaired, FirewallError> {
         let mut found = Repaired { jails: self.lost.drain(..).collect(), records: std::mem::take(&mut self.notes) };
         let looked = if self.started { self.look(&mut found) } else { Ok(()) };

@@ -67,6 +67,11 @@ pub trait Firewall {
     /// What is banned right now.
     fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
 
+    /// How many are banned right now, which may cost less than listing them.
+    fn count(&mut self, jail: &str) -> Result<usize, FirewallError> {
+        self.list(jail).map(|entries| entries.len())
+    }
+
     /// Looks whether sets and rule are still in place and puts back what somebody took. Jails whose sets had to be made
     /// anew are empty now: the caller bans again whom it knows. Also says what was noted since the last call.
     fn check(&mut self) -> Result<Repaired, FirewallError>;

@@ -72,8 +72,17 @@ impl World {
 
     /// Starts the daemon and waits until it is ready for clients.
     pub fn run(&self) -> Daemon {
-        let mut child =
-            self.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        self.run_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn run_with(&self, words: &[&str]) -> Daemon {
+        let mut child = self
+            .command(&[&["run"], words].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let (sender, lines) = channel();
         let mut readers = Vec::new();
         let streams: [Box<dyn std::io::Read + Send>; 2] =

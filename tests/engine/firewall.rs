@@ -67,6 +67,21 @@ fn one_entry_that_is_never_taken_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn bans_that_somebody_took_out_of_a_set_come_back() {
+    let mut world = World::new(vec![jail("sip")]);
+    for i in 1..=4 {
+        world.ban("sip", &format!("192.0.2.{i}"), None).expect("it may be banned");
+    }
+    world.kernel.state().sets["sip"].truncate(1);
+    world.pass(31);
+    assert_eq!(world.kernel.holds("sip"), 4);
+    assert!(world.heard(Level::Warning, "[sip] 3 bans were missing in the firewall and are put back"));
+    let lines = world.log.len();
+    world.pass(62);
+    assert_eq!(world.log.len(), lines, "nothing is missing, nothing is said");
+}
+
+#[test]
 fn sets_that_somebody_emptied_are_filled_again() {
     let mut world = World::new(vec![jail("sip"), jail("ssh")]);
     for (jail, id) in [("sip", "192.0.2.1"), ("sip", "192.0.2.2"), ("ssh", "192.0.2.3")] {
