@@ -27,7 +27,7 @@ use crate::config::{Config, JailSettings, Main, Problem, Severity};
 use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
-use crate::firewall::{DryRun, Firewall, FirewallError, Ipset, MANUAL};
+use crate::firewall::{self, Firewall, FirewallError, MANUAL};
 use crate::record::{Level, Record};
 use crate::store::{Saved, Store};
 
@@ -380,26 +380,13 @@ fn would_end(running: &[String], config: &Config) -> Option<Error> {
 
 /// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
-    let jail = |(jail, filter): (&JailSettings, Filter)| FollowJail {
-        name: jail.name.as_str().into(),
-        logs: jail.logpath.clone(),
-        first: jail.logpath_first,
-        filter,
-        unwrap: jail.unwrap,
-        findtime: jail.findtime,
-        saved: Vec::new(),
-    };
-    jails.iter().zip(filters).map(jail).collect()
+    jails.iter().zip(filters).map(|(jail, filter)| FollowJail::new(jail, filter)).collect()
 }
 
 /// The real one, unless nobody is to be banned.
 fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
-    let dry = |jail: &JailSettings| jail.actions.iter().any(|a| a.name == "dryrun");
-    if options.dry_run || (!jails.is_empty() && jails.iter().all(dry)) {
-        Box::new(DryRun::new())
-    } else {
-        Box::new(Ipset::new())
-    }
+    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
+    firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
 }
 
 fn host_error(error: FirewallError) -> Error {
