@@ -388,7 +388,7 @@ fn names(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Bytes read from one log before others get their turn.
-pub const TURN: usize = 1024 * 1024;
+pub const TURN: usize = 256 * 1024;
 
 /// Failures in one message: what waits in the inbox is soon handled, however fast a log is written.
 const FEW: usize = 64;

@@ -18,6 +18,7 @@ use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
+use super::sole::Sole;
 use super::workers::{Askers, Keeper};
 use super::{clock, signals};
 use crate::command::reload::ReloadReply;
@@ -85,6 +86,8 @@ struct Guard {
     waiting: IndexMap<String, JailSettings>,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
+    /// Held until the end.
+    _sole: Option<Sole>,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
@@ -102,6 +105,7 @@ impl Guard {
         let now = clock::now();
         let firewall = firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
+        let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
         let mut log = open_log(&main, &zone, &mut early);
         let store = open_store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
@@ -156,6 +160,7 @@ impl Guard {
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             halfway: false,
+            _sole: sole,
         };
         guard.hand_on(out);
         write_pid(&guard.main.pidfile);
