@@ -83,8 +83,11 @@ impl Journal {
             }
         }
         if journalmatch.is_empty() {
-            let problem =
-                Problem::new(Severity::Warning, backend.origin(), "the jail has no `journalmatch`: it reads everything");
+            let problem = Problem::new(
+                Severity::Warning,
+                backend.origin(),
+                "the jail has no `journalmatch`: it reads everything",
+            );
             problems.push(problem.hint("write `journalmatch = _SYSTEMD_UNIT=asterisk.service`"));
         }
         (Journal { options, matches }, problems)
@@ -108,15 +111,17 @@ impl fmt::Display for Journal {
     }
 }
 
-/// `journalflags`, the bits of `sd_journal_open(3)`. Journals of other hosts are read by name only, flag 1 or not.
+/// `journalflags`, the bits of `sd_journal_open(3)`; without 1 (only this host) also the journals of other hosts.
 fn kinds(flags: i64, say: &mut dyn FnMut(String)) -> Vec<String> {
     for (flag, what) in [(2, "only what is kept in memory"), (16, "the files of another system's root")] {
         if flags & flag != 0 {
-            say(format!("`journalflags = {flags}`: {flag} ({what}) has no effect: `journalctl` cannot be asked for it"));
+            say(format!(
+                "`journalflags = {flags}`: {flag} ({what}) has no effect: `journalctl` cannot be asked for it"
+            ));
         }
     }
-    let kinds = [(4, "--system"), (8, "--user")];
-    kinds.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, option)| (*option).to_owned()).collect()
+    let kinds = [(1, 0, "--merge"), (4, 4, "--system"), (8, 8, "--user")];
+    kinds.iter().filter(|(flag, set, _)| flags & flag == *set).map(|(.., option)| (*option).to_owned()).collect()
 }
 
 /// The groups of a line between its `+`; empty ones are left out.
@@ -195,8 +200,8 @@ mod tests {
         let (journal, problems) =
             read("systemd", &["_X=1 + _Y=\"a b\" Z='c\"d'", r#"A=a\ b B="\a\"\\" C= "#, "+ D=1 + + E=2 +"]);
         assert_eq!(problems, [""; 0]);
-        let arguments =
-            ["_X=1", "+", "_Y=a b", "Z=c\"d", "+", "A=a b", "B=\\a\"\\", "C=", "+", "D=1", "+", "E=2"].map(str::to_owned);
+        let arguments = ["_X=1", "+", "_Y=a b", "Z=c\"d", "+", "A=a b", "B=\\a\"\\", "C=", "+", "D=1", "+", "E=2"]
+            .map(str::to_owned);
         assert_eq!(journal.arguments(), arguments);
         assert_eq!(journal.options, ["--system"]);
         assert_eq!(read("systemd", &["A=1 B=2", "C=3"]).0.to_string(), "A=1 B=2 + C=3");
@@ -215,15 +220,28 @@ mod tests {
         let options = |backend: &str| read(backend, &["A=1"]);
         assert_eq!(options("systemd[journalpath=/j]").0.options, ["--directory=/j"]);
         assert_eq!(options("systemd[journalfiles=\"/a*,/b  /c\"]").0.options, ["--file=/a*", "--file=/b", "--file=/c"]);
-        assert_eq!(options("systemd[namespace=pbx, journalflags=13]").0.options, ["--namespace=pbx", "--system", "--user"]);
-        assert_eq!(options("systemd[journalflags=1]"), (Journal { options: vec!["--system".into()], ..options("systemd").0 }, vec![]));
+        assert_eq!(
+            options("systemd[namespace=pbx, journalflags=13]").0.options,
+            ["--namespace=pbx", "--system", "--user"]
+        );
+        assert_eq!(options("systemd[journalflags=4]").0.options, ["--merge", "--system"]);
+        assert_eq!(
+            options("systemd[journalflags=1]"),
+            (Journal { options: vec!["--system".into()], ..options("systemd").0 }, vec![])
+        );
         for (backend, said) in [
             ("systemd[journalflag=1]", "the backend `systemd` has no parameter `journalflag`"),
             ("systemd[journalflags=x]", "`journalflags` has to be a whole number, not `x`"),
-            ("systemd[journalpath=/a, namespace=b]", "`namespace` cannot be used together with `journalpath`: each says which journal to read"),
+            (
+                "systemd[journalpath=/a, namespace=b]",
+                "`namespace` cannot be used together with `journalpath`: each says which journal to read",
+            ),
             ("systemd[journalfiles=\" \"]", "`journalfiles` is empty"),
             ("systemd[rotated=on]", "`rotated` is known, but without effect here: rotated files are read"),
-            ("systemd[journalflags=2]", "`journalflags = 2`: 2 (only what is kept in memory) has no effect: `journalctl` cannot be asked for it"),
+            (
+                "systemd[journalflags=2]",
+                "`journalflags = 2`: 2 (only what is kept in memory) has no effect: `journalctl` cannot be asked for it",
+            ),
         ] {
             assert_eq!(options(backend).1, [said], "{backend}");
         }

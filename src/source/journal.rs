@@ -139,7 +139,13 @@ impl JournalReader {
         let fields = format!("--output-fields={FIELDS}");
         let options = self.asked.options.iter().cloned();
         let matches = self.asked.arguments();
-        fixed.into_iter().chain([fields]).chain(options).chain([since.to_owned(), "--".to_owned()]).chain(matches).collect()
+        fixed
+            .into_iter()
+            .chain([fields])
+            .chain(options)
+            .chain([since.to_owned(), "--".to_owned()])
+            .chain(matches)
+            .collect()
     }
 
     /// Takes leave of a child that has ended, or that cannot be read.
@@ -151,7 +157,8 @@ impl JournalReader {
         if let Some(last) = self.last.as_mut().filter(|_| said.is_some_and(|said| said.contains("cursor"))) {
             last.cursor = None;
         }
-        let said = said.map_or_else(|| running.end(), |said| format!("says: {said}"));
+        // Why it ended is in what it says; its status tells no more, and comes later than the end of its output.
+        let said = said.map_or_else(|| "ended".to_owned(), |said| format!("says: {said}"));
         if !(Span::default()..LONGEST).contains(&(now - running.started)) {
             self.pause = Span::default();
         }
@@ -172,7 +179,8 @@ impl JournalReader {
     fn take(&mut self, json: Option<&[u8]>, now: Timestamp, sink: &mut dyn FnMut(Batch<'_>), log: &mut Vec<Record>) {
         let Some(Entry { cursor, received, written, line }) = json.and_then(Entry::parse) else {
             if !std::mem::replace(&mut self.odd_named, true) {
-                let text = format!("an entry of the journal{} is too long or no JSON, and is passed over", self.which());
+                let text =
+                    format!("an entry of the journal{} is too long or no JSON, and is passed over", self.which());
                 log.push(Record::new(Level::Warning, PART, text));
             }
             return;
@@ -257,15 +265,8 @@ impl Running {
             .process_group(0);
         let mut child = command.spawn()?;
         let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        let running = Running {
-            child,
-            out,
-            err,
-            records: Records::default(),
-            said: Vec::new(),
-            started: now,
-            live: false,
-        };
+        let running =
+            Running { child, out, err, records: Records::default(), said: Vec::new(), started: now, live: false };
         fcntl_setfl(&running.out, OFlags::NONBLOCK)?;
         fcntl_setfl(&running.err, OFlags::NONBLOCK)?;
         Ok(running)
@@ -279,26 +280,13 @@ impl Running {
             self.said.extend_from_slice(&block[..room]);
         }
     }
-
-    /// How it ended; it does so now if it had not.
-    fn end(&mut self) -> String {
-        // It may have ended by itself; either way it is over after this.
-        match self.child.try_wait() {
-            Ok(Some(status)) => format!("ended with {status}"),
-            _ => {
-                let _ = self.child.kill();
-                match self.child.wait() {
-                    Ok(_) => "closed its output".to_owned(),
-                    Err(error) => error.to_string(),
-                }
-            }
-        }
-    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        // It may have ended by itself; either way it is over after this.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -182,7 +182,8 @@ impl<'a> Batch<'a> {
 
 /// The time that fail2ban writes beside the journal's position, which nobody reads back.
 fn iso(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or(String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
+    jiff::Timestamp::from_microsecond(micros)
+        .map_or(String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
 }
 
 /// The `bantime` column: -1 for ever, whole seconds, or seconds with a fraction. A ban that was over before it began

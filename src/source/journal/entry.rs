@@ -33,7 +33,7 @@ impl Entry {
         };
         let received = fields.received.time().map(Timestamp)?;
         Some(Entry {
-            cursor: String::from_utf8(fields.cursor.0.clone()).ok().filter(|cursor| !cursor.is_empty()),
+            cursor: String::from_utf8(fields.cursor.0.clone()).ok().filter(|c| !c.is_empty() && c.len() <= CURSOR),
             received,
             written: fields.written.time().map_or(received, Timestamp),
             line: fields.line(),
@@ -44,6 +44,9 @@ impl Entry {
 /// The fields to ask for; the journal's own, with two underscores, come anyway.
 pub const FIELDS: &str = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_COMM,_PID,_HOSTNAME,_SOURCE_REALTIME_TIMESTAMP,\
                           _SOURCE_MONOTONIC_TIMESTAMP";
+
+/// The longest cursor that is kept; the journal's have about 150 bytes.
+const CURSOR: usize = 1024;
 
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
@@ -289,13 +292,19 @@ mod tests {
         let fields = json!({"__CURSOR": "s=1;i=2", "__REALTIME_TIMESTAMP": "1790000000000001",
             "_SOURCE_REALTIME_TIMESTAMP": "1790000000000000"});
         let Entry { cursor, received, written, .. } = entry(fields);
-        assert_eq!((cursor.as_deref(), received.0, written.0), (Some("s=1;i=2"), 1_790_000_000_000_001, 1_790_000_000_000_000));
+        assert_eq!(
+            (cursor.as_deref(), received.0, written.0),
+            (Some("s=1;i=2"), 1_790_000_000_000_001, 1_790_000_000_000_000)
+        );
         let plain = entry(json!({"__REALTIME_TIMESTAMP": "5", "_SOURCE_REALTIME_TIMESTAMP": "soon"}));
         assert_eq!((plain.cursor, plain.received, plain.written), (None, Timestamp(5), Timestamp(5)));
         for none in [json!({}), json!({"__REALTIME_TIMESTAMP": "-5"}), json!([]), json!("x"), json!(null)] {
             assert_eq!(Entry::parse(none.to_string().as_bytes()), None);
         }
-        assert_eq!(Entry::parse(b"{\"__REALTIME_TIMESTAMP\": \"5\", \"MESSAGE\": \"a\xff\"}").map(|e| e.line), Some("a\u{fffd}\n".into()));
+        assert_eq!(
+            Entry::parse(b"{\"__REALTIME_TIMESTAMP\": \"5\", \"MESSAGE\": \"a\xff\"}").map(|e| e.line),
+            Some("a\u{fffd}\n".into())
+        );
     }
 
     #[test]
