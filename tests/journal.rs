@@ -5,12 +5,14 @@ mod common;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::channel;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 
 use common::{PATIENCE, World};
@@ -36,6 +38,7 @@ fn world() -> World {
 /// What the stand-in hands on, once it is there.
 struct Feed {
     file: File,
+    child: OwnedFd,
     pid: String,
     arguments: Vec<String>,
 }
@@ -56,19 +59,20 @@ impl Feed {
         }
         fs::remove_file(world.path("called")).expect("it was called");
         let mut lines = called.lines().map(str::to_owned);
-        Feed { file, pid: lines.next().expect("a process id"), arguments: lines.collect() }
+        let pid = lines.next().expect("a process id");
+        let child = pid.parse().ok().and_then(Pid::from_raw).expect("a process id");
+        let child = pidfd_open(child, PidfdFlags::empty()).expect("it runs");
+        Feed { file, child, pid, arguments: lines.collect() }
     }
 
     fn write(&mut self, entry: &Value) {
         self.file.write_all(format!("{entry}\n").as_bytes()).expect("somebody reads");
     }
 
-    /// Waits until nobody reads any more, and gives whether the child is gone.
-    fn is_left(&self) -> bool {
+    /// Waits for the child's end.
+    fn has_ended(&self) -> bool {
         let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-        let mut fds = [PollFd::new(&self.file, PollFlags::empty())];
-        poll(&mut fds, Some(&patience)).expect("it is polled");
-        fds[0].revents().contains(PollFlags::ERR)
+        poll(&mut [PollFd::new(&self.child, PollFlags::IN)], Some(&patience)) == Ok(1)
     }
 
     fn option(&self, name: &str) -> Option<&str> {
@@ -141,7 +145,7 @@ fn entries_of_the_journal_are_counted_and_forged_ones_are_not() {
 }
 
 #[test]
-fn a_restart_goes_on_behind_the_last_entry_and_no_child_is_left() {
+fn a_restart_goes_on_behind_the_last_entry_and_no_child_has_ended() {
     let world = world();
     let mut daemon = world.run();
     let mut feed = Feed::open(&world);
@@ -151,7 +155,7 @@ fn a_restart_goes_on_behind_the_last_entry_and_no_child_is_left() {
         daemon.wait_for("[door] Found 192.0.2.7");
     }
     daemon.signal("-TERM");
-    assert!(feed.is_left());
+    assert!(feed.has_ended());
     assert!(daemon.ended().0);
     assert!(!Path::new("/proc").join(&feed.pid).exists());
 
@@ -215,14 +219,14 @@ fn a_jail_that_is_reloaded_keeps_its_child_and_one_that_goes_does_not() {
 
     world.write("conf/jail.local", &settings.replace("PRIORITY=4", "PRIORITY=3"));
     world.text(&["reload"]);
-    assert!(feed.is_left());
+    assert!(feed.has_ended());
     let other = Feed::open(&world);
     assert_eq!(other.arguments.last().map(String::as_str), Some("PRIORITY=3"));
     assert_eq!(other.option("--after-cursor="), Some("s=1;i=2"));
 
     world.write("conf/jail.local", "[door]\nenabled = false\n");
     world.text(&["reload"]);
-    assert!(other.is_left());
+    assert!(other.has_ended());
     daemon.signal("-TERM");
     assert!(daemon.ended().0);
 }
