@@ -121,30 +121,30 @@ impl Field {
 
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Field, D::Error> {
-        Ok(match Part::<true>::deserialize(deserializer)? {
+        Ok(match Part::deserialize(deserializer)? {
             Part::Text(text) => Field(text),
             Part::Byte(_) | Part::Nothing => Field::default(),
         })
     }
 }
 
-/// A value in a field: text, one byte of a text, or neither. Only the outermost may be a list of values.
-enum Part<const OUTER: bool> {
+/// A value in a field: text, one byte of a text, or neither.
+enum Part {
     Text(Vec<u8>),
     Byte(u8),
     Nothing,
 }
 
-impl<'de, const OUTER: bool> Deserialize<'de> for Part<OUTER> {
+impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PartVisitor::<OUTER>)
+        deserializer.deserialize_any(PartVisitor)
     }
 }
 
-struct PartVisitor<const OUTER: bool>;
+struct PartVisitor;
 
-impl<'de, const OUTER: bool> Visitor<'de> for PartVisitor<OUTER> {
-    type Value = Part<OUTER>;
+impl<'de> Visitor<'de> for PartVisitor {
+    type Value = Part;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field of the journal")
@@ -179,15 +179,10 @@ impl<'de, const OUTER: bool> Visitor<'de> for PartVisitor<OUTER> {
         Ok(Part::Nothing)
     }
 
+    /// Bytes are one text, texts have a blank between them.
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
-        if !OUTER {
-            while let Some(element) = list.next_element::<Element>()? {
-                all.extend(element.0);
-            }
-            return Ok(Part::Text(all));
-        }
-        while let Some(part) = list.next_element::<Part<false>>()? {
+        while let Some(part) = list.next_element::<Part>()? {
             match part {
                 Part::Byte(byte) => all.push(byte),
                 Part::Text(text) => {
@@ -200,31 +195,6 @@ impl<'de, const OUTER: bool> Visitor<'de> for PartVisitor<OUTER> {
             }
         }
         Ok(Part::Text(all))
-    }
-}
-
-/// A byte of a value in a list of values; anything else there is nothing.
-struct Element(Option<u8>);
-
-impl<'de> Deserialize<'de> for Element {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Element, D::Error> {
-        struct Number;
-        impl<'de> Visitor<'de> for Number {
-            type Value = Element;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a byte")
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Element, E> {
-                Ok(Element(u8::try_from(number).ok()))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Element, E> {
-                Ok(Element(None))
-            }
-        }
-        deserializer.deserialize_any(Number)
     }
 }
 
@@ -282,7 +252,7 @@ mod tests {
     #[test]
     fn bytes_lists_and_nothing_are_read() {
         assert_eq!(line(json!({"MESSAGE": [104, 105, 10, 27, 255, 256, -1, 1.5]})), "hi\\n\u{1b}\u{fffd}");
-        assert_eq!(line(json!({"MESSAGE": ["one", [116, 119, 111, "x", {}], null, "three"]})), "one two three");
+        assert_eq!(line(json!({"MESSAGE": ["one", [116, 119, 111, "x", {}], null, "three"]})), "one two x three");
         assert_eq!(line(json!({"MESSAGE": null, "_HOSTNAME": "pbx"})), "pbx");
         assert_eq!(line(json!({"MESSAGE": {"a": [{}]}, "_COMM": true, "_HOSTNAME": 5})), "");
     }
