@@ -383,18 +383,9 @@ fn would_end(running: &[String], config: &Config) -> Option<Error> {
     })
 }
 
-/// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.
+/// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
-    let jail = |(jail, filter): (&JailSettings, Filter)| FollowJail {
-        name: jail.name.as_str().into(),
-        logs: jail.logpath.clone(),
-        first: jail.logpath_first,
-        filter,
-        unwrap: jail.unwrap,
-        findtime: jail.findtime,
-        saved: Vec::new(),
-    };
-    jails.iter().zip(filters).map(jail).collect()
+    jails.iter().zip(filters).map(|(jail, filter)| FollowJail::new(jail, filter)).collect()
 }
 
 /// The real one, unless nobody is to be banned.
@@ -457,12 +448,15 @@ fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
     for jail in jails {
         let logs = Prepared::logs(jail);
         let patterns: Vec<_> = jail.logpath.iter().map(|p| p.pattern.as_str()).collect();
+        let journal = jail.journal.as_ref().map(ToString::to_string);
         let what = match (logs.is_empty(), jail.enabled) {
+            _ if let Some(asked) = journal.filter(|asked| !asked.is_empty()) => format!("reads the journal: {asked}"),
+            _ if jail.journal.is_some() => "reads the whole journal".to_owned(),
             (false, _) => format!("reads {}", logs.join(", ")),
             (true, crate::config::Enabled::Auto) => format!("waits for {}", patterns.join(", ")),
             (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
         };
-        pbx |= !logs.is_empty() && jail.filter.name != "recidive";
+        pbx |= (!logs.is_empty() || jail.journal.is_some()) && jail.filter.name != "recidive";
         said.push(format!("  {:width$}  {what}", jail.name));
     }
     let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };
