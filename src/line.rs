@@ -17,6 +17,9 @@ pub struct Batch<'a> {
 }
 
 /// How far a log has been read and handled; enough to go on after a restart.
+///
+/// Of systemd's journal `path` is [`Position::JOURNAL`], `offset` the last entry's time in microseconds and `first_line`
+/// its cursor, where that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The path under which the log is configured (after the glob was expanded).
@@ -27,6 +30,11 @@ pub struct Position {
     pub offset: u64,
     /// SHA-1 (hex) of the first line with its newline, once that line is complete: fail2ban's `firstlinemd5`.
     pub first_line: Option<String>,
+}
+
+impl Position {
+    /// The path that stands for systemd's journal.
+    pub const JOURNAL: &str = "systemd-journal";
 }
 
 /// A wrapper around the lines of a log that has to come off before a filter sees them.

@@ -3,7 +3,8 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Stdio;
 use std::time::Instant;
 
 use common::{Daemon, World};
@@ -133,8 +134,7 @@ fn nobody_else_may_connect_or_read() {
 fn a_closed_stdout_ends_nothing() {
     let world = World::new();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it opens");
-    let mut child =
-        world.command(&["run"]).stdout(full).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut child = world.command(&["run"]).stdout(full).stderr(Stdio::null()).spawn().expect("it starts");
     let end = Instant::now() + common::PATIENCE;
     while !world.client(&["ping"]).status.success() {
         assert!(Instant::now() < end && child.try_wait().expect("ours").is_none(), "it runs");
@@ -155,4 +155,45 @@ fn a_configuration_that_guards_nobody_says_so() {
         assert!(world.text(&["stop"]).contains("lifted"));
         assert!(daemon.wait_for(said).contains("WARNING"));
     }
+}
+
+#[test]
+fn a_supervisor_hears_of_readiness_life_and_end() {
+    let world = World::new();
+    let socket = UnixDatagram::bind(world.path("notify")).expect("it is bound");
+    socket.set_read_timeout(Some(common::PATIENCE)).expect("it is set");
+    let mut command = world.command(&["run"]);
+    command.env("NOTIFY_SOCKET", world.path("notify")).env("WATCHDOG_USEC", "200000");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let hear = || {
+        let mut buffer = [0; 200];
+        let length = socket.recv(&mut buffer).expect("it says something");
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    assert_eq!(hear(), "READY=1");
+    assert!(world.client(&["ping"]).status.success(), "who is ready answers");
+    for _ in 0..10 {
+        assert_eq!(hear(), "WATCHDOG=1");
+    }
+    assert!(world.client(&["stop"]).status.success());
+    assert!((0..1000).any(|_| hear() == "STOPPING=1"));
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn ten_thousand_attackers_are_all_banned_and_written_down() {
+    let world = World::new();
+    let mut daemon = world.run();
+    let now = common::now();
+    let one = |n: usize| format!("{now} door: knock by x from 10.1.{}.{}\n", n / 256, n % 256);
+    world.append("door.log", (0..30_000).map(|n| one(n % 10_000)).collect::<String>());
+    daemon.wait_for(&format!("[door] Ban 10.1.{}.{}", 9_999 / 256, 9_999 % 256));
+    assert_eq!(banned(&world).len(), 10_000);
+    daemon.signal("-TERM");
+    assert!(daemon.ended().0);
+    let database = rusqlite::Connection::open(world.path("db")).expect("it opens");
+    let count = |sql: &str| -> u32 { database.query_row(sql, [], |row| row.get(0)).expect("it is counted") };
+    assert_eq!(count("SELECT count(DISTINCT ip) FROM bips"), 10_000);
+    assert_eq!(count("SELECT count(*) FROM bans"), 10_000);
+    assert_eq!(count("SELECT count(*) FROM sipjail_counters"), 0);
 }

@@ -645,6 +645,7 @@ fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
         enabled: Enabled::Yes,
         backend: "auto".to_owned(),
         filter: FilterSettings { failregex: vec![Spanned::bare(FAILED)], maxlines: 1, ..FilterSettings::default() },
+        journal: None,
         logpath: logs.iter().map(path).collect(),
         logpath_first: false,
         logencoding: "auto".to_owned(),

@@ -553,6 +553,29 @@ fn we_read_what_fail2ban_wrote() {
 }
 
 #[test]
+fn the_journals_place_is_kept_and_fail2ban_sees_its_time() {
+    let world = World::new();
+    let place = Position {
+        path: Position::JOURNAL.into(),
+        file: None,
+        offset: 1_795_170_000_123_457,
+        first_line: Some("s=1;i=2".into()),
+    };
+    let mut store = world.open();
+    store.apply(&[Change::Position { jail: "sip".into(), position: place.clone() }]).unwrap();
+    drop(store);
+    let logs = "SELECT path, firstlinemd5, lastfilepos FROM logs";
+    assert_eq!(world.rows(logs), json!([["systemd-journal", "2026-11-20T10:20:00.123457", 1_795_170_000.123_457]]));
+    assert_eq!(world.open().load().unwrap().positions, [("sip".to_owned(), place.clone())]);
+    // fail2ban has gone on: only its time is known.
+    let conn = rusqlite::Connection::open(world.path("db")).unwrap();
+    conn.execute("UPDATE logs SET firstlinemd5 = 'x', lastfilepos = 1795170600.25", []).unwrap();
+    drop(conn);
+    let gone_on = Position { offset: 1_795_170_600_250_000, first_line: None, ..place };
+    assert_eq!(world.open().load().unwrap().positions, [("sip".to_owned(), gone_on)]);
+}
+
+#[test]
 fn whoever_went_on_last_in_a_log_is_believed() {
     let Some(_) = fail2ban() else { return };
     let world = World::new();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{House, Reply};
+use crate::config::Journal;
 use crate::error::Error;
 
 /// Show all jails, or one jail's failures and bans
@@ -54,6 +55,9 @@ pub struct FilterPart {
     pub total_failed: u64,
     /// Logs that are read.
     pub files: Vec<String>,
+    /// What is asked of systemd's journal, where that is read in place of logs: any of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journalmatch: Option<Vec<String>>,
 }
 
 /// The actions' half of a jail.
@@ -95,6 +99,7 @@ impl Args {
                 currently_failed: status.currently_failed,
                 total_failed: status.total_failed,
                 files: house.files.get(jail).cloned().unwrap_or_default(),
+                journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
             },
             actions: ActionsPart {
                 currently_banned: status.currently_banned,
@@ -140,12 +145,16 @@ impl AllReply {
 impl JailReply {
     fn text(&self) -> String {
         let JailReply { jail, filter, actions } = self;
+        let source = match &filter.journalmatch {
+            Some(matches) => format!("Journal matches:\t{}", matches.join(" + ")),
+            None => format!("File list:\t{}", filter.files.join(" ")),
+        };
         [
             format!("Status for the jail: {jail}"),
             "|- Filter".to_owned(),
             format!("|  |- Currently failed:\t{}", filter.currently_failed),
             format!("|  |- Total failed:\t{}", filter.total_failed),
-            format!("|  `- File list:\t{}", filter.files.join(" ")),
+            format!("|  `- {source}"),
             "`- Actions".to_owned(),
             format!("   |- Currently banned:\t{}", actions.currently_banned),
             format!("   |- Total banned:\t{}", actions.total_banned),
@@ -163,11 +172,19 @@ mod tests {
     fn the_tree_is_the_one_that_fail2ban_client_prints() {
         let reply = JailReply {
             jail: "sipt".into(),
-            filter: FilterPart { currently_failed: 0, total_failed: 0, files: vec!["/var/log/sip.log".into()] },
+            filter: FilterPart {
+                currently_failed: 0,
+                total_failed: 0,
+                files: vec!["/var/log/sip.log".into()],
+                journalmatch: None,
+            },
             actions: ActionsPart { currently_banned: 1, total_banned: 1, banned: vec!["192.0.2.1".into()] },
         };
         let tree = "Status for the jail: sipt\n|- Filter\n|  |- Currently failed:\t0\n|  |- Total failed:\t0\n|  `- File list:\t\
                     /var/log/sip.log\n`- Actions\n   |- Currently banned:\t1\n   |- Total banned:\t1\n   `- Banned IP list:\t192.0.2.1";
         assert_eq!(reply.text(), tree);
+        let mut reply = reply;
+        reply.filter.journalmatch = Some(vec!["A=1 B=2".into(), "C=3".into()]);
+        assert_eq!(reply.text(), tree.replace("File list:\t/var/log/sip.log", "Journal matches:\tA=1 B=2 + C=3"));
     }
 }

@@ -97,8 +97,8 @@ impl Reader<'_> {
                 Err(fault) => return self.fail(name, fault),
             }
         }
-        let backend = options.get("backend").map_or("auto", Value::text).to_owned();
-        let mut filter = self.filter(name, &backend, &options)?;
+        let backend = options.get("backend").cloned().unwrap_or_else(|| Value::bare("auto"));
+        let mut filter = self.filter(name, backend.text(), &options)?;
         match filter.known() {
             Ok(known) => {
                 let section = self.merged.sections.get_mut(name).expect("the section is being read");
@@ -176,16 +176,16 @@ impl Reader<'_> {
         &mut self,
         name: &str,
         enabled: Enabled,
-        backend: String,
+        backend: Value,
         filter: FilterSettings,
         usedns: Option<Value>,
         jail: &Options,
     ) -> Option<JailSettings> {
         let origin = self.place(name);
         let mut values = Values::new(jail, name);
-        values.check_backend(&backend, &origin);
-        let logpath = values.logpath();
-        if logpath.is_empty() && !backend.to_lowercase().starts_with("systemd") {
+        let journal = values.backend(&backend, &filter.journalmatch);
+        let logpath = if journal.is_some() { Vec::new() } else { values.logpath() };
+        if logpath.is_empty() && journal.is_none() {
             values.warn(&origin, "the jail has no `logpath`", Some("fail2ban would not start"));
         }
         let (actions, remarks) = match jail.get("action") {
@@ -199,8 +199,9 @@ impl Reader<'_> {
             name: name.to_owned(),
             origin,
             enabled,
-            backend,
+            backend: backend.text().to_owned(),
             filter,
+            journal,
             logpath,
             logpath_first: values.truth("logpath_first").unwrap_or(false),
             logencoding: values.text("logencoding").unwrap_or("auto").to_owned(),
@@ -337,7 +338,7 @@ mod tests {
                 (Warning, Some("j"), "`ignoreself = maybe` is read as false"),
                 (Warning, Some("j"), "`usedns` does not know `perhaps` and is read as `no`"),
                 (Warning, Some("j"), "a ban of this `bantime` is over before it begins"),
-                (Warning, Some("j"), "the journal is not read yet; only `logpath` is"),
+                (Warning, Some("j"), "the jail has no `journalmatch`: it reads everything"),
                 (Warning, Some("j"), "unknown option `maxrety`"),
                 (Warning, Some("k"), "`enabled = maybe` is read as false"),
             ]

@@ -13,6 +13,7 @@ pub mod include;
 pub mod ini;
 pub mod interpolate;
 pub mod jail;
+pub mod journal;
 pub mod merge;
 pub mod number;
 pub mod options;
@@ -35,6 +36,7 @@ use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
 
 pub use filter::{filter, filter_with};
+pub use journal::Journal;
 pub use problem::{Origin, Problem, Severity};
 
 /// Everything that the files say.
@@ -115,7 +117,9 @@ pub struct JailSettings {
     pub backend: String,
     /// What counts as a failure.
     pub filter: FilterSettings,
-    /// Which logs, in the order written.
+    /// What is read of systemd's journal in place of logs: `backend = systemd`.
+    pub journal: Option<Journal>,
+    /// Which logs, in the order written; none where the journal is read.
     pub logpath: Vec<LogPath>,
     /// Read only the first of them that exists.
     pub logpath_first: bool,

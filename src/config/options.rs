@@ -124,7 +124,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "enabled", Word(&["true", "false", "auto"]), "false", Full, "whether the jail is on; `auto`: once one of its logs exists"),
     row(Jail, "filter", Text, "", Full, "what counts as a failure: `name[option=value]`"),
     row(Jail, "logpath", Lines, "", Full, "the logs, one path or glob per line, `tail` behind it to begin at the end"),
-    row(Jail, "backend", Text, "auto", Full, "how the log is read"),
+    row(Jail, "backend", Text, "auto", Full, "how the log is read: `auto`, or `systemd` for the journal; `systemd[journalpath=…]`, `journalfiles`, `namespace`, `journalflags`"),
     row(Jail, "logencoding", Text, "auto", Full, "the encoding of the log"),
     row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
     row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
@@ -154,7 +154,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "ignoreregex", Regexes, "", Full, "what is no failure although a failregex matches"),
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
-    row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for"),
+    row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for: `NAME=VALUE` matches as a shell splits them, `+` or a new line means or"),
 ];
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
-use super::{Ignore, Increment, LogPath, Origin, Problem, Severity, UseDns, brackets, ignore};
+use super::{Ignore, Increment, Journal, LogPath, Origin, Problem, Severity, Spanned, UseDns, brackets, ignore};
 use crate::expr::Expr;
 use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
@@ -34,19 +34,27 @@ impl<'a> Values<'a> {
         self.report(Severity::Warning, origin.clone(), message.to_owned(), hint);
     }
 
-    /// The way of reading: fail2ban's words, with or without parameters.
-    pub fn check_backend(&mut self, backend: &str, jail: &Origin) {
-        let origin = self.options.get("backend").map_or_else(|| jail.clone(), Value::origin);
-        let name = match brackets::parse(backend) {
-            Ok(read) => read.name.to_lowercase(),
-            Err((_, message)) => return self.report(Severity::Error, origin, format!("`backend`: {message}"), None),
+    /// The way of reading: fail2ban's words, with or without parameters. `systemd` asks the journal for `journalmatch`.
+    pub fn backend(&mut self, backend: &Value, journalmatch: &[Spanned]) -> Option<Journal> {
+        let read = match brackets::parse(backend.text()) {
+            Ok(read) => read,
+            Err((_, message)) => {
+                self.report(Severity::Error, backend.origin(), format!("`backend`: {message}"), None);
+                return None;
+            }
         };
+        let name = read.name.to_lowercase();
         if name == "systemd" {
-            self.warn(&origin, "the journal is not read yet; only `logpath` is", Some("write `backend = auto`"));
-        } else if !BACKENDS.contains(&name.as_str()) {
-            let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`";
-            self.report(Severity::Error, origin, format!("there is no backend `{backend}`"), Some(hint));
+            let (journal, problems) = Journal::read(backend, &read, journalmatch);
+            self.problems.extend(problems.into_iter().map(|problem| problem.of_jail(self.jail)));
+            return Some(journal);
         }
+        if !BACKENDS.contains(&name.as_str()) {
+            let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`";
+            let message = format!("there is no backend `{}`", backend.text());
+            self.report(Severity::Error, backend.origin(), message, Some(hint));
+        }
+        None
     }
 
     /// `logpath`: one per line, ` head` or ` tail` behind the last blank. A path that comes twice keeps its first flag.
@@ -220,7 +228,7 @@ impl<'a> Values<'a> {
     }
 }
 
-const BACKENDS: [&str; 5] = ["auto", "polling", "pyinotify", "gamin", "systemd"];
+const BACKENDS: [&str; 4] = ["auto", "polling", "pyinotify", "gamin"];
 
 #[cfg(test)]
 mod tests {

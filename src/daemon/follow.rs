@@ -9,24 +9,28 @@
 //! anything that was found in them, the first time also if there are none.
 
 mod jails;
+mod journals;
 mod thread;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{JailSettings, LogPath};
+use crate::config::{JailSettings, Journal, LogPath};
 use crate::filter::Filter;
 use crate::line::{Batch, Position, Unwrap};
 use crate::source::file::{LogFile, Start};
+use crate::source::journal::JournalReader;
 use crate::source::{Source, glob};
 use crate::time::{Span, Timestamp};
 
 use super::inbox::Message;
 use super::pipe::{Pipe, PipeJail, Route};
 use jails::Jail;
+use journals::FollowedJournal;
 
 pub use thread::{Clock, Follower};
 
@@ -34,6 +38,8 @@ pub use thread::{Clock, Follower};
 pub struct FollowJail {
     /// The jail's name.
     pub name: Arc<str>,
+    /// What it reads of systemd's journal.
+    pub journal: Option<Journal>,
     /// Paths and patterns, in order.
     pub logs: Vec<LogPath>,
     /// Only the first of them that means an existing file is followed. It is kept until its files have been gone for a
@@ -54,6 +60,7 @@ impl FollowJail {
     pub fn new(jail: &JailSettings, filter: Filter) -> FollowJail {
         FollowJail {
             name: jail.name.as_str().into(),
+            journal: jail.journal.clone(),
             logs: jail.logpath.clone(),
             first: jail.logpath_first,
             filter,
@@ -69,6 +76,7 @@ pub struct Logs {
     jails: Vec<Jail>,
     pipe: Pipe,
     logs: Vec<Log>,
+    journals: Vec<FollowedJournal>,
     /// Files may have come or gone.
     stale: bool,
 }
@@ -106,19 +114,25 @@ pub enum Change {
 impl Logs {
     /// Follows the logs of these jails; nothing is opened before the first [`Logs::step`].
     pub fn new(jails: Vec<FollowJail>) -> Logs {
-        let (jails, pipe) = apart(jails);
-        Logs { jails, pipe, logs: Vec::new(), stale: true }
+        let (jails, pipe, journals) = apart(jails);
+        Logs { jails, pipe, logs: Vec::new(), journals, stale: true }
     }
 
     /// Other jails from now on. A jail of the same name goes on in a log where it was; others begin as after a start.
     pub fn reload(&mut self, jails: Vec<FollowJail>, now: Timestamp, sink: &mut dyn FnMut(Message)) {
         self.send_positions(now, true, sink);
-        let (jails, pipe) = apart(jails);
+        let (jails, pipe, journals) = apart(jails);
         let old = std::mem::replace(&mut self.jails, jails);
         self.pipe = pipe;
         for jail in &mut self.jails {
             if let Some(before) = old.iter().find(|before| before.name == jail.name) {
                 jail.go_on(before);
+            }
+        }
+        for before in std::mem::replace(&mut self.journals, journals) {
+            let name = &old[before.jail()].name;
+            if let Some(journal) = self.journals.iter_mut().find(|journal| self.jails[journal.jail()].name == *name) {
+                journal.go_on(before);
             }
         }
         let place = |at: &usize| self.jails.iter().position(|jail| jail.name == old[*at].name);
@@ -147,8 +161,16 @@ impl Logs {
                 log.join(&self.pipe);
             }
         }
+        for journal in &mut self.journals {
+            more |= journal.read(&mut self.pipe, now, sink);
+        }
         self.send_positions(now, false, sink);
         more
+    }
+
+    /// What becomes readable when a journal has something new.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.journals.iter().filter_map(FollowedJournal::fd)
     }
 
     /// Looks which files the patterns mean now, if that may have changed; true if it looked.
@@ -228,7 +250,8 @@ impl Logs {
     /// When the next step is due even if nothing is heard.
     pub fn due(&self) -> Option<Timestamp> {
         let readers = self.logs.iter().flat_map(|log| &log.readers);
-        readers.flat_map(|reader| [reader.file.due(), reader.position_due()]).flatten().min()
+        let files = readers.flat_map(|reader| [reader.file.due(), reader.position_due()]).flatten();
+        files.chain(self.journals.iter().filter_map(FollowedJournal::due)).min()
     }
 
     /// The end: hands on every position.
@@ -288,6 +311,10 @@ impl Logs {
                 positions.extend(reader.positions(&self.pipe));
                 reader.sent_at = now;
             }
+        }
+        for journal in &mut self.journals {
+            let jail = &self.pipe.jails()[journal.jail()].name;
+            positions.extend(journal.position(now, all).map(|position| (jail.clone(), position)));
         }
         if !positions.is_empty() {
             sink(Message::Positions(positions));
@@ -369,13 +396,19 @@ impl Reader {
     }
 }
 
-fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe) {
-    let (mut settings, mut piped) = (Vec::new(), Vec::new());
-    for FollowJail { name, logs, first, filter, unwrap, findtime, saved } in jails {
+fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe, Vec<FollowedJournal>) {
+    let (mut settings, mut piped, mut readers) = (Vec::new(), Vec::new(), Vec::new());
+    for FollowJail { name, journal, logs, first, filter, unwrap, findtime, saved } in jails {
+        if let Some(journal) = journal {
+            let place = saved.iter().find(|saved| saved.path == Path::new(Position::JOURNAL));
+            readers.push((settings.len(), JournalReader::new(journal, findtime, place.cloned())));
+        }
         piped.push(PipeJail { name: name.clone(), filter, unwrap, findtime });
         settings.push(Jail::new(name, logs, first, saved));
     }
-    (settings, Pipe::new(piped))
+    let pipe = Pipe::new(piped);
+    let journals = readers.into_iter().map(|(at, reader)| FollowedJournal::new(reader, pipe.route(&[at]))).collect();
+    (settings, pipe, journals)
 }
 
 /// The path with its directory's real name, and where it leads if it is a link.
@@ -388,7 +421,7 @@ fn names(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Bytes read from one log before others get their turn.
-pub const TURN: usize = 1024 * 1024;
+pub const TURN: usize = 256 * 1024;
 
 /// Failures in one message: what waits in the inbox is soon handled, however fast a log is written.
 const FEW: usize = 64;

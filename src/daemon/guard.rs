@@ -18,6 +18,7 @@ use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
+use super::sole::Sole;
 use super::workers::{Askers, Keeper};
 use super::{clock, signals};
 use crate::command::reload::ReloadReply;
@@ -85,6 +86,8 @@ struct Guard {
     waiting: IndexMap<String, JailSettings>,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
+    /// Held until the end.
+    _sole: Option<Sole>,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
@@ -102,6 +105,7 @@ impl Guard {
         let now = clock::now();
         let firewall = firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
+        let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
         let mut log = open_log(&main, &zone, &mut early);
         let store = open_store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
@@ -156,6 +160,7 @@ impl Guard {
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             halfway: false,
+            _sole: sole,
         };
         guard.hand_on(out);
         write_pid(&guard.main.pidfile);
@@ -378,7 +383,7 @@ fn would_end(running: &[String], config: &Config) -> Option<Error> {
     })
 }
 
-/// What the follower needs of each jail; a jail without logs (its backend is none of ours) has nothing to follow.
+/// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
     jails.iter().zip(filters).map(|(jail, filter)| FollowJail::new(jail, filter)).collect()
 }
@@ -439,12 +444,15 @@ fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
     for jail in jails {
         let logs = Prepared::logs(jail);
         let patterns: Vec<_> = jail.logpath.iter().map(|p| p.pattern.as_str()).collect();
+        let journal = jail.journal.as_ref().map(ToString::to_string);
         let what = match (logs.is_empty(), jail.enabled) {
+            _ if let Some(asked) = journal.filter(|asked| !asked.is_empty()) => format!("reads the journal: {asked}"),
+            _ if jail.journal.is_some() => "reads the whole journal".to_owned(),
             (false, _) => format!("reads {}", logs.join(", ")),
             (true, crate::config::Enabled::Auto) => format!("waits for {}", patterns.join(", ")),
             (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
         };
-        pbx |= !logs.is_empty() && jail.filter.name != "recidive";
+        pbx |= (!logs.is_empty() || jail.journal.is_some()) && jail.filter.name != "recidive";
         said.push(format!("  {:width$}  {what}", jail.name));
     }
     let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };

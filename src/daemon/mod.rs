@@ -15,6 +15,7 @@ pub mod pipe;
 pub mod prepare;
 pub mod signals;
 pub mod socket;
+mod sole;
 pub mod workers;
 
 pub use guard::{Options, run};

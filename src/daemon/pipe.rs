@@ -86,9 +86,12 @@ impl Pipe {
             let (jail, counts) = (&mut jails[at], &mut counts[at]);
             let before = &batch.bytes[..range.start];
             let line = unwrap(jail.unwrap, &batch.bytes[range]);
-            let time = line.time.or(batch.time);
-            let moment = Moment { now, findtime: jail.findtime, live: batch.live, time, before };
-            match jail.filter.line(&line.text, &moment, found) {
+            let moment = Moment { now, findtime: jail.findtime, live: batch.live, time: line.time, before };
+            let verdict = match batch.time {
+                Some(time) => jail.filter.line_at(&line.text, time, &moment, found),
+                None => jail.filter.line(&line.text, &moment, found),
+            };
+            match verdict {
                 Verdict::Missed => counts.missed += 1,
                 Verdict::Dropped => counts.dropped += 1,
                 Verdict::Ignored(_) => counts.ignored += 1,

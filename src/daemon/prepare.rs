@@ -41,9 +41,9 @@ pub fn prepare(dir: &Path, zone: &TimeZone) -> Prepared {
 }
 
 impl Prepared {
-    /// Jails that wait: on only when one of their logs exists, and none does.
+    /// Jails that wait: on only when one of their logs exists, and none does. The journal is always there.
     pub fn waits(jail: &JailSettings) -> bool {
-        jail.enabled == Enabled::Auto && Prepared::logs(jail).is_empty()
+        jail.enabled == Enabled::Auto && jail.journal.is_none() && Prepared::logs(jail).is_empty()
     }
 
     /// The logs of a jail that exist now, in the order of its patterns; only the first one where it reads no more.

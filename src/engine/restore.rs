@@ -234,6 +234,7 @@ fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
         enabled: Enabled::Yes,
         backend: "auto".into(),
         filter: FilterSettings::default(),
+        journal: None,
         logpath: Vec::new(),
         logpath_first: false,
         logencoding: "auto".into(),

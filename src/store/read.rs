@@ -72,7 +72,9 @@ pub fn positions(conn: &Connection, found: &mut Vec<(String, Position)>) -> rusq
     let sql = "SELECT jail, path, dev, ino, \"offset\", first_line FROM sipjail_positions ORDER BY rowid";
     let ours_read = conn.prepare(sql).and_then(|mut s| each(&mut s, [], |row| ours.extend(position(row))));
     for (key, theirs) in by_fail2ban {
-        let same = ours.swap_remove(&key).filter(|p| p.offset == theirs.offset && p.first_line == theirs.first_line);
+        let same = ours.swap_remove(&key).filter(|p| {
+            p.offset == theirs.offset && (p.first_line == theirs.first_line || key.1.as_os_str() == Position::JOURNAL)
+        });
         found.push((key.0, same.unwrap_or(theirs)));
     }
     found.extend(ours.into_iter().map(|((jail, _), position)| (jail, position)));
@@ -90,11 +92,13 @@ fn counter(row: &Row<'_>) -> Option<(String, Id, Counter)> {
     Some((text(row, 0)?, Id::parse(&text(row, 1)?), counter))
 }
 
-/// A row of `logs`. The journal's is passed over: its position is a time.
+/// A row of `logs`. The journal's position is a time in seconds.
 fn log(row: &Row<'_>) -> Option<((String, PathBuf), Position)> {
     let (jail, path) = (text(row, 0)?, path(row, 1)?);
-    if path.as_os_str() == JOURNAL {
-        return None;
+    if path.as_os_str() == Position::JOURNAL {
+        let micros = number(row, 3).filter(|time| *time >= 0.0)? * 1e6;
+        let position = Position { path: path.clone(), file: None, offset: micros.round() as u64, first_line: None };
+        return Some(((jail, path), position));
     }
     let offset = u64::try_from(integer(row, 3)?).ok()?;
     let first_line = text(row, 2).filter(|hash| !hash.is_empty());
@@ -142,6 +146,3 @@ fn number(row: &Row<'_>, column: usize) -> Option<f64> {
 
 /// The `bantime` of a ban whose length an old schema did not keep.
 pub const UNKNOWN: i64 = -2;
-
-/// What fail2ban writes for a path where it reads systemd's journal.
-const JOURNAL: &str = "systemd-journal";

@@ -113,7 +113,8 @@ impl<'a> Batch<'a> {
         self.run("DELETE FROM sipjail_counters WHERE jail = ?1 AND ip = ?2", params![jail, id.to_string()])
     }
 
-    /// Our row, and fail2ban's in step with it; fail2ban has none for a log without a complete line.
+    /// Our row, and fail2ban's in step with it; fail2ban has none for a log without a complete line, and of the journal
+    /// the time alone.
     fn position(&mut self, jail: &str, position: &Position) -> rusqlite::Result<()> {
         self.need_jail(jail)?;
         let Position { path, file, offset, first_line } = position;
@@ -129,6 +130,12 @@ impl<'a> Batch<'a> {
             params![jail, key, dev, ino, offset, first_line],
         )?;
         match (path.to_str(), first_line) {
+            (Some(Position::JOURNAL), _) => self.run(
+                "INSERT INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT(jail, path) DO UPDATE SET firstlinemd5 = excluded.firstlinemd5,
+                     lastfilepos = excluded.lastfilepos",
+                params![jail, Position::JOURNAL, iso(offset), offset as f64 / 1e6],
+            ),
             (Some(path), Some(hash)) => self.run(
                 "INSERT INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT(jail, path) DO UPDATE SET firstlinemd5 = excluded.firstlinemd5,
@@ -171,6 +178,12 @@ impl<'a> Batch<'a> {
     fn run(&self, sql: &str, row: &[&dyn ToSql]) -> rusqlite::Result<()> {
         self.tx.prepare_cached(sql)?.execute(row).map(drop)
     }
+}
+
+/// The time that fail2ban writes beside the journal's position, which nobody reads back.
+fn iso(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros)
+        .map_or(String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
 }
 
 /// The `bantime` column: -1 for ever, whole seconds, or seconds with a fraction. A ban that was over before it began

@@ -20,12 +20,14 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
     pub dir: TempDir,
+    /// What every program of this world finds in its environment.
+    pub env: Vec<(&'static str, String)>,
 }
 
 impl World {
     /// A world with one jail `door`, which reads `door.log`: three knocks are too many.
     pub fn new() -> World {
-        let world = World { dir: tempfile::tempdir().expect("a scratch directory") };
+        let world = World { dir: tempfile::tempdir().expect("a scratch directory"), env: Vec::new() };
         let own = |name: &str| world.path(name).display().to_string();
         world.write(
             "conf/sipjail.conf",
@@ -120,7 +122,7 @@ impl World {
 
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = sipjail();
-        command.arg("-c").arg(self.path("conf")).args(words).env("TZ", "UTC");
+        command.arg("-c").arg(self.path("conf")).args(words).env("TZ", "UTC").envs(self.env.iter().cloned());
         command
     }
 }

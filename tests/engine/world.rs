@@ -199,6 +199,7 @@ pub fn jail(name: &str) -> JailSettings {
         enabled: Enabled::Yes,
         backend: "auto".into(),
         filter: FilterSettings::default(),
+        journal: None,
         logpath: Vec::new(),
         logpath_first: false,
         logencoding: "auto".into(),

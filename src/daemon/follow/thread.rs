@@ -1,4 +1,5 @@
-//! The thread that follows: it sleeps until a directory reports something, somebody calls, or something is due.
+//! The thread that follows: it sleeps until a directory reports something, a journal has something, somebody calls,
+//! or something is due.
 
 use std::cell::Cell;
 use std::io;
@@ -128,7 +129,7 @@ fn run(
         }
         let more = logs.step(now, &mut sink);
         let until = logs.due().unwrap_or(now + LONG).min(looked_at + rest);
-        sleep(&watch, wake, if more { Span::default() } else { until - clock() });
+        sleep(&logs, &watch, wake, if more { Span::default() } else { until - clock() });
         watch.listen(&mut |heard| match heard {
             Heard::Name(directory, name, change) => logs.heard(directory, name, change),
             Heard::Anything => logs.touch_all(),
@@ -138,11 +139,12 @@ fn run(
 }
 
 /// Waits until something is heard, somebody calls, or the time is over.
-fn sleep(watch: &Watch, wake: &OwnedFd, time: Span) {
+fn sleep(logs: &Logs, watch: &Watch, wake: &OwnedFd, time: Span) {
     let micros = time.0.clamp(0, LONG.0);
     let time = Timespec { tv_sec: micros / 1_000_000, tv_nsec: micros % 1_000_000 * 1000 };
     let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
     fds.extend(watch.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    fds.extend(logs.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
     // Interrupted or not: whoever calls looks for himself.
     let _ = poll(&mut fds, Some(&time));
     let _ = rustix::io::read(wake, &mut [0u8; 8]);
