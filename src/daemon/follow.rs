@@ -243,11 +243,6 @@ impl Logs {
         self.send_positions(now, true, sink);
     }
 
-    /// What became of each jail's lines, and their filters.
-    pub fn pipe(&self) -> &Pipe {
-        &self.pipe
-    }
-
     /// A jail reads no longer what its patterns do not mean, or what is gone for good.
     fn leave(&mut self, jail: usize, meant: &[(PathBuf, bool)]) {
         let settings = &self.jails[jail];
