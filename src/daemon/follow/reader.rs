@@ -103,8 +103,12 @@ impl<S: Source> Reader<S> {
         };
         let more = source.read(now, TURN, &mut take, &mut log);
         log.extend(pipe.records(route));
+        let gave_up = pipe.gave_up(route);
         if failed {
             sink(Message::Positions(self.hand_on(pipe, now)));
+        }
+        for (jail, more) in gave_up {
+            sink(Message::GaveUp { jail, more });
         }
         for record in log {
             sink(Message::Log(record));
