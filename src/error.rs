@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::did_you_mean;
+
 /// Why a request could not be done, for the person who made it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Error {
@@ -32,6 +34,14 @@ impl Error {
     /// An error without a hint.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into(), hint: None }
+    }
+
+    /// Something of which there are only the `known` ones was named wrongly.
+    pub fn unknown(what: &str, name: &str, known: &[String]) -> Error {
+        let known = || known.iter().map(String::as_str);
+        let hint = did_you_mean(name, known())
+            .unwrap_or_else(|| format!("there are: {}", known().collect::<Vec<_>>().join(", ")));
+        Error::new(Kind::Usage, format!("there is no {what} `{name}`")).hint(hint)
     }
 
     /// The same with what to do next.

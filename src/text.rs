@@ -27,8 +27,13 @@ fn unsafe_char(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// The hint that names the word among `known` that `typed` was probably meant to be.
+pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    likely(typed, known).map(|word| format!("did you mean `{word}`?"))
+}
+
 /// The word among `known` that `typed` was probably meant to be.
-pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn likely<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     known
         .into_iter()
@@ -51,8 +56,9 @@ mod tests {
     #[test]
     fn a_mistyped_word_meets_its_neighbour() {
         let jails = ["asterisk", "freeswitch", "recidive"];
-        assert_eq!(did_you_mean("astersik", jails), Some("asterisk"));
-        assert_eq!(did_you_mean("Freeswich", jails), Some("freeswitch"));
-        assert_eq!(did_you_mean("zzz", jails), None);
+        assert_eq!(likely("astersik", jails), Some("asterisk"));
+        assert_eq!(likely("Freeswich", jails), Some("freeswitch"));
+        assert_eq!(did_you_mean("Freeswich", jails).as_deref(), Some("did you mean `freeswitch`?"));
+        assert_eq!(likely("zzz", jails), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What passes between the stages: a [`Failure`] that a filter found, and the [`Ticket`] that a jail makes of failures.
 
+use std::fmt;
+
 use indexmap::IndexMap;
 
 use crate::addr::Id;
@@ -27,6 +29,15 @@ pub enum Who {
     Id(Id),
     /// A host name that has to be looked up first (`usedns = yes` or `warn`); one failure per address of it.
     Name(String),
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Id(id) => id.fmt(f),
+            Who::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// A ban: who, in which jail's name, since when and how long.

@@ -16,7 +16,6 @@ use crate::config::{Spanned, UseDns};
 use crate::error::{Error, Kind};
 use crate::filter::date::Zones;
 use crate::filter::{Filter, Hit, Moment, Verdict};
-use crate::ticket::Who;
 use crate::time::{Span, Timestamp};
 use crate::zone;
 
@@ -277,8 +276,7 @@ impl Session {
 
 fn name(hit: &Hit) -> String {
     match &hit.who {
-        Some(Who::Id(id)) => id.to_string(),
-        Some(Who::Name(name)) => name.clone(),
+        Some(who) => who.to_string(),
         None => hit.invalid.clone().unwrap_or("None".into()),
     }
 }

@@ -17,7 +17,7 @@ use crate::config::JailSettings;
 use crate::daemon::clock;
 use crate::daemon::pipe::{Pipe, PipeJail};
 use crate::daemon::prepare::{self, Prepared};
-use crate::engine::{Answer, Engine, Event, Question, Request, Setup};
+use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::firewall::DryRun;
 use crate::line::Batch;
@@ -89,10 +89,7 @@ pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
     }
     let known: Vec<_> = config.jails.iter().map(|j| j.name.clone()).collect();
     if let Some(unknown) = args.jail.iter().find(|j| !known.contains(j)) {
-        let error = Error::new(Kind::Usage, format!("unknown jail `{unknown}`"));
-        let guess = text::did_you_mean(unknown, known.iter().map(String::as_str));
-        let hint = guess.map_or(format!("jails here: {}", known.join(", ")), |g| format!("did you mean `{g}`?"));
-        return Err(error.hint(hint));
+        return Err(Error::unknown("jail", unknown, &known));
     }
     let wanted = |jail: &JailSettings| args.jail.is_empty() || args.jail.contains(&jail.name);
     let (jails, filters): (Vec<_>, Vec<_>) = config.jails.into_iter().zip(filters).filter(|(j, _)| wanted(j)).unzip();
@@ -193,8 +190,9 @@ impl Judge<'_> {
             for request in std::mem::take(&mut self.out) {
                 match request {
                     Request::Keep(Change::Ban { jail, ticket, bantime }) => self.ban(jail, ticket, bantime),
+                    // Nobody is asked in a replay: names stay names, commands do not run.
                     Request::Ask { token, question } => {
-                        let answer = Event::Answer { token, answer: no_answer(&question) };
+                        let answer = Event::Answer { token, answer: question.unanswered("not looked up in a replay") };
                         self.engine.handle(answer, self.now, &mut self.out);
                     }
                     Request::Keep(_) | Request::Log(_) => {}
@@ -204,14 +202,9 @@ impl Judge<'_> {
     }
 
     fn count(&mut self, jail: &str, failure: &Failure) {
-        use crate::ticket::Who;
         let Some(part) = self.report.jails.iter_mut().find(|j| j.jail == jail) else { return };
-        let who = match &failure.who {
-            Who::Id(id) => id.to_string(),
-            Who::Name(name) => name.clone(),
-        };
         part.failures += u64::from(failure.count);
-        *part.addresses.entry(who).or_default() += u64::from(failure.count);
+        *part.addresses.entry(failure.who.to_string()).or_default() += u64::from(failure.count);
     }
 
     fn ban(&mut self, jail: String, ticket: Ticket, bantime: Bantime) {
@@ -225,16 +218,6 @@ impl Judge<'_> {
         }
         let at = ticket.time.rfc3339(self.zone);
         self.report.bans.push(Ban { address, jail, at, until, failures: ticket.failures, lines: ticket.matches, end });
-    }
-}
-
-/// Nobody is asked in a replay: names stay names, commands do not run.
-fn no_answer(question: &Question) -> Answer {
-    let why = "not looked up in a replay".to_owned();
-    match question {
-        Question::Resolve(_) => Answer::Addresses(Err(why)),
-        Question::Run { .. } => Answer::Exit(Err(why)),
-        Question::Words(_) => Answer::Words(Err(why)),
     }
 }
 

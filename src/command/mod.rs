@@ -74,7 +74,7 @@ impl Command {
             let first = e.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
             let error = Error::new(Kind::Usage, first);
             match guess {
-                Some(guess) if !known.contains(&words[0]) => error.hint(format!("did you mean `{guess}`?")),
+                Some(guess) if !known.contains(&words[0]) => error.hint(guess),
                 _ => error,
             }
         })

@@ -94,7 +94,7 @@ fn unknown(layers: &Layers) -> Vec<Problem> {
                 None => {
                     let known = options::OPTIONS.iter().filter(|o| o.place == place).map(|o| o.name);
                     let problem = Problem::new(Severity::Warning, origin.clone(), format!("unknown option `{option}`"));
-                    let meant = did_you_mean(option, known).map(|word| format!("did you mean `{word}`?"));
+                    let meant = did_you_mean(option, known);
                     problems.push(Problem { hint: meant, ..problem });
                 }
             }

@@ -75,7 +75,7 @@ impl FilterFile {
             let problem = Problem::new(Severity::Error, wanted.origin.clone(), message);
             let looked = format!("neither `{}.conf` nor a stock filter of that name exists", stem.display());
             let blank = wanted.name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
-            let hint = blank.or(meant.map(|word| format!("did you mean `{word}`?"))).unwrap_or(looked);
+            let hint = blank.or(meant).unwrap_or(looked);
             return Err(vec![problem.hint(hint)]);
         }
         let problems = problems.into_iter().map(|problem| Problem { jail: None, ..problem });

@@ -167,7 +167,7 @@ impl Run<'_, '_> {
     }
 
     fn unknown(&self, value: &Value, at: usize, name: &str) -> Fault {
-        let meant = text::did_you_mean(name, self.scope.names()).map(|word| format!("did you mean `%({word})s`?"));
+        let meant = text::likely(name, self.scope.names()).map(|word| format!("did you mean `%({word})s`?"));
         let hint = match name.split_once('/') {
             Some(_) if name.chars().any(char::is_uppercase) => {
                 Some("a capital letter in `section/option` is never found; `[DEFAULT]` is `default/`".to_owned())

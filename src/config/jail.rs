@@ -164,9 +164,8 @@ impl Reader<'_> {
                 }
                 None if !self.referenced.contains(option) && !option.starts_with("known/") => {
                     let meant = did_you_mean(option, options::in_jail().map(|known| known.name));
-                    let hint = meant.map(|word| format!("did you mean `{word}`?"));
                     let problem = say(Severity::Warning, format!("unknown option `{option}`"));
-                    self.problems.push(Problem { hint, ..problem });
+                    self.problems.push(Problem { hint: meant, ..problem });
                 }
                 _ => {}
             }

@@ -147,6 +147,14 @@ pub struct JailSettings {
     pub actions: Vec<ActionSettings>,
 }
 
+impl JailSettings {
+    /// Whether bans are only listed and logged: the first of our own actions is `dryrun`.
+    pub fn dry(&self) -> bool {
+        let own = self.actions.iter().map(|a| a.name.as_str()).find(|n| matches!(*n, "ipset" | "dryrun"));
+        own == Some("dryrun")
+    }
+}
+
 /// Whether a jail is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Enabled {

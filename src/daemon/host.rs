@@ -11,18 +11,14 @@ use super::guard::Options;
 use super::log::Log;
 use crate::config::{JailSettings, Main};
 use crate::error::{Error, Kind};
-use crate::firewall::{DryRun, Firewall, FirewallError, Ipset};
+use crate::firewall::{self, Firewall, FirewallError};
 use crate::record::{Level, Record};
 use crate::store::Store;
 
 /// The real one, unless nobody is to be banned.
 pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
-    let dry = |jail: &JailSettings| jail.actions.iter().any(|a| a.name == "dryrun");
-    if options.dry_run || (!jails.is_empty() && jails.iter().all(dry)) {
-        Box::new(DryRun::new())
-    } else {
-        Box::new(Ipset::new())
-    }
+    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
+    firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
 }
 
 /// A firewall's refusal as an error with what to do.

@@ -54,10 +54,7 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<usize, Error> {
-        let names: Vec<Arc<str>> = match jail {
-            Some(jail) => vec![self.find(jail)?.0.clone()],
-            None => self.jails.keys().cloned().collect(),
-        };
+        let names = self.names(jail)?;
         let mut known: IndexSet<(Arc<str>, Id)> = names.iter().map(|name| (name.clone(), id.clone())).collect();
         if let Id::Net(_) = id {
             for name in &names {
@@ -97,10 +94,7 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<usize, Error> {
-        let names: Vec<Arc<str>> = match jail {
-            Some(jail) => vec![self.find(jail)?.0.clone()],
-            None => self.jails.keys().cloned().collect(),
-        };
+        let names = self.names(jail)?;
         let mut gone: IndexSet<(Arc<str>, Id)> = self.history.clear(jail).into_iter().collect();
         let mut lifted = 0;
         for name in names {

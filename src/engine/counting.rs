@@ -48,13 +48,7 @@ impl Engine {
     /// Answers in place of workers that never did, so that nobody waits for ever.
     pub(super) fn give_up_waiting(&mut self, now: Timestamp, out: &mut Vec<Request>) {
         for (token, question) in self.parking.overdue(now) {
-            let why = "nobody answered".to_owned();
-            let answer = match question {
-                Question::Resolve(_) => Answer::Addresses(Err(why)),
-                Question::Run { .. } => Answer::Exit(Err(why)),
-                Question::Words(_) => Answer::Words(Err(why)),
-            };
-            self.answered(token, &answer, now, out);
+            self.answered(token, &question.unanswered("nobody answered"), now, out);
         }
     }
 

@@ -25,14 +25,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::addr::Id;
 use crate::config::JailSettings;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
 use crate::line::Position;
 use crate::record::Record;
 use crate::store::{Change, Saved};
-use crate::text::did_you_mean;
 use crate::ticket::{Counter, Failure};
 use crate::time::{Bantime, Span, Timestamp};
 
@@ -336,15 +335,18 @@ impl Engine {
         }
     }
 
+    /// The name of one jail, or of all.
+    fn names(&self, jail: Option<&str>) -> Result<Vec<Arc<str>>, Error> {
+        match jail {
+            Some(jail) => Ok(vec![self.find(jail)?.0.clone()]),
+            None => Ok(self.jails.keys().cloned().collect()),
+        }
+    }
+
     fn find(&self, jail: &str) -> Result<(&Arc<str>, &Jail), Error> {
         self.jails.get_key_value(jail).ok_or_else(|| {
-            let names = self.jails();
-            let error = Error::new(Kind::Usage, format!("there is no jail `{jail}`"));
-            match did_you_mean(jail, names.iter().map(String::as_str)) {
-                Some(name) => error.hint(format!("did you mean `{name}`?")),
-                None if names.is_empty() => error.hint("no jail is on; `sipjail check` says why"),
-                None => error.hint(format!("there are: {}", names.join(", "))),
-            }
+            let error = Error::unknown("jail", jail, &self.jails());
+            if self.jails.is_empty() { error.hint("no jail is on; `sipjail check` says why") } else { error }
         })
     }
 }

@@ -54,9 +54,8 @@ impl Jail {
         self.bans.set_bantime(self.settings.bantime)
     }
 
-    /// Whether bans are only listed and logged: the first of our own actions is `dryrun`.
+    /// Whether bans are only listed and logged, see [`JailSettings::dry`].
     pub fn dry(&self) -> bool {
-        let own = self.settings.actions.iter().map(|a| a.name.as_str()).find(|n| matches!(*n, "ipset" | "dryrun"));
-        own == Some("dryrun")
+        self.settings.dry()
     }
 }

@@ -19,6 +19,17 @@ pub enum Question {
     Words(PathBuf),
 }
 
+impl Question {
+    /// The answer of somebody who could not find it out.
+    pub fn unanswered(&self, why: &str) -> Answer {
+        match self {
+            Question::Resolve(_) => Answer::Addresses(Err(why.to_owned())),
+            Question::Run { .. } => Answer::Exit(Err(why.to_owned())),
+            Question::Words(_) => Answer::Words(Err(why.to_owned())),
+        }
+    }
+}
+
 /// An answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

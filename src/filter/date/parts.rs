@@ -235,6 +235,14 @@ fn position(names: &[&str], text: &str, letters: usize) -> Option<i32> {
     names.iter().position(|name| name[..letters.min(name.len())].eq_ignore_ascii_case(text)).map(|at| at as i32)
 }
 
+/// Digits of other scripts, which Python's `\d` matches as well, as ASCII.
+fn plain_digits(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| digit(c).and_then(|d| char::from_digit(d, 10)).unwrap_or(c)).collect()
+}
+
 const MONTHS: [&str; 12] = [
     "january",
     "february",
@@ -250,14 +258,6 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-/// Digits of other scripts, which Python's `\d` matches as well, as ASCII.
-fn plain_digits(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        return Cow::Borrowed(text);
-    }
-    text.chars().map(|c| digit(c).and_then(|d| char::from_digit(d, 10)).unwrap_or(c)).collect()
-}
 
 #[cfg(test)]
 mod tests {
