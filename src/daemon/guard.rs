@@ -2,8 +2,7 @@
 //! wants done: to the log, to the store, to those who find things out.
 
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -20,17 +19,16 @@ use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::sole::Sole;
 use super::workers::{Askers, Keeper};
-use super::{clock, signals};
+use super::{clock, host, signals};
 use crate::command::reload::ReloadReply;
 use crate::command::stop::StopReply;
 use crate::command::{Command, House, Told};
-use crate::config::{Config, JailSettings, Main, Problem, Severity};
+use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
-use crate::firewall::{self, Firewall, FirewallError, MANUAL};
 use crate::record::{Level, Record};
-use crate::store::{Saved, Store};
+use crate::store::Saved;
 
 /// What the daemon was started with.
 #[derive(Clone, Debug)]
@@ -105,11 +103,11 @@ impl Guard {
         inbox: Receiver<Message>,
     ) -> Result<Guard, Error> {
         let now = clock::now();
-        let firewall = firewall(options, &prepared.config.jails);
+        let firewall = host::firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
         let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
-        let mut log = open_log(&main, &zone, &mut early);
-        let store = open_store(&main, &mut early);
+        let mut log = host::log(&main, &zone, &mut early);
+        let store = host::store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
             store.load().unwrap_or_else(|e| {
                 early.push(Record::new(Level::Error, "database", format!("saved bans cannot be read: {e}")));
@@ -119,7 +117,7 @@ impl Guard {
         let positions = saved.positions.clone();
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
-        announce(&options.conf, &config.jails, firewall.name());
+        prepare::announce(&options.conf, &config.jails, firewall.name());
         early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
         early.extend(config.problems.iter().map(prepare::record));
         if config.jails.is_empty() {
@@ -137,13 +135,13 @@ impl Guard {
             saved,
             dbmaxmatches: main.dbmaxmatches,
             dbpurgeage: main.dbpurgeage,
-            own: own_addresses(),
+            own: host::addresses(),
             zone: zone.clone(),
         };
-        let engine = Engine::start(setup, now, &mut out).map_err(host_error)?;
+        let engine = Engine::start(setup, now, &mut out).map_err(host::refused)?;
         let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
         let again = main.clone();
-        let reopen = Box::new(move |said: &mut Vec<Record>| open_store(&again, said));
+        let reopen = Box::new(move |said: &mut Vec<Record>| host::store(&again, said));
         let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);
@@ -166,7 +164,7 @@ impl Guard {
             _sole: sole,
         };
         guard.hand_on(out);
-        write_pid(&guard.main.pidfile);
+        host::write_pid(&guard.main.pidfile);
         let _unsupervised = sd_notify::notify(&[NotifyState::Ready]);
         Ok(guard)
     }
@@ -293,8 +291,12 @@ impl Guard {
         out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
         let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone);
         out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
+        if self.firewall != host::firewall(&self.options, &config.jails).name() {
+            let text = format!("bans go on into `{}` until sipjail is started again", self.firewall);
+            out.push(Request::Log(Record::new(Level::Warning, "server", text)));
+        }
         let running = self.engine.jails();
-        if let Some(refusal) = would_end(&running, &config) {
+        if let Some(refusal) = prepare::would_end(&running, &config) {
             out.push(Request::Log(Record::new(Level::Error, "server", refusal.message.clone())));
             return Err(refusal);
         }
@@ -304,13 +306,13 @@ impl Guard {
         let stays = |name: &String| config.jails.iter().any(|j| j.name == *name);
         self.files.retain(|name, _| stays(name));
         self.gave_up.retain(|name, _| stays(name));
-        self.engine.reload(on, now, out).map_err(host_error)?;
+        self.engine.reload(on, now, out).map_err(host::refused)?;
         self.follower.reload(follow_jails(&config.jails, filters));
         self.main.loglevel = config.main.loglevel;
         self.main.logtarget.clone_from(&config.main.logtarget);
         self.main.syslogsocket.clone_from(&config.main.syslogsocket);
         let mut said = Vec::new();
-        self.log = open_log(&self.main, &self.zone, &mut said);
+        self.log = host::log(&self.main, &self.zone, &mut said);
         out.extend(said.into_iter().map(Request::Log));
         out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
         let reply = ReloadReply {
@@ -356,7 +358,7 @@ impl Guard {
             self.take(message, &mut out);
         }
         let lift = matches!(end, End::Stop { keep: false, .. });
-        let stopped = self.engine.stop(lift, clock::now(), &mut out).map_err(host_error);
+        let stopped = self.engine.stop(lift, clock::now(), &mut out).map_err(host::refused);
         out.push(Request::Log(Record::new(Level::Info, "server", "Exiting sipjail")));
         self.hand_on(out);
         self.keeper.finish();
@@ -376,98 +378,7 @@ impl Guard {
     }
 }
 
-/// Why this configuration should not be taken on: a mistake in it would end a jail that runs, and lift its bans.
-fn would_end(running: &[String], config: &Config) -> Option<Error> {
-    let gone = |jail: &&String| ***jail != *MANUAL && !config.jails.iter().any(|j| j.name == **jail);
-    running.iter().filter(gone).find_map(|jail| {
-        let about = |p: &&Problem| p.severity == Severity::Error && p.jail.as_ref().is_none_or(|j| j == jail);
-        let why = prepare::line(config.problems.iter().find(about)?);
-        let message = format!("nothing is changed, since the jail `{jail}` would end: {why}");
-        Some(
-            Error::new(Kind::Config, message)
-                .hint("mend what `sipjail check` shows; the running jails go on as they were"),
-        )
-    })
-}
-
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
     jails.iter().zip(filters).map(|(jail, filter)| FollowJail::new(jail, filter)).collect()
-}
-
-/// The real one, unless nobody is to be banned.
-fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
-    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
-    firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
-}
-
-fn host_error(error: FirewallError) -> Error {
-    let hint = match &error {
-        FirewallError::Capability(_) => {
-            "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody"
-        }
-        _ => "mend that, or see with `--dry-run` whom it would ban",
-    };
-    Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)
-}
-
-fn own_addresses() -> Vec<std::net::IpAddr> {
-    if_addrs::get_if_addrs().map_or_else(|_| Vec::new(), |all| all.into_iter().map(|i| i.ip()).collect())
-}
-
-fn open_log(main: &Main, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
-    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), true).unwrap_or_else(|e| {
-        let text = format!("the log {} cannot be written: {e}; it goes to stdout only", main.logtarget);
-        said.push(Record::new(Level::Error, "server", text));
-        Log::stdout(main.loglevel, zone.clone())
-    })
-}
-
-fn open_store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
-    let path = main.dbfile.as_ref()?;
-    let opened = Store::open(path, clock::now(), said).map(|mut store| {
-        store.limit_matches(main.dbmaxmatches);
-        store
-    });
-    opened
-        .map_err(|e| {
-            let text = format!("the database {} cannot be used: {e}; nothing will survive a restart", path.display());
-            said.push(Record::new(Level::Error, "database", text));
-        })
-        .ok()
-}
-
-fn write_pid(path: &Path) {
-    let _optional = path.parent().map(fs::create_dir_all);
-    let _optional = fs::write(path, format!("{}\n", std::process::id()));
-}
-
-/// Says in a few lines what is guarded, what is waited for, and what bans.
-fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
-    let width = jails.iter().map(|j| j.name.len()).max().unwrap_or(0);
-    let whence = if conf.is_dir() { conf.display().to_string() } else { format!("no {}: stock jails", conf.display()) };
-    let mut said = vec![format!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"))];
-    let mut pbx = false;
-    for jail in jails {
-        let logs = Prepared::logs(jail);
-        let patterns: Vec<_> = jail.logpath.iter().map(|p| p.pattern.as_str()).collect();
-        let journal = jail.journal.as_ref().map(ToString::to_string);
-        let what = match (logs.is_empty(), jail.enabled) {
-            _ if let Some(asked) = journal.filter(|asked| !asked.is_empty()) => format!("reads the journal: {asked}"),
-            _ if jail.journal.is_some() => "reads the whole journal".to_owned(),
-            (false, _) => format!("reads {}", logs.join(", ")),
-            (true, crate::config::Enabled::Auto) => format!("waits for {}", patterns.join(", ")),
-            (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
-        };
-        pbx |= (!logs.is_empty() || jail.journal.is_some()) && jail.filter.name != "recidive";
-        said.push(format!("  {:width$}  {what}", jail.name));
-    }
-    let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };
-    said.push(format!("  bans go into {where_to}"));
-    if !pbx {
-        let meanwhile = "sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`";
-        said.push(format!("no PBX log exists yet: {meanwhile}"));
-    }
-    // Nobody may be listening.
-    let _closed = writeln!(io::stdout().lock(), "{}", said.join("\n"));
 }

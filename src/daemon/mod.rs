@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod follow;
 pub mod guard;
+pub mod host;
 pub mod inbox;
 pub mod log;
 pub mod pipe;

@@ -1,11 +1,14 @@
 //! From configuration to jails that can run: regexes compiled, what cannot be used left out and reported.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 
 use crate::config::{self, Config, Enabled, JailSettings, Problem, Severity};
+use crate::error::{Error, Kind};
 use crate::filter::Filter;
+use crate::firewall::MANUAL;
 use crate::record::{Level, Record};
 use crate::source::glob;
 
@@ -71,4 +74,48 @@ pub fn line(problem: &Problem) -> String {
     let jail = problem.jail.as_ref().map_or(String::new(), |j| format!("[{j}] "));
     let hint = problem.hint.as_ref().map_or(String::new(), |h| format!(" ({h})"));
     format!("{place}{jail}{}{hint}", problem.message)
+}
+
+/// Says in a few lines what is guarded, what is waited for, and what bans.
+pub fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
+    let width = jails.iter().map(|j| j.name.len()).max().unwrap_or(0);
+    let whence = if conf.is_dir() { conf.display().to_string() } else { format!("no {}: stock jails", conf.display()) };
+    let mut said = vec![format!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"))];
+    let mut pbx = false;
+    for jail in jails {
+        let logs = Prepared::logs(jail);
+        let patterns: Vec<_> = jail.logpath.iter().map(|p| p.pattern.as_str()).collect();
+        let journal = jail.journal.as_ref().map(ToString::to_string);
+        let what = match (logs.is_empty(), jail.enabled) {
+            _ if let Some(asked) = journal.filter(|asked| !asked.is_empty()) => format!("reads the journal: {asked}"),
+            _ if jail.journal.is_some() => "reads the whole journal".to_owned(),
+            (false, _) => format!("reads {}", logs.join(", ")),
+            (true, crate::config::Enabled::Auto) => format!("waits for {}", patterns.join(", ")),
+            (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
+        };
+        pbx |= (!logs.is_empty() || jail.journal.is_some()) && jail.filter.name != "recidive";
+        said.push(format!("  {:width$}  {what}", jail.name));
+    }
+    let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };
+    said.push(format!("  bans go into {where_to}"));
+    if !pbx {
+        let meanwhile = "sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`";
+        said.push(format!("no PBX log exists yet: {meanwhile}"));
+    }
+    // Nobody may be listening.
+    let _closed = writeln!(io::stdout().lock(), "{}", said.join("\n"));
+}
+
+/// Why this configuration should not be taken on: a mistake in it would end a jail that runs, and lift its bans.
+pub fn would_end(running: &[String], config: &Config) -> Option<Error> {
+    let gone = |jail: &&String| ***jail != *MANUAL && !config.jails.iter().any(|j| j.name == **jail);
+    running.iter().filter(gone).find_map(|jail| {
+        let about = |p: &&Problem| p.severity == Severity::Error && p.jail.as_ref().is_none_or(|j| j == jail);
+        let why = line(config.problems.iter().find(about)?);
+        let message = format!("nothing is changed, since the jail `{jail}` would end: {why}");
+        Some(
+            Error::new(Kind::Config, message)
+                .hint("mend what `sipjail check` shows; the running jails go on as they were"),
+        )
+    })
 }

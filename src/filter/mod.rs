@@ -4,6 +4,7 @@
 //! `<F-MLFID>` groups, window of `maxlines`); a [`Scan`] finds, in one pass over a block, the few lines that any of the
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
+mod ascii;
 pub mod date;
 mod decode;
 pub mod failregex;
@@ -28,7 +29,7 @@ use date::{DateValue, Detector, TemplateInfo, Zones};
 use decode::Decoder;
 use mlfid::Sessions;
 use notes::Notes;
-use prefilter::Prefilter;
+use prefilter::{Cut, Prefilter};
 use rules::Rules;
 use when::Clock;
 use window::Window;
@@ -123,7 +124,7 @@ impl Filter {
         problems.extend(rules.costly(settings));
         let window = (settings.maxlines > 1).then(|| Window::new(settings.maxlines));
         let prefilter = match &window {
-            None if decoder.extends_ascii() => rules.prefilter(if detector.anchored() { &patterns } else { &[] }),
+            None if decoder.extends_ascii() => rules.prefilter(Cut::behind(detector.lead())),
             _ => Prefilter::default(),
         };
         if settings.failregex.is_empty() {
@@ -231,12 +232,14 @@ impl Scan {
     pub fn new(filters: &[&Filter], escaped: &[bool]) -> Scan {
         let literals = |(i, filter): (usize, &&Filter)| {
             if !escaped.get(i).copied().unwrap_or(false) {
-                return filter.prefilter.plain.clone();
+                return (filter.prefilter.plain.clone(), false);
             }
-            let mut sets = filter.prefilter.escaped.clone()?;
+            let mut sets = filter.prefilter.escaped.clone();
             // Colours may stand inside of a literal, so a line that has any is looked at.
-            sets.push([&b"\x1b"[..], b"#033[", b"\\u001b"].map(<[u8]>::to_vec).to_vec());
-            Some(sets)
+            if let Some(sets) = &mut sets {
+                sets.push([&b"#033["[..], b"\\u001b"].map(<[u8]>::to_vec).to_vec());
+            }
+            (sets, true)
         };
         Scan::of(filters.iter().enumerate().map(literals).collect())
     }

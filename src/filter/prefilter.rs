@@ -39,28 +39,12 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// What the date patterns of a filter allow; none are the default templates.
-    pub fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Cut {
-        patterns.into_iter().map(Cut::of_one).reduce(Cut::worse).unwrap_or(Cut::Anywhere)
-    }
-
-    fn of_one(pattern: &str) -> Cut {
-        let (cut, rest) = match pattern.strip_prefix("{^LN-BEG}") {
-            Some(rest) => (Cut::NearStart, rest),
-            None if pattern.starts_with('^') => (Cut::Start, &pattern[1..]),
-            None => return Cut::Anywhere,
-        };
-        // With a group of its own the pattern cuts only that; an alternation may leave the anchor behind.
-        let alternatives = rest.contains('|');
-        let group = rest.match_indices('(').any(|(at, _)| !rest[at + 1..].starts_with("?:"));
-        if alternatives || group || rest.contains('{') { Cut::Anywhere } else { cut }
-    }
-
-    fn worse(self, other: Cut) -> Cut {
-        match (self, other) {
-            (Cut::Anywhere, _) | (_, Cut::Anywhere) => Cut::Anywhere,
-            (Cut::NearStart, _) | (_, Cut::NearStart) => Cut::NearStart,
-            _ => Cut::Start,
+    /// Where at most so many characters stand before the date, none of them part of a word; `None`: any text may.
+    pub fn behind(lead: Option<usize>) -> Cut {
+        match lead {
+            Some(0) => Cut::Start,
+            Some(1 | 2) => Cut::NearStart,
+            _ => Cut::Anywhere,
         }
     }
 }
@@ -69,10 +53,12 @@ impl Prefilter {
     /// From the relaxed failregexes; if one of them has no literal, from the relaxed prefregex.
     pub fn new<'a>(fail: impl IntoIterator<Item = &'a str>, prefix: Option<&str>, cut: Cut) -> Prefilter {
         let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok();
+        let fail: Vec<&str> = fail.into_iter().collect();
+        let texts: Vec<String> = fail.iter().map(|text| text.replace('\\', "")).collect();
         let fail: Option<Vec<Hir>> = fail.into_iter().map(parse).collect();
         let prefix = prefix.and_then(parse);
         let find = |escaped: bool| {
-            let rule = Rule { cut, escaped };
+            let rule = Rule { cut, escaped, texts: &texts };
             let all = |fail: &Vec<Hir>| fail.iter().map(|h| required(h, rule)).collect::<Option<Literals>>();
             fail.as_ref().and_then(all).or_else(|| Some(vec![required(prefix.as_ref()?, rule)?]))
         };
@@ -95,7 +81,11 @@ pub fn reduce(mut sets: Literals, max: usize) -> Vec<Vec<u8>> {
 }
 
 fn distinct(sets: &Literals) -> Vec<Vec<u8>> {
-    let mut all: Vec<Vec<u8>> = sets.iter().flatten().cloned().collect();
+    without_longer(sets.iter().flatten().cloned().collect())
+}
+
+/// Shortest first, without copies and whatever contains another one.
+fn without_longer(mut all: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     all.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for literal in all {
@@ -116,19 +106,21 @@ fn common(set: &[Vec<u8>]) -> Option<Vec<u8>> {
 }
 
 #[derive(Clone, Copy)]
-struct Rule {
+struct Rule<'a> {
     cut: Cut,
     escaped: bool,
+    /// All failregexes without their backslashes.
+    texts: &'a [String],
 }
 
 /// A set of literals of which every match of `hir` holds one, fit for raw lines; the best that can be found.
-fn required(hir: &Hir, rule: Rule) -> Option<Vec<Vec<u8>>> {
+fn required(hir: &Hir, rule: Rule<'_>) -> Option<Vec<Vec<u8>>> {
     best_of(hir, rule).map(|(_, set)| set)
 }
 
 type Scored = (i32, Vec<Vec<u8>>);
 
-fn best_of(hir: &Hir, rule: Rule) -> Option<Scored> {
+fn best_of(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
     match hir.kind() {
         HirKind::Literal(literal) => usable(std::iter::once(&literal.0[..]), rule),
         HirKind::Capture(capture) => best_of(&capture.sub, rule),
@@ -138,7 +130,7 @@ fn best_of(hir: &Hir, rule: Rule) -> Option<Scored> {
             for branch in branches {
                 all.extend(best_of(branch, rule)?.1);
             }
-            better(scored(all), extracted(hir, rule))
+            better(scored(all, rule), extracted(hir, rule))
         }
         HirKind::Concat(_) => {
             let mut parts = Vec::new();
@@ -167,15 +159,15 @@ fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {
     }
 }
 
-fn extracted(hir: &Hir, rule: Rule) -> Option<Scored> {
+fn extracted(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
     better(prefixes(hir, rule), suffixes(hir, rule))
 }
 
-fn prefixes(hir: &Hir, rule: Rule) -> Option<Scored> {
+fn prefixes(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
     from_seq(&extractor(ExtractKind::Prefix).extract(hir), rule)
 }
 
-fn suffixes(hir: &Hir, rule: Rule) -> Option<Scored> {
+fn suffixes(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
     from_seq(&extractor(ExtractKind::Suffix).extract(hir), rule)
 }
 
@@ -185,7 +177,7 @@ fn extractor(kind: ExtractKind) -> Extractor {
     extractor
 }
 
-fn from_seq(seq: &Seq, rule: Rule) -> Option<Scored> {
+fn from_seq(seq: &Seq, rule: Rule<'_>) -> Option<Scored> {
     usable(seq.literals()?.iter().map(|l| l.as_bytes()), rule)
 }
 
@@ -197,7 +189,7 @@ fn better(a: Option<Scored>, b: Option<Scored>) -> Option<Scored> {
 }
 
 /// What of these literals may be searched for in raw lines; `None` if that is too little for one of them.
-fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule) -> Option<Scored> {
+fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule<'_>) -> Option<Scored> {
     let mut out = Vec::new();
     for literal in literals {
         let mut rest = literal;
@@ -207,7 +199,7 @@ fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule) -> Option<Sc
             rest = if rest.is_ascii() { &rest[off..] } else { after_ascii_break(rest) };
         }
         let pieces = rest.split(|b| !fits(*b, rule.escaped)).filter(|p| p.len() >= MIN);
-        let piece = pieces.max_by_key(|p| weight(p))?;
+        let piece = pieces.max_by_key(|p| weight(p, rule))?;
         if rule.cut == Cut::Anywhere {
             let (first, second) = piece.split_at(piece.len() / 2);
             if first.len() < MIN {
@@ -219,7 +211,7 @@ fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule) -> Option<Sc
             out.push(piece.to_vec());
         }
     }
-    scored(out)
+    scored(out, rule)
 }
 
 /// What stands behind the last byte beyond ASCII that is among the first eight.
@@ -235,18 +227,22 @@ fn fits(byte: u8, escaped: bool) -> bool {
     printable && !(escaped && matches!(byte, b'"' | b'\\' | b'/' | b'<' | b'>' | b'&' | b'\''))
 }
 
-fn scored(mut set: Vec<Vec<u8>>) -> Option<Scored> {
+fn scored(set: Vec<Vec<u8>>, rule: Rule<'_>) -> Option<Scored> {
+    let mut set = without_longer(set);
     set.sort();
-    set.dedup();
     if set.is_empty() || set.len() > MANY {
         return None;
     }
-    let least = set.iter().map(|l| weight(l)).min()?;
-    Some((least - 2 * set.len() as i32, set))
+    let least = set.iter().map(|l| weight(l, rule)).min()?;
+    let halves = if rule.cut == Cut::Anywhere { 2 } else { 1 };
+    let choice = if set.len() > halves && least >= WORD { CHOICE } else { 0 };
+    Some((least + choice - 2 * set.len() as i32, set))
 }
 
-/// How seldom a literal is likely to be: its length without blanks, and a little for bytes that logs hold less of.
-fn weight(literal: &[u8]) -> i32 {
+/// How seldom a literal is likely to be in lines that do not match: by its length up to a point, a little by bytes that
+/// logs hold less of, and by what it is. Several words are a message. What several failregexes hold is the name of a
+/// program or a field, and stands in many other lines as well.
+fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
     let rarity = |b: &u8| match b {
         b' ' => 0,
         b'a'..=b'z' => 10,
@@ -254,9 +250,32 @@ fn weight(literal: &[u8]) -> i32 {
         b'A'..=b'Z' => 11,
         _ => 12,
     };
-    literal.iter().map(rarity).sum()
+    let length: i32 = literal.iter().map(rarity).sum();
+    let word = |b: &u8| b.is_ascii_alphanumeric();
+    let inner = match (literal.iter().position(word), literal.iter().rposition(word)) {
+        (Some(first), Some(last)) => &literal[first..=last],
+        _ => literal,
+    };
+    let words = if inner.contains(&b' ') { WORDS } else { 0 };
+    // A class or a choice may end what is spelt out in the expression, so most of the literal is enough.
+    let most = inner.len() - inner.len() / 4;
+    let (begin, end) = (&inner[..most], &inner[inner.len() - most..]);
+    let holds = |text: &&String, part: &[u8]| memchr::memmem::find(text.as_bytes(), part).is_some();
+    let holding = rule.texts.iter().filter(|text| holds(text, begin) || holds(text, end));
+    let shared = if holding.take(2).count() > 1 { SHARED } else { 0 };
+    length.min(LONG) + words - shared
 }
 
+/// Weight above which a longer literal is no better.
+const LONG: i32 = 100;
+/// What several words count for.
+const WORDS: i32 = 40;
+/// Weight of a word that says something by itself.
+const WORD: i32 = 80;
+/// What several literals to choose from count for: a filter that spells them out tells them from others.
+const CHOICE: i32 = 30;
+/// What it counts against a literal that several failregexes hold it.
+const SHARED: i32 = 60;
 /// Bytes of a literal, at least.
 const MIN: usize = 3;
 /// Literals of one expression, at most.
@@ -302,14 +321,32 @@ mod tests {
     }
 
     #[test]
-    fn the_date_patterns_tell_where_a_cut_may_be() {
-        assert_eq!(Cut::of(["{^LN-BEG}"]), Cut::NearStart);
-        assert_eq!(Cut::of([r"^(?:%Y-)?%m-%d[ T]%H:%M:%S(?:\.%f)?", "{^LN-BEG}"]), Cut::NearStart);
-        assert_eq!(Cut::of(["^%Y-%m-%d"]), Cut::Start);
-        assert_eq!(Cut::of([]), Cut::Anywhere);
-        assert_eq!(Cut::of(["^x (%Y)"]), Cut::Anywhere);
-        assert_eq!(Cut::of([r"^<\d+>\d+\s+{DATE}"]), Cut::Anywhere);
-        assert_eq!(Cut::of(["{^LN-BEG}", "%Y"]), Cut::Anywhere);
+    fn what_stands_before_the_date_tells_where_a_cut_may_be() {
+        let of = |lead| Cut::behind(lead);
+        assert_eq!([Some(0), Some(1), Some(2)].map(of), [Cut::Start, Cut::NearStart, Cut::NearStart]);
+        assert_eq!([Some(3), None].map(of), [Cut::Anywhere, Cut::Anywhere]);
+    }
+
+    #[test]
+    fn what_several_failregexes_share_or_a_program_is_called_is_not_looked_for() {
+        let fail = [
+            r"^chan_sip\.c: Registration from '.*' failed$",
+            r"^chan_sip\.c: Call from '' \(x\) to extension '",
+            r#"^log\.c: Event="(?:BadPassword|BadAccount)",.*,LocalAddress="[^"]*""#,
+            r#"^log\.c: Event="BadSession",.*,LocalAddress="[^"]*""#,
+        ];
+        let found = Prefilter::new(fail, None, Cut::Start).escaped.unwrap();
+        let found: Vec<Vec<_>> =
+            found.iter().map(|set| set.iter().map(|l| String::from_utf8_lossy(l)).collect()).collect();
+        assert_eq!(
+            found,
+            [
+                vec!["chan_sip.c: Registration from "],
+                vec![" (x) to extension "],
+                vec!["BadAccount", "BadPassword"],
+                vec!["BadSession"]
+            ]
+        );
     }
 
     #[test]

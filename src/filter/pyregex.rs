@@ -6,15 +6,19 @@
 //! is an error of its own ([`TooCostly`]), never a silent non-match.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use regex_syntax::hir::{Hir, HirKind};
 
+use super::ascii::{self, Ascii};
 use super::translate::{self, Dialect, Options};
 
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Pattern {
     engine: Engine,
+    /// See [`ascii::heads`].
+    heads: Option<Vec<Box<[u8]>>>,
     names: Vec<(usize, Box<str>)>,
     relaxed: String,
 }
@@ -38,7 +42,7 @@ impl Pattern {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let relaxed = translate::translate(text, Dialect::Relaxed, options)?;
         let engine = if exact.backtracks {
-            let gate = plain(&relaxed.text).ok();
+            let gate = Linear::new(&relaxed.text, options).ok();
             let fancy = fancy_regex::RegexBuilder::new(&exact.text)
                 .backtrack_limit(BACKTRACK_LIMIT)
                 .delegate_size_limit(SIZE_LIMIT)
@@ -46,9 +50,10 @@ impl Pattern {
                 .map_err(|e| e.to_string())?;
             Engine::Backtracking { gate, fancy: Box::new(fancy) }
         } else {
-            Engine::Linear(plain(&exact.text)?)
+            Engine::Linear(Linear::new(&exact.text, options)?)
         };
-        Ok(Pattern { engine, names: exact.names, relaxed: relaxed.text })
+        let heads = parse(&relaxed.text).ok().and_then(|hir| ascii::heads(&hir));
+        Ok(Pattern { engine, heads, names: exact.names, relaxed: relaxed.text })
     }
 
     /// The named groups with their numbers, in the order of the expression.
@@ -71,15 +76,20 @@ impl Pattern {
     /// a repetition.
     pub fn may_explode(&self) -> bool {
         matches!(self.engine, Engine::Backtracking { .. })
-            && regex_syntax::parse(&self.relaxed).is_ok_and(|hir| repeats_a_repetition(&hir, false))
+            && parse(&self.relaxed).is_ok_and(|hir| repeats_a_repetition(&hir, false))
     }
 
     /// Whether it matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
+        if !self.may_begin(text) {
+            return Ok(false);
+        }
         match &self.engine {
-            Engine::Linear(regex) => Ok(regex.is_match(text)),
+            Engine::Linear(regex) => regex.is_match(text),
             Engine::Backtracking { gate, fancy } => {
-                if gate.as_ref().is_some_and(|g| !g.is_match(text)) {
+                if let Some(gate) = gate
+                    && !gate.is_match(text)?
+                {
                     return Ok(false);
                 }
                 fancy.is_match(text).map_err(|_| TooCostly)
@@ -89,15 +99,17 @@ impl Pattern {
 
     /// The leftmost match in `text` with its groups.
     pub fn captures(&self, text: &str) -> Result<Option<Match>, TooCostly> {
+        if !self.may_begin(text) {
+            return Ok(None);
+        }
         match &self.engine {
-            // Most texts do not match, and to know that costs a quarter of finding groups.
-            Engine::Linear(regex) if !regex.is_match(text) => Ok(None),
-            Engine::Linear(regex) => Ok(regex.captures(text).map(|c| Match {
-                whole: c.get_match().range(),
-                groups: self.names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
-            })),
-            Engine::Backtracking { gate, .. } if gate.as_ref().is_some_and(|g| !g.is_match(text)) => Ok(None),
-            Engine::Backtracking { fancy, .. } => {
+            Engine::Linear(regex) => regex.captures(text, &self.names),
+            Engine::Backtracking { gate, fancy } => {
+                if let Some(gate) = gate
+                    && !gate.is_match(text)?
+                {
+                    return Ok(None);
+                }
                 let found = fancy.captures(text).map_err(|_| TooCostly)?;
                 Ok(found.map(|c| Match {
                     whole: c.get(0).map_or(0..0, |m| m.range()),
@@ -106,12 +118,69 @@ impl Pattern {
             }
         }
     }
+
+    fn may_begin(&self, text: &str) -> bool {
+        self.heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head)))
+    }
 }
 
 #[derive(Debug)]
 enum Engine {
-    Linear(regex::Regex),
-    Backtracking { gate: Option<regex::Regex>, fancy: Box<fancy_regex::Regex> },
+    Linear(Linear),
+    Backtracking { gate: Option<Linear>, fancy: Box<fancy_regex::Regex> },
+}
+
+/// An expression for the linear-time engine: one automaton for texts of ASCII alone, and one for any text, which is built
+/// when such a text comes.
+#[derive(Debug)]
+struct Linear {
+    ascii: Ascii,
+    text: String,
+    any: OnceLock<Option<regex::Regex>>,
+}
+
+impl Linear {
+    fn new(text: &str, options: Options) -> Result<Linear, String> {
+        let hir = parse(text)?;
+        let mut any = OnceLock::new();
+        let too_big = || format!("it would take more than {SIZE_LIMIT} bytes");
+        if ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
+            any = OnceLock::from(Some(plain(text)?));
+        }
+        let ascii = Ascii::new(&hir, SIZE_LIMIT, options.window).ok_or_else(too_big)?;
+        Ok(Linear { ascii, text: text.to_owned(), any })
+    }
+
+    /// For texts that are not ASCII.
+    fn any(&self) -> Result<&regex::Regex, TooCostly> {
+        self.any.get_or_init(|| plain(&self.text).ok()).as_ref().ok_or(TooCostly)
+    }
+
+    fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
+        if text.is_ascii() { Ok(self.ascii.is_match(text)) } else { Ok(self.any()?.is_match(text)) }
+    }
+
+    fn captures(&self, text: &str, names: &[(usize, Box<str>)]) -> Result<Option<Match>, TooCostly> {
+        if text.is_ascii() {
+            return Ok(self.ascii.captures(text, |whole, groups| Match {
+                whole,
+                groups: names.iter().map(|(n, _)| groups.get(*n)).collect(),
+            }));
+        }
+        let regex = self.any()?;
+        // Most texts do not match, and to know that costs a quarter of finding groups.
+        if !regex.is_match(text) {
+            return Ok(None);
+        }
+        Ok(regex.captures(text).map(|c| Match {
+            whole: c.get_match().range(),
+            groups: names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
+        }))
+    }
+}
+
+fn parse(text: &str) -> Result<Hir, String> {
+    regex_syntax::parse(text).map_err(|e| e.to_string())
 }
 
 fn repeats_a_repetition(hir: &Hir, inside: bool) -> bool {
@@ -137,6 +206,8 @@ fn plain(text: &str) -> Result<regex::Regex, String> {
 const BACKTRACK_LIMIT: usize = 100_000;
 /// Bytes of one compiled expression.
 const SIZE_LIMIT: usize = 10 << 20;
+/// Bytes of one state of a compiled expression, at most.
+const STATE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -264,10 +335,90 @@ mod tests {
         assert_eq!(pattern.captures(&format!("{}b:\n", "a".repeat(40))), Err(TooCostly));
     }
 
+    /// The automaton for ASCII finds what the other one finds.
+    fn same_with_and_without_ascii(pattern: &Pattern, text: &str) {
+        let Engine::Linear(regex) = &pattern.engine else { return };
+        let Ok(any) = plain(&regex.text) else { return };
+        let expected = any.captures(text).map(|c| Match {
+            whole: c.get_match().range(),
+            groups: pattern.names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
+        });
+        assert_eq!(pattern.captures(text), Ok(expected.clone()), "{} {text:?}", regex.text);
+        assert_eq!(pattern.is_match(text), Ok(expected.is_some()), "{} {text:?}", regex.text);
+    }
+
+    #[test]
+    fn ascii_texts_have_an_automaton_of_their_own_with_the_same_outcome() {
+        for pattern in [
+            r"^(?:a|ab|abc)?(?P<content>.+)$",
+            r"(?:a|ab)(?P<content>.+)$",
+            r"^a*(?P<content>.+)$",
+            r"^a\S*? (?P<content>.+)$",
+            r"(?P<u>\w+) \bfrom\b (?P<a>\d+)|é(?P<b>.)",
+            r"(?i)^k(?P<x>[^b-d]+)\s$",
+            r"^[^x]+(?P<x>\W)$",
+            r"^(?P<content>.+)$",
+        ] {
+            let pattern = Pattern::new(pattern, Options::default()).unwrap();
+            for text in
+                ["", "a", "ab", "abc", "aaa", "a b c", "ab from 12", "k e\u{1c}", "K\u{212a}é ", "é1", "a\rb", "éa é"]
+            {
+                same_with_and_without_ascii(&pattern, &format!("{text}\n"));
+                same_with_and_without_ascii(&pattern, text);
+            }
+        }
+    }
+
     const PIECES: &[&str] = &[
-        "a", "b", "c", "abc", "bca", "é", "(", "(", ")", ")", ")", "(?:", "(?=", "(?!", "(?<=", "(?P<x>", "(?P=x)",
-        "(?(x)", "(?>", "(?i:", "|", "|", "*", "+", "?", "{2}", "{,2}", "++", "[ab]", "[^c]", "[", "]", "{", "}", ".",
-        ".*", "$", "^", r"\w", r"\b", r"\S", r"\s", r"\1", r"\n", r"\Z", r"\",
+        "a",
+        "b",
+        "c",
+        "abc",
+        "bca",
+        "é",
+        "(",
+        "(",
+        ")",
+        ")",
+        ")",
+        "(?:",
+        "(?=",
+        "(?!",
+        "(?<=",
+        "(?P<x>",
+        "(?P=x)",
+        "(?(x)",
+        "(?>",
+        "(?i:",
+        "|",
+        "|",
+        "*",
+        "+",
+        "?",
+        "{2}",
+        "{,2}",
+        "++",
+        "[ab]",
+        "[^c]",
+        "[",
+        "]",
+        "{",
+        "}",
+        ".",
+        ".*",
+        "$",
+        "^",
+        r"\w",
+        r"\b",
+        r"\S",
+        r"\s",
+        r"\1",
+        r"\n",
+        r"\Z",
+        r"\",
+        "(?P<y>.+)$",
+        r"\W",
+        r"\d",
     ];
 
     proptest::proptest! {
@@ -285,6 +436,7 @@ mod tests {
                 [pattern.relaxed()], None, crate::filter::prefilter::Cut::Start).plain;
             for text in texts {
                 let text = text + "\n";
+                same_with_and_without_ascii(&pattern, &text);
                 if pattern.is_match(&text) != Ok(true) {
                     continue;
                 }

@@ -72,9 +72,9 @@ impl Rules {
         !self.ignore.is_empty() && self.ignore.len() + 2 < self.fail.len()
     }
 
-    /// What every line that matters holds, where dates are found by these patterns.
-    pub fn prefilter(&self, datepatterns: &[&str]) -> Prefilter {
+    /// What every line that matters holds, where dates are cut out there.
+    pub fn prefilter(&self, cut: Cut) -> Prefilter {
         let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
-        Prefilter::new(self.fail.iter().map(FailRegex::relaxed), prefix, Cut::of(datepatterns.iter().copied()))
+        Prefilter::new(self.fail.iter().map(FailRegex::relaxed), prefix, cut)
     }
 }

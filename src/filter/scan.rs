@@ -17,28 +17,54 @@ use super::prefilter::{Literals, reduce};
 /// One pass over a block for all filters of a log.
 #[derive(Debug)]
 pub struct Scan {
-    /// The literals of all filters that have some.
-    all: Option<AhoCorasick>,
-    /// For each filter its own literals; `None` gets every line.
-    own: Vec<Option<AhoCorasick>>,
+    /// What is looked for on behalf of all filters that do not want every line.
+    all: Vec<Finder>,
+    own: Vec<Own>,
     /// Blocks that will still be looked at line by line.
     line_by_line: u32,
 }
 
+/// One search over a block. A byte by itself, or a literal too many, would take the vector instructions away from all
+/// literals of an automaton; so those have searches of their own.
+#[derive(Debug)]
+enum Finder {
+    Literals(AhoCorasick),
+    Escape,
+}
+
+/// What one filter wants to see.
+#[derive(Debug)]
+struct Own {
+    /// Lines that hold one of its literals; `None`: every line.
+    literals: Option<AhoCorasick>,
+    /// Also lines with an escape character: a colour may stand inside of a literal.
+    coloured: bool,
+}
+
 impl Scan {
-    /// From each filter's literals; `None` stands for a filter that has to see every line.
-    pub(super) fn of(filters: Vec<Option<Literals>>) -> Scan {
-        let own: Vec<_> = filters.iter().map(|sets| automaton(&reduce(sets.clone()?, FAST))).collect();
-        let together = filters.into_iter().zip(&own).filter(|(_, own)| own.is_some());
-        let together: Literals = together.filter_map(|(sets, _)| sets).flatten().collect();
-        Scan { all: automaton(&reduce(together, FAST)), own, line_by_line: 0 }
+    /// From each filter's literals; `None` stands for a filter that has to see every line. The flag asks for lines with
+    /// an escape character as well.
+    pub(super) fn of(filters: Vec<(Option<Literals>, bool)>) -> Scan {
+        let own = |(sets, coloured): &(Option<Literals>, bool)| Own {
+            literals: sets.clone().and_then(|sets| automaton(&reduce(sets, FAST))),
+            coloured: *coloured,
+        };
+        let own: Vec<Own> = filters.iter().map(own).collect();
+        let together = filters.into_iter().zip(&own).filter(|(_, own)| own.literals.is_some());
+        let together: Literals = together.filter_map(|((sets, _), _)| sets).flatten().collect();
+        let literals = reduce(together, FAST);
+        let mut all: Vec<_> = literals.chunks(FAST).filter_map(automaton).map(Finder::Literals).collect();
+        if own.iter().any(|own| own.coloured) {
+            all.push(Finder::Escape);
+        }
+        Scan { all, own, line_by_line: 0 }
     }
 
     /// Calls `found` for each line (as a range of `block`, without its newline) that one of the filters has to look at,
     /// with the index of that filter; in the order of the lines.
     pub fn candidates(&mut self, block: &[u8], mut found: impl FnMut(Range<usize>, usize)) {
-        let every_line = self.own.iter().any(Option::is_none);
-        if every_line || self.all.is_none() || self.line_by_line > 0 {
+        let every_line = self.own.iter().any(|own| own.literals.is_none());
+        if every_line || self.line_by_line > 0 {
             self.line_by_line = self.line_by_line.saturating_sub(1);
             let mut at = 0;
             while at < block.len() {
@@ -48,10 +74,9 @@ impl Scan {
             }
             return;
         }
-        let Some(all) = &self.all else { return };
         let (mut at, mut taken) = (0, 0);
-        while let Some(hit) = all.find(&block[at..]) {
-            let hit = at + hit.start();
+        let mut next: Vec<Option<usize>> = self.all.iter().map(|finder| finder.find(block, 0)).collect();
+        while let Some(hit) = next.iter().flatten().min().copied() {
             let start = memchr::memrchr(b'\n', &block[at..hit]).map_or(at, |n| at + n + 1);
             let end = memchr::memchr(b'\n', &block[hit..]).map_or(block.len(), |n| hit + n);
             taken += end - start;
@@ -59,6 +84,11 @@ impl Scan {
             at = end + 1;
             if at >= block.len() {
                 break;
+            }
+            for (finder, next) in self.all.iter().zip(&mut next) {
+                if next.is_some_and(|next| next < at) {
+                    *next = finder.find(block, at);
+                }
             }
         }
         if taken * MANY > block.len() {
@@ -68,10 +98,28 @@ impl Scan {
 
     fn settle(&self, block: &[u8], line: Range<usize>, found: &mut impl FnMut(Range<usize>, usize)) {
         for (i, own) in self.own.iter().enumerate() {
-            if own.as_ref().is_none_or(|own| own.is_match(&block[line.clone()])) {
+            if own.wants(&block[line.clone()]) {
                 found(line.clone(), i);
             }
         }
+    }
+}
+
+impl Finder {
+    /// The first hit from `at` on.
+    fn find(&self, block: &[u8], at: usize) -> Option<usize> {
+        let found = match self {
+            Finder::Literals(literals) => literals.find(&block[at..])?.start(),
+            Finder::Escape => memchr::memchr(ESCAPE, &block[at..])?,
+        };
+        Some(at + found)
+    }
+}
+
+impl Own {
+    fn wants(&self, line: &[u8]) -> bool {
+        self.literals.as_ref().is_none_or(|literals| literals.is_match(line))
+            || self.coloured && memchr::memchr(ESCAPE, line).is_some()
     }
 }
 
@@ -80,6 +128,8 @@ fn automaton(literals: &[Vec<u8>]) -> Option<AhoCorasick> {
     AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok()
 }
 
+/// What a terminal's colours begin with.
+const ESCAPE: u8 = 0x1b;
 /// Literals above which the search falls out of vector instructions.
 const FAST: usize = 64;
 /// One byte of so many in candidate lines is too much for jumping.
@@ -91,8 +141,8 @@ const PATIENCE: u32 = 16;
 mod tests {
     use super::*;
 
-    fn set(literals: &[&str]) -> Option<Literals> {
-        Some(vec![literals.iter().map(|l| l.as_bytes().to_vec()).collect()])
+    fn set(literals: &[&str]) -> (Option<Literals>, bool) {
+        (Some(vec![literals.iter().map(|l| l.as_bytes().to_vec()).collect()]), false)
     }
 
     fn run(scan: &mut Scan, block: &str) -> Vec<(String, usize)> {
@@ -111,9 +161,22 @@ mod tests {
 
     #[test]
     fn a_filter_without_literals_gets_every_line() {
-        let mut scan = Scan::of(vec![None, set(&["cde"])]);
+        let mut scan = Scan::of(vec![(None, false), set(&["cde"])]);
         let found = run(&mut scan, "a\n\ncde");
         assert_eq!(found, [("a".into(), 0), ("".into(), 0), ("cde".into(), 0), ("cde".into(), 1)]);
+    }
+
+    #[test]
+    fn a_colour_is_a_reason_to_look() {
+        let (literals, _) = set(&["cde"]);
+        let mut scan = Scan::of(vec![(literals, true), set(&["fgh"])]);
+        let block = "c\x1b[mde\nfgh\n-\ncde\n\x1b[mfgh\x1b\nfgh\n".to_owned() + &"-".repeat(400);
+        let first = run(&mut scan, &block);
+        let expected =
+            [("c\x1b[mde", 0), ("fgh", 1), ("cde", 0), ("\x1b[mfgh\x1b", 0), ("\x1b[mfgh\x1b", 1), ("fgh", 1)];
+        assert_eq!(first, expected.map(|(line, filter)| (line.to_owned(), filter)));
+        scan.line_by_line = 1;
+        assert_eq!(run(&mut scan, &block), first);
     }
 
     #[test]

@@ -140,15 +140,14 @@ impl Detector {
         })
     }
 
-    /// Whether every template is bound to the start of the line, with nothing before the cut but a few characters that are no
-    /// part of a word: cutting then only concerns the beginning of a line.
-    pub fn anchored(&self) -> bool {
-        self.entries.iter().all(|entry| {
-            entry.template.anchored && {
-                let program = entry.template.program(self.decades);
-                program.at_start && program.leads_with_cut
-            }
-        })
+    /// The most characters that stand before what is cut out, where every template is bound to the start of the line and
+    /// leaves nothing before the cut but characters that are no part of a word. `None`: a cut may be anywhere.
+    pub fn lead(&self) -> Option<usize> {
+        let lead = |entry: &Entry| {
+            let program = entry.template.program(self.decades);
+            program.lead.filter(|_| entry.template.anchored && program.at_start)
+        };
+        self.entries.iter().map(lead).try_fold(0, |most, lead| Some(lead?.max(most)))
     }
 
     /// How many searches were given up because a pattern would have taken unbounded time.
@@ -435,18 +434,21 @@ mod tests {
     }
 
     #[test]
-    fn only_dates_at_the_start_are_called_anchored() {
-        for (patterns, anchored) in [
-            (&[][..], false),
-            (&["{^LN-BEG}"], true),
-            (&["^%Y-%m-%d %H:%M:%S"], true),
-            (&[r"^\[%Y-%m-%d"], true),
-            (&[r"^<\d+>\d+\s+{DATE}"], true),
-            (&[r"^[^\[]*\[({DATE})"], false),
-            (&["%Y-%m-%d"], false),
-            (&["%Y$"], false),
+    fn how_much_stands_before_the_cut_is_known() {
+        for (patterns, lead) in [
+            (&[][..], None),
+            (&["{^LN-BEG}"], Some(2)),
+            (&["^%Y-%m-%d %H:%M:%S"], Some(0)),
+            (&[r"^\[%Y-%m-%d"], Some(0)),
+            (&[r"^\[(%Y-%m-%d)\]"], Some(1)),
+            (&[r"^(\[){DATE}\]"], Some(0)),
+            (&[r"^<\d+>\d+\s+{DATE}"], Some(0)),
+            (&[r"^[^\[]*\[({DATE})"], None),
+            (&[r"^\[%Y-%m-%d", "{^LN-BEG}"], Some(2)),
+            (&["%Y-%m-%d"], None),
+            (&["%Y$"], None),
         ] {
-            assert_eq!(Detector::new(patterns, utc()).unwrap().anchored(), anchored, "{patterns:?}");
+            assert_eq!(Detector::new(patterns, utc()).unwrap().lead(), lead, "{patterns:?}");
         }
     }
 
@@ -483,7 +485,7 @@ mod tests {
                         proptest::prop_assert!(line.get(found.cut).is_some() && line.get(found.whole).is_some());
                     }
                 }
-                detector.anchored();
+                detector.lead();
                 detector.templates().for_each(drop);
             }
         }

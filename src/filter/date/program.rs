@@ -25,8 +25,8 @@ pub struct Program {
     pub looks_behind: bool,
     /// It begins with [`Assert::DateStart`].
     pub at_edge: bool,
-    /// The line's start is all that stands before group 1, but for characters that are no part of a word.
-    pub leads_with_cut: bool,
+    /// The most characters between the start of the match and group 1, if none of them is part of a word.
+    pub lead: Option<usize>,
 }
 
 /// A set of bytes.
@@ -99,7 +99,7 @@ impl Program {
             at_start: starts(&tree.root),
             first: (!empty).then_some(first),
             at_edge: matches!(&tree.root, Node::Cat(parts) if matches!(parts[0], Node::Assert(Assert::DateStart))),
-            leads_with_cut: leads_with_cut(&tree),
+            lead: lead(&tree),
             names: tree.names.into_iter().map(|(name, group)| (name.into(), group)).collect(),
         })
     }
@@ -282,25 +282,35 @@ fn starts(node: &Node) -> bool {
     }
 }
 
-fn leads_with_cut(tree: &Tree) -> bool {
-    fn harmless(node: &Node) -> bool {
+fn lead(tree: &Tree) -> Option<usize> {
+    fn harmless(node: &Node) -> Option<usize> {
         match node {
-            Node::Empty | Node::Assert(_) => true,
-            Node::Char(c, _) => !super::charset::is_word(*c),
-            Node::Set(set) => set.without_words(),
-            Node::Cat(parts) | Node::Alt(parts) => parts.iter().all(harmless),
-            Node::Repeat(inner, _, Some(_), _) => harmless(inner),
-            _ => false,
+            Node::Empty | Node::Assert(_) => Some(0),
+            Node::Char(c, _) => (!super::charset::is_word(*c)).then_some(1),
+            Node::Set(set) => set.without_words().then_some(1),
+            Node::Cat(parts) => parts.iter().map(harmless).sum(),
+            Node::Alt(parts) => parts.iter().map(harmless).try_fold(0, |most, part| Some(part?.max(most))),
+            Node::Repeat(inner, _, Some(most), _) => harmless(inner)?.checked_mul(*most as usize),
+            _ => None,
         }
     }
-    fn walk(node: &Node) -> bool {
+    fn walk(node: &Node) -> Option<usize> {
         match node {
-            Node::Capture(group, _) => *group == 1,
-            Node::Cat(parts) => parts.iter().find(|part| !harmless(part)).is_some_and(walk),
-            _ => false,
+            Node::Capture(group, _) => (*group == 1).then_some(0),
+            Node::Cat(parts) => {
+                let mut before: usize = 0;
+                for part in parts {
+                    match harmless(part) {
+                        Some(length) => before = before.checked_add(length)?,
+                        None => return before.checked_add(walk(part)?),
+                    }
+                }
+                None
+            }
+            _ => None,
         }
     }
-    starts(&tree.root) && walk(&tree.root)
+    if starts(&tree.root) { walk(&tree.root) } else { None }
 }
 
 const MAX_STEPS: usize = 20_000;
@@ -321,21 +331,22 @@ mod tests {
 
     #[test]
     fn anchors_are_seen() {
-        for (pattern, at_start, leads) in [
-            ("^a", true, false),
-            ("^(a)", true, true),
-            ("(^a)", true, true),
-            ("(?:^a|^b)", true, false),
-            ("(?:^|b)a", false, false),
-            (r"^(?:\W{0,2})?(a)", true, true),
-            (r"^\[(a)\]", true, true),
-            (r"^x (a)", true, false),
-            (r"^[^\[]*\[(a)", true, false),
-            (r"^\s*(a)", true, false),
-            ("a", false, false),
+        for (pattern, at_start, lead) in [
+            ("^a", true, None),
+            ("^(a)", true, Some(0)),
+            ("(^a)", true, Some(0)),
+            ("(?:^a|^b)", true, None),
+            ("(?:^|b)a", false, None),
+            (r"^(?:\W{0,2})?(a)", true, Some(2)),
+            (r"^(?:--|\[{1,3}) ?(a)", true, Some(4)),
+            (r"^\[(a)\]", true, Some(1)),
+            (r"^x (a)", true, None),
+            (r"^[^\[]*\[(a)", true, None),
+            (r"^\s*(a)", true, None),
+            ("a", false, None),
         ] {
             let program = Program::new(pattern).unwrap();
-            assert_eq!((program.at_start, program.leads_with_cut), (at_start, leads), "{pattern}");
+            assert_eq!((program.at_start, program.lead), (at_start, lead), "{pattern}");
         }
     }
 

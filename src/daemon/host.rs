@@ -1,0 +1,68 @@
+//! What the daemon takes from its host: firewall, log, database, addresses, a pid file.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use super::clock;
+use super::guard::Options;
+use super::log::Log;
+use crate::config::{JailSettings, Main};
+use crate::error::{Error, Kind};
+use crate::firewall::{self, Firewall, FirewallError};
+use crate::record::{Level, Record};
+use crate::store::Store;
+
+/// The real one, unless nobody is to be banned.
+pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
+    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
+    firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
+}
+
+/// A firewall's refusal as an error with what to do.
+pub fn refused(error: FirewallError) -> Error {
+    let hint = match &error {
+        FirewallError::Capability(_) => {
+            "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody"
+        }
+        _ => "mend that, or see with `--dry-run` whom it would ban",
+    };
+    Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)
+}
+
+/// The addresses of this host's interfaces.
+pub fn addresses() -> Vec<IpAddr> {
+    if_addrs::get_if_addrs().map_or_else(|_| Vec::new(), |all| all.into_iter().map(|i| i.ip()).collect())
+}
+
+/// The log that is configured; where it cannot be written, stdout alone.
+pub fn log(main: &Main, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
+    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), true).unwrap_or_else(|e| {
+        let text = format!("the log {} cannot be written: {e}; it goes to stdout only", main.logtarget);
+        said.push(Record::new(Level::Error, "server", text));
+        Log::stdout(main.loglevel, zone.clone())
+    })
+}
+
+/// The database that is configured; where it cannot be used, none.
+pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
+    let path = main.dbfile.as_ref()?;
+    let opened = Store::open(path, clock::now(), said).map(|mut store| {
+        store.limit_matches(main.dbmaxmatches);
+        store
+    });
+    opened
+        .map_err(|e| {
+            let text = format!("the database {} cannot be used: {e}; nothing will survive a restart", path.display());
+            said.push(Record::new(Level::Error, "database", text));
+        })
+        .ok()
+}
+
+/// Leaves the pid where others look for it; nothing depends on it.
+pub fn write_pid(path: &Path) {
+    let _optional = path.parent().map(fs::create_dir_all);
+    let _optional = fs::write(path, format!("{}\n", std::process::id()));
+}
