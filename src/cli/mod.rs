@@ -31,8 +31,8 @@ pub struct Cli {
     /// Socket of the daemon; default is what the configuration says, else /run/sipjail/sipjail.sock
     #[arg(short, long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// How data is shown
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    /// How data is shown: `text`, `json` or `yaml`
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Format,
     /// What to do.
     #[command(subcommand)]

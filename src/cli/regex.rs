@@ -27,49 +27,49 @@ pub use report::Report;
 /// Try a filter or a failregex on a log or on one line
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// A log file, or a log line.
+    /// A log file, or a log line
     pub log: String,
-    /// The name of a filter (`asterisk`, `sshd[mode=aggressive]`), the path of one, or a failregex.
+    /// The name of a filter (`asterisk`, `sshd[mode=aggressive]`), the path of one, or a failregex
     pub filter: String,
-    /// In the place of the filter's ignoreregexes.
+    /// In the place of the filter's ignoreregexes
     pub ignoreregex: Option<String>,
-    /// In the place of the filter's datepattern.
+    /// In the place of the filter's datepattern
     #[arg(short, long, value_name = "PATTERN")]
     pub datepattern: Option<String>,
-    /// The time zone of lines whose date names none: `UTC`, `+0200`.
+    /// The time zone of lines whose date names none: `UTC`, `+0200`
     #[arg(long, visible_alias = "TZ", value_name = "ZONE")]
     pub timezone: Option<String>,
-    /// The encoding of the log; UTF-8 by default.
+    /// The encoding of the log; UTF-8 by default
     #[arg(short, long, value_name = "NAME")]
     pub encoding: Option<String>,
-    /// What is done with host names: `yes`, `no`, `warn` or `raw`; none is looked up here.
+    /// What is done with host names: `yes`, `no`, `warn` or `raw`; none is looked up here
     #[arg(long, value_name = "HOW")]
     pub usedns: Option<String>,
-    /// Like `--usedns raw`.
+    /// Like `--usedns raw`
     #[arg(short, long)]
     pub raw: bool,
-    /// Lines looked at together, in the place of the filter's `maxlines`.
+    /// Lines looked at together, in the place of the filter's `maxlines`
     #[arg(short = 'L', long, value_name = "LINES")]
     pub maxlines: Option<usize>,
-    /// Shows all regexes, and each hit with its time.
+    /// Show all regexes, and each hit with its time
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Stops at the first failregex that matches a line, as the daemon does.
+    /// Stop at the first failregex that matches a line, as the daemon does
     #[arg(long)]
     pub no_check_all: bool,
-    /// Prints no missed line.
+    /// Print no missed line
     #[arg(long)]
     pub print_no_missed: bool,
-    /// Prints no ignored line.
+    /// Print no ignored line
     #[arg(long)]
     pub print_no_ignored: bool,
-    /// Prints the matched lines.
+    /// Print the matched lines
     #[arg(long)]
     pub print_all_matched: bool,
-    /// Prints the missed lines, no matter how many.
+    /// Print the missed lines, no matter how many
     #[arg(long)]
     pub print_all_missed: bool,
-    /// Prints the ignored lines, no matter how many.
+    /// Print the ignored lines, no matter how many
     #[arg(long)]
     pub print_all_ignored: bool,
 }

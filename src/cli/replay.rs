@@ -33,7 +33,7 @@ pub struct Args {
     /// Logs, merged by time
     #[arg(required = true, value_name = "LOG")]
     pub logs: Vec<PathBuf>,
-    /// Only this jail (may be given several times)
+    /// Only this jail; may be given several times
     #[arg(long, value_name = "JAIL")]
     pub jail: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! From configuration to jails that can run: regexes compiled, what cannot be used left out and reported.
+//! From configuration to jails that can run: regexes compiled, what cannot be used left out and reported; and what there
+//! is to say of them at the start.
 
 use std::io::{self, Write};
 use std::path::Path;

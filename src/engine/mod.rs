@@ -69,7 +69,7 @@ pub struct Engine {
 pub struct Setup {
     /// Jails that are on; those that say `auto` and have no log yet come later by [`Engine::add_jail`].
     pub jails: Vec<JailSettings>,
-    /// What bans for jails whose action is `ipset` (and, until scripts run, for every other action).
+    /// What bans for every jail that is not [dry](JailSettings::dry).
     pub firewall: Box<dyn Firewall + Send>,
     /// What the database kept.
     pub saved: Saved,

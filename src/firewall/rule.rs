@@ -155,7 +155,7 @@ mod tests {
         let text = format!("#!/bin/sh\necho \"$@\" >> {}\n{script}\n", calls.display());
         // Written by another process: while this one had it open for writing, a child of a neighbouring test could
         // inherit that, and the system would not run it ("text file busy").
-        #[expect(clippy::disallowed_methods, reason = "see above")]
+        #[expect(clippy::disallowed_methods, reason = "a program that this process wrote itself may be busy")]
         let mut install = Command::new("install");
         let mut writer = install.args(["-m", "755", "/dev/stdin"]).arg(&program).stdin(Stdio::piped()).spawn().unwrap();
         writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();

@@ -14,7 +14,7 @@ use crate::line::{Batch, Position};
 use crate::record::Record;
 use crate::time::Timestamp;
 
-/// Something that writes lines: a log file, the journal; later AMI, ESL.
+/// Something that writes lines: a log file, the journal.
 pub trait Source {
     /// Reads what is there, in batches of whole lines, until it is at its end (then `false`) or `budget` bytes were
     /// read and more may be there (then `true`). Problems (gone, unreadable, rotated) come out as records and are not
