@@ -3,8 +3,8 @@
 //!
 //! The `ipset` and `iptables` programs are the judges of what is in the kernel.
 
-#![allow(clippy::disallowed_methods, reason = "tests run programs")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::disallowed_methods, reason = "tests run programs")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeSet;
 use std::env;

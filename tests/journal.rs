@@ -1,5 +1,5 @@
 //! systemd's journal as a running daemon reads it, with a stand-in for `journalctl` that hands on what a test writes.
-#![allow(clippy::disallowed_methods, reason = "tests run programs and start threads")]
+#![expect(clippy::disallowed_methods, reason = "tests run programs and start threads")]
 
 mod common;
 
