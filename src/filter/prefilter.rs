@@ -1,6 +1,6 @@
 //! Which literal texts a line must hold for a filter to care about it.
 //!
-//! The literals come out of the failregexes themselves: [`required`] walks an expression's tree and keeps the set of
+//! The literals come out of the failregexes themselves: `required` walks an expression's tree and keeps the set of
 //! literals of which every match holds one. What makes that safe on *raw* lines, although a failregex sees the line
 //! decoded, unwrapped and without its date:
 //!
