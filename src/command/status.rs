@@ -55,6 +55,9 @@ pub struct FilterPart {
     pub total_failed: u64,
     /// Logs that are read.
     pub files: Vec<String>,
+    /// Searches that were given up because they would have taken unbounded time: lines that may have been missed.
+    #[serde(default)]
+    pub gave_up: u64,
     /// What is asked of systemd's journal, where that is read in place of logs: any of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journalmatch: Option<Vec<String>>,
@@ -99,6 +102,7 @@ impl Args {
                 currently_failed: status.currently_failed,
                 total_failed: status.total_failed,
                 files: house.files.get(jail).cloned().unwrap_or_default(),
+                gave_up: house.gave_up.get(jail).copied().unwrap_or(0),
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
             },
             actions: ActionsPart {
@@ -176,6 +180,7 @@ mod tests {
                 currently_failed: 0,
                 total_failed: 0,
                 files: vec!["/var/log/sip.log".into()],
+                gave_up: 0,
                 journalmatch: None,
             },
             actions: ActionsPart { currently_banned: 1, total_banned: 1, banned: vec!["192.0.2.1".into()] },

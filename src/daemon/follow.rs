@@ -9,7 +9,8 @@
 //! anything that was found in them, the first time also if there are none.
 
 mod jails;
-mod journals;
+mod log;
+mod reader;
 mod thread;
 mod watch;
 
@@ -21,16 +22,17 @@ use std::sync::Arc;
 
 use crate::config::{JailSettings, Journal, LogPath};
 use crate::filter::Filter;
-use crate::line::{Batch, Position, Unwrap};
+use crate::line::{Position, Unwrap};
 use crate::source::file::{LogFile, Start};
+use crate::source::glob;
 use crate::source::journal::JournalReader;
-use crate::source::{Source, glob};
 use crate::time::{Span, Timestamp};
 
 use super::inbox::Message;
-use super::pipe::{Pipe, PipeJail, Route};
+use super::pipe::{Pipe, PipeJail};
 use jails::Jail;
-use journals::FollowedJournal;
+use log::{Log, names};
+use reader::Reader;
 
 pub use thread::{Clock, Follower};
 
@@ -76,28 +78,9 @@ pub struct Logs {
     jails: Vec<Jail>,
     pipe: Pipe,
     logs: Vec<Log>,
-    journals: Vec<FollowedJournal>,
+    journals: Vec<Reader<JournalReader>>,
     /// Files may have come or gone.
     stale: bool,
-}
-
-/// One path.
-struct Log {
-    path: PathBuf,
-    /// Under which names a directory may report it: its own, and where a link leads.
-    names: Vec<PathBuf>,
-    /// More than one while jails that came later catch up.
-    readers: Vec<Reader>,
-    /// Something was heard of it.
-    touched: bool,
-}
-
-struct Reader {
-    file: LogFile,
-    route: Route,
-    /// The position that was handed on last, and when.
-    sent: Option<Position>,
-    sent_at: Timestamp,
 }
 
 /// What a directory reported.
@@ -151,7 +134,7 @@ impl Logs {
         self.look(now, sink);
         let mut more = false;
         for log in &mut self.logs {
-            let due = |reader: &Reader| reader.file.due().is_some_and(|due| due <= now);
+            let due = |reader: &Reader<LogFile>| reader.source.due().is_some_and(|due| due <= now);
             if log.touched || log.readers.iter().any(due) {
                 log.touched = false;
                 for reader in &mut log.readers {
@@ -170,7 +153,7 @@ impl Logs {
 
     /// What becomes readable when a journal has something new.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.journals.iter().filter_map(FollowedJournal::fd)
+        self.journals.iter().filter_map(|journal| journal.source.fd())
     }
 
     /// Looks which files the patterns mean now, if that may have changed; true if it looked.
@@ -249,9 +232,10 @@ impl Logs {
 
     /// When the next step is due even if nothing is heard.
     pub fn due(&self) -> Option<Timestamp> {
-        let readers = self.logs.iter().flat_map(|log| &log.readers);
-        let files = readers.flat_map(|reader| [reader.file.due(), reader.position_due()]).flatten();
-        files.chain(self.journals.iter().filter_map(FollowedJournal::due)).min()
+        let files = self.logs.iter().flat_map(|log| &log.readers).filter(|reader| reader.source.is_open());
+        let files = files.flat_map(|reader| [reader.source.due(), reader.position_due()]);
+        let journals = self.journals.iter().flat_map(|journal| [journal.source.due(), journal.position_due()]);
+        files.chain(journals).flatten().min()
     }
 
     /// The end: hands on every position.
@@ -259,17 +243,12 @@ impl Logs {
         self.send_positions(now, true, sink);
     }
 
-    /// What became of each jail's lines, and their filters.
-    pub fn pipe(&self) -> &Pipe {
-        &self.pipe
-    }
-
     /// A jail reads no longer what its patterns do not mean, or what is gone for good.
     fn leave(&mut self, jail: usize, meant: &[(PathBuf, bool)]) {
         let settings = &self.jails[jail];
         for log in self.logs.iter_mut().filter(|log| log.is_read_by(jail)) {
             let wanted = meant.iter().any(|(path, _)| *path == log.path);
-            let only_away = settings.means(&log.path) && log.readers.iter().any(|reader| reader.file.is_open());
+            let only_away = settings.means(&log.path) && log.readers.iter().any(|reader| reader.source.is_open());
             if !wanted && !only_away {
                 for reader in &mut log.readers {
                     let others: Vec<usize> = reader.route.jails().iter().copied().filter(|at| *at != jail).collect();
@@ -288,33 +267,25 @@ impl Logs {
         let log = &mut self.logs[at];
         log.touched = true;
         let file = LogFile::new(path, start);
-        match log.readers.iter_mut().find(|reader| reader.file.begins_like(&file)) {
+        match log.readers.iter_mut().find(|reader| reader.source.begins_like(&file)) {
             Some(reader) => {
                 let jails = [reader.route.jails(), &[jail]].concat();
                 reader.route = self.pipe.route(&jails);
             }
             None => {
                 let route = self.pipe.route(&[jail]);
-                log.readers.push(Reader { file, route, sent: None, sent_at: Timestamp(i64::MIN) });
+                log.readers.push(Reader::of_file(file, route));
             }
         }
     }
 
     fn send_positions(&mut self, now: Timestamp, all: bool, sink: &mut dyn FnMut(Message)) {
         let mut positions = Vec::new();
-        for reader in self.logs.iter_mut().flat_map(|log| &mut log.readers) {
-            if reader.sent_at > now {
-                reader.sent_at = now;
-            }
-            let due = reader.position_due().is_some_and(|due| all || due <= now);
-            if due {
-                positions.extend(reader.positions(&self.pipe));
-                reader.sent_at = now;
-            }
+        for reader in self.logs.iter_mut().flat_map(|log| &mut log.readers).filter(|r| r.source.is_open()) {
+            positions.extend(reader.positions(&self.pipe, now, all));
         }
         for journal in &mut self.journals {
-            let jail = &self.pipe.jails()[journal.jail()].name;
-            positions.extend(journal.position(now, all).map(|position| (jail.clone(), position)));
+            positions.extend(journal.positions(&self.pipe, now, all));
         }
         if !positions.is_empty() {
             sink(Message::Positions(positions));
@@ -322,81 +293,7 @@ impl Logs {
     }
 }
 
-impl Log {
-    fn is_read_by(&self, jail: usize) -> bool {
-        self.readers.iter().any(|reader| reader.route.jails().contains(&jail))
-    }
-
-    fn is_draining(&self) -> bool {
-        self.readers.iter().any(|reader| reader.file.is_draining())
-    }
-
-    /// Readers that have come to the same place become one.
-    fn join(&mut self, pipe: &Pipe) {
-        let mut at = 1;
-        while at < self.readers.len() {
-            if self.readers[0].has_met(&self.readers[at]) {
-                let other = self.readers.remove(at);
-                let jails = [self.readers[0].route.jails(), other.route.jails()].concat();
-                self.readers[0].route = pipe.route(&jails);
-                self.readers[0].sent = None;
-            } else {
-                at += 1;
-            }
-        }
-    }
-}
-
-impl Reader {
-    /// Reads one turn; true if there is more. Failures are followed by the position behind them.
-    fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
-        let Reader { file, route, .. } = self;
-        let (mut found, mut log) = (Vec::new(), Vec::new());
-        let mut failed = false;
-        if !file.is_open() {
-            let since = pipe.since(route, now);
-            file.begin(now, since, &mut |line| pipe.date(route, line, now), &mut log);
-        }
-        let mut take = |batch: Batch<'_>| {
-            pipe.batch(route, &batch, now, &mut found);
-            failed |= !found.is_empty();
-            while !found.is_empty() {
-                let few = found.len().min(FEW);
-                sink(Message::Failures(found.drain(..few).collect()));
-            }
-        };
-        let more = file.read(now, TURN, &mut take, &mut log);
-        log.extend(pipe.records(route));
-        if failed {
-            self.sent_at = now;
-            sink(Message::Positions(self.positions(pipe)));
-        }
-        for record in log {
-            sink(Message::Log(record));
-        }
-        more
-    }
-
-    /// The position for each jail, and a note that it was handed on.
-    fn positions(&mut self, pipe: &Pipe) -> Vec<(Arc<str>, Position)> {
-        self.sent = self.file.position();
-        let jails = self.route.jails().iter().map(|at| &pipe.jails()[*at].name);
-        self.sent.iter().flat_map(|position| jails.clone().map(|jail| (jail.clone(), position.clone()))).collect()
-    }
-
-    /// When the position should be handed on, if it is another than the last time.
-    fn position_due(&self) -> Option<Timestamp> {
-        let changed = self.file.is_open() && self.file.position() != self.sent;
-        changed.then(|| self.sent_at + POSITIONS)
-    }
-
-    fn has_met(&self, other: &Reader) -> bool {
-        let settled = |file: &LogFile| file.is_live() && !file.is_draining();
-        settled(&self.file) && settled(&other.file) && self.file.position() == other.file.position()
-    }
-}
-
-fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe, Vec<FollowedJournal>) {
+fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe, Vec<Reader<JournalReader>>) {
     let (mut settings, mut piped, mut readers) = (Vec::new(), Vec::new(), Vec::new());
     for FollowJail { name, journal, logs, first, filter, unwrap, findtime, saved } in jails {
         if let Some(journal) = journal {
@@ -407,24 +304,9 @@ fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe, Vec<FollowedJournal>) {
         settings.push(Jail::new(name, logs, first, saved));
     }
     let pipe = Pipe::new(piped);
-    let journals = readers.into_iter().map(|(at, reader)| FollowedJournal::new(reader, pipe.route(&[at]))).collect();
+    let journals = readers.into_iter().map(|(at, reader)| Reader::of_journal(reader, pipe.route(&[at]))).collect();
     (settings, pipe, journals)
-}
-
-/// The path with its directory's real name, and where it leads if it is a link.
-fn names(path: &Path) -> Vec<PathBuf> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let own = directory.canonicalize().ok().and_then(|directory| Some(directory.join(path.file_name()?)));
-    let mut names: Vec<PathBuf> = own.into_iter().chain(path.canonicalize().ok()).collect();
-    names.dedup();
-    names
 }
 
 /// Bytes read from one log before others get their turn.
 pub const TURN: usize = 256 * 1024;
-
-/// Failures in one message: what waits in the inbox is soon handled, however fast a log is written.
-const FEW: usize = 64;
-
-/// Positions behind lines in which nothing was found are handed on so often at most.
-const POSITIONS: Span = Span::from_secs(1);

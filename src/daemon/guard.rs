@@ -80,6 +80,8 @@ struct Guard {
     askers: Askers,
     log: Log,
     files: IndexMap<String, Vec<String>>,
+    /// Searches that each jail's filter gave up.
+    gave_up: IndexMap<String, u64>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
@@ -155,6 +157,7 @@ impl Guard {
             keeper,
             log,
             files: IndexMap::new(),
+            gave_up: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             halfway: false,
@@ -230,6 +233,7 @@ impl Guard {
                 }
             }
             Message::Files { jail, files } => self.files_changed(&jail, &files, out),
+            Message::GaveUp { jail, more } => *self.gave_up.entry(jail.to_string()).or_default() += more,
             Message::Log(record) => out.push(Request::Log(record)),
             Message::Answer { token, answer } => self.engine.handle(Event::Answer { token, answer }, now, out),
             Message::Signal(Signal::End) => return Some(End::Signal),
@@ -254,6 +258,7 @@ impl Guard {
                 command.run(&mut House {
                     engine: &mut self.engine,
                     files: &self.files,
+                    gave_up: &self.gave_up,
                     waiting: &waiting.map(|(name, jail)| (name.clone(), paths(jail))).collect(),
                     firewall: self.firewall,
                     now: clock::now(),
@@ -298,7 +303,9 @@ impl Guard {
         let (waiting, on): (Vec<_>, Vec<_>) =
             config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
         self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
-        self.files.retain(|name, _| config.jails.iter().any(|j| j.name == *name));
+        let stays = |name: &String| config.jails.iter().any(|j| j.name == *name);
+        self.files.retain(|name, _| stays(name));
+        self.gave_up.retain(|name, _| stays(name));
         self.engine.reload(on, now, out).map_err(host::refused)?;
         self.follower.reload(follow_jails(&config.jails, filters));
         self.main.loglevel = config.main.loglevel;

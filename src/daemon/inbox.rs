@@ -23,6 +23,13 @@ pub enum Message {
         /// All its logs.
         files: Vec<PathBuf>,
     },
+    /// A jail's filter gave searches up, because they would have cost unbounded time.
+    GaveUp {
+        /// Which jail.
+        jail: Arc<str>,
+        /// How many since the last message.
+        more: u64,
+    },
     /// Somebody has something to say in the log.
     Log(Record),
     /// A worker found something out.

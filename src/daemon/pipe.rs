@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::filter::{Filter, Moment, Scan, Verdict};
+use crate::filter::{Filter, Moment, Scan};
 use crate::line::{Batch, Unwrap};
 use crate::record::Record;
 use crate::source::unwrap::unwrap;
@@ -15,7 +15,8 @@ use crate::time::{Span, Timestamp};
 /// Jails with their filters; all that is needed to make failures of lines.
 pub struct Pipe {
     jails: Vec<PipeJail>,
-    counts: Vec<Counts>,
+    /// What [`Pipe::gave_up`] said last of each jail.
+    told: Vec<u64>,
     /// Kept for its capacity.
     found: Vec<Failure>,
 }
@@ -40,25 +41,10 @@ pub struct PipeJail {
     pub findtime: Span,
 }
 
-/// What became of a jail's lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// All lines; those that the scan passed over are in none of the following.
-    pub lines: u64,
-    /// No failregex matched.
-    pub missed: u64,
-    /// Too old, or without a date.
-    pub dropped: u64,
-    /// An ignoreregex matched, or the line only helps others.
-    pub ignored: u64,
-    /// A failregex matched.
-    pub matched: u64,
-}
-
 impl Pipe {
     /// A pipe for these jails.
     pub fn new(jails: Vec<PipeJail>) -> Pipe {
-        Pipe { counts: vec![Counts::default(); jails.len()], jails, found: Vec::new() }
+        Pipe { told: vec![0; jails.len()], jails, found: Vec::new() }
     }
 
     /// The route of a log that the given jails read, each by its place in [`Pipe::new`].
@@ -76,34 +62,40 @@ impl Pipe {
 
     /// Takes lines in and adds the failures that they prove to `out`, in the order of the lines.
     pub fn batch(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        let Pipe { jails, counts, found } = self;
-        let lines = memchr::memchr_iter(b'\n', batch.bytes).count() as u64;
-        for at in &route.jails {
-            counts[*at].lines += lines;
-        }
+        let Pipe { jails, found, .. } = self;
         route.scan.candidates(batch.bytes, |range, filter| {
             let Some(&at) = route.jails.get(filter) else { return };
-            let (jail, counts) = (&mut jails[at], &mut counts[at]);
+            let jail = &mut jails[at];
             let before = &batch.bytes[..range.start];
             let line = unwrap(jail.unwrap, &batch.bytes[range]);
             let moment = Moment { now, findtime: jail.findtime, live: batch.live, time: line.time, before };
-            let verdict = match batch.time {
+            match batch.time {
                 Some(time) => jail.filter.line_at(&line.text, time, &moment, found),
                 None => jail.filter.line(&line.text, &moment, found),
             };
-            match verdict {
-                Verdict::Missed => counts.missed += 1,
-                Verdict::Dropped => counts.dropped += 1,
-                Verdict::Ignored(_) => counts.ignored += 1,
-                Verdict::Matched(_) => counts.matched += 1,
-            }
             out.extend(found.drain(..).map(|failure| (jail.name.clone(), failure)));
         });
     }
 
-    /// What the filters of the route have to say about the log.
+    /// What the filters of the route have to say about the log, each with its jail's name.
     pub fn records(&mut self, route: &Route) -> Vec<Record> {
-        route.jails.iter().flat_map(|at| self.jails[*at].filter.records()).collect()
+        let said = |at: &usize| -> Vec<Record> {
+            let PipeJail { name, filter, .. } = &mut self.jails[*at];
+            let named = |record: Record| Record { text: format!("[{name}] {}", record.text), ..record };
+            filter.records().into_iter().map(named).collect()
+        };
+        route.jails.iter().flat_map(said).collect()
+    }
+
+    /// Jails of the route whose filters gave searches up since the last call, because they would have cost unbounded
+    /// time, with how many.
+    pub fn gave_up(&mut self, route: &Route) -> Vec<(Arc<str>, u64)> {
+        let Pipe { jails, told, .. } = self;
+        let news = route.jails.iter().map(|&at| {
+            let all = jails[at].filter.backtrack_limits();
+            (jails[at].name.clone(), all - std::mem::replace(&mut told[at], all))
+        });
+        news.filter(|(_, more)| *more > 0).collect()
     }
 
     /// The moment that a line of the route says, by its wrapper or the first filter that finds a date in it.
@@ -123,16 +115,6 @@ impl Pipe {
     /// The jails, in order.
     pub fn jails(&self) -> &[PipeJail] {
         &self.jails
-    }
-
-    /// Each jail's counts, in the order of the jails.
-    pub fn counts(&self) -> impl Iterator<Item = (&Arc<str>, Counts)> {
-        self.jails.iter().map(|jail| &jail.name).zip(self.counts.iter().copied())
-    }
-
-    /// How often a regex was given up because it would have cost unbounded time, over all jails.
-    pub fn backtrack_limits(&self) -> u64 {
-        self.jails.iter().map(|jail| jail.filter.backtrack_limits()).sum()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::source::file::Start;
 use crate::source::{glob, rotated};
 use crate::time::{Span, Timestamp};
 
-use super::Log;
+use super::log::Log;
 
 /// A jail's patterns and what they meant when they were last looked at.
 pub(super) struct Jail {

@@ -30,7 +30,6 @@ pub struct Follower {
 
 enum Order {
     Reload(Vec<FollowJail>),
-    Rescan,
     Stop,
 }
 
@@ -68,11 +67,6 @@ impl Follower {
         self.order(Order::Reload(jails));
     }
 
-    /// Looks at everything now.
-    pub fn rescan(&self) {
-        self.order(Order::Rescan);
-    }
-
     /// Asks the thread to end. It may be waiting for room in the inbox, and sends last positions: take messages until
     /// [`Follower::is_finished`].
     pub fn stop(&self) {
@@ -107,10 +101,6 @@ fn run(
         match orders.try_recv() {
             Ok(Order::Reload(jails)) => {
                 logs.reload(jails, now, &mut sink);
-                continue;
-            }
-            Ok(Order::Rescan) => {
-                logs.touch_all();
                 continue;
             }
             Ok(Order::Stop) | Err(TryRecvError::Disconnected) => break,
