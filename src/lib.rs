@@ -17,7 +17,7 @@
 //! | 3 daemon | [`daemon`] → [`command`] → [`engine`] | `daemon`: threads, clock, signals, sockets; the others none of these |
 //! | 2 stages | [`source`] [`filter`] [`jail`] [`firewall`] [`store`] | their own resource and no other stage |
 //! | 1 settings | [`config`] | read configuration files |
-//! | 0 leaves | [`line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`error`] | nothing: plain values |
+//! | 0 leaves | [`mod@line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`error`] | nothing: plain values |
 
 pub mod addr;
 pub mod error;

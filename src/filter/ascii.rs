@@ -1,67 +1,93 @@
 //! The same expression for texts of ASCII alone, which nearly all lines are.
 //!
 //! Over such texts an expression means the same when every class is cut down to its ASCII members and every word
-//! boundary asks for ASCII words; what is left of `\w` are 63 characters instead of 140,000. The automata become so much
-//! smaller that finding groups costs a tenth. Two more things are read from the expression's tree: the texts of which
-//! one begins every match at the start of the text, so that most texts are refused by a comparison; and whether it
-//! ends in a single group `.+`, which then needs no search for groups at all.
+//! boundary asks for ASCII words; what is left of `\w` are 63 characters instead of 140,000, and the automata become that
+//! much smaller. To find groups is still dear, so the expression is cut in three: what stands before the first group,
+//! what holds the groups, and the rest. Each part takes its first choice where the part before it ended. An expression
+//! prefers the choices of its earlier parts, so if all three go through, that is the match of the whole; if not, the
+//! whole is asked.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use regex_automata::{Input, meta, util::primitives::NonMaxUsize};
+use regex_automata::{Anchored, Input, meta, util::primitives::NonMaxUsize};
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 /// An expression for ASCII texts.
 #[derive(Debug)]
 pub struct Ascii {
-    regex: meta::Regex,
-    /// All before the last group, where that is `(.+)$` and the only group.
-    head: Option<meta::Regex>,
+    hir: Hir,
+    size_limit: usize,
+    whole: OnceLock<Option<meta::Regex>>,
+    parts: Option<Parts>,
+}
+
+/// An expression cut in three.
+#[derive(Debug)]
+struct Parts {
+    before: meta::Regex,
+    groups: meta::Regex,
+    after: meta::Regex,
 }
 
 impl Ascii {
-    /// From an expression's tree; `None` if it cannot be built within `size_limit` bytes. Where `lines` says that a text
-    /// may hold several lines, no tail is split off.
-    pub fn new(hir: &Hir, size_limit: usize, lines: bool) -> Option<Ascii> {
-        let build = |hir: &Hir| {
-            let config = meta::Config::new().nfa_size_limit(Some(size_limit));
-            meta::Builder::new().configure(config).build_from_hir(hir).ok()
-        };
-        let narrow = narrow(hir);
-        let head = if lines { None } else { head(&narrow).as_ref().and_then(build) };
-        Some(Ascii { regex: build(&narrow)?, head })
+    /// From an expression's tree; none of its automata may take more than `size_limit` bytes.
+    pub fn new(hir: &Hir, size_limit: usize) -> Ascii {
+        let hir = narrow(hir);
+        let parts = cut(&hir).and_then(|[before, groups, after]| {
+            let build = |hir: &Hir| build(hir, size_limit);
+            Some(Parts { before: build(&before)?, groups: build(&groups)?, after: build(&after)? })
+        });
+        Ascii { hir, size_limit, whole: OnceLock::new(), parts }
+    }
+
+    fn whole(&self) -> Result<&meta::Regex, TooBig> {
+        self.whole.get_or_init(|| build(&self.hir, self.size_limit)).as_ref().ok_or(TooBig)
     }
 
     /// Whether it matches anywhere in `text`.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+    pub fn is_match(&self, text: &str) -> Result<bool, TooBig> {
+        Ok(self.whole()?.is_match(text))
     }
 
-    /// The leftmost match in `text`, and a function from the number of a group to where it lies.
-    pub fn captures<T>(&self, text: &str, take: impl FnOnce(Range<usize>, &Groups<'_>) -> T) -> Option<T> {
-        if let Some(head) = &self.head
-            && let Some(last) = text.strip_suffix('\n').map(str::len)
-        {
-            let found = head.find(text)?;
-            if found.end() < last {
-                let spans = [found.start(), last, found.end(), last].map(NonMaxUsize::new);
-                return Some(take(found.start()..last, &Groups(&spans)));
+    /// The leftmost match in `text`; `take` is told where it lies and where its groups do.
+    pub fn captures<T>(
+        &self,
+        text: &str,
+        take: impl FnOnce(Range<usize>, &Groups<'_>) -> T,
+    ) -> Result<Option<T>, TooBig> {
+        let mut few = [None; FEW];
+        if let Some(Parts { before, groups, after }) = &self.parts {
+            let Some(first) = before.find(text) else { return Ok(None) };
+            let rest = |from: usize| Input::new(text).range(from..).anchored(Anchored::Yes);
+            let slots = &mut few[..groups.captures_len() * 2];
+            if groups.search_slots(&rest(first.end()), slots).is_some()
+                && let Some(middle) = Groups(slots).get(0)
+                && let Some(last) = after.search_half(&rest(middle.end))
+            {
+                return Ok(Some(take(first.start()..last.offset(), &Groups(slots))));
             }
         }
-        let mut few = [None; FEW];
+        let whole = self.whole()?;
         let mut many;
-        let slots = match self.regex.captures_len() * 2 {
+        let slots = match whole.captures_len() * 2 {
             count @ ..=FEW => &mut few[..count],
             count => {
                 many = vec![None; count];
                 &mut many[..]
             }
         };
-        self.regex.search_slots(&Input::new(text), slots)?;
+        if whole.search_slots(&Input::new(text), slots).is_none() {
+            return Ok(None);
+        }
         let groups = Groups(slots);
-        Some(take(groups.get(0)?, &groups))
+        Ok(groups.get(0).map(|all| take(all, &groups)))
     }
 }
+
+/// An automaton would have taken more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooBig;
 
 /// Where the groups of a match lie.
 pub struct Groups<'a>(&'a [Option<NonMaxUsize>]);
@@ -132,21 +158,21 @@ fn narrow(hir: &Hir) -> Hir {
     }
 }
 
-/// What stands before `(.+)$` at the end, if there is no other group. The tail takes all of the line that the head
-/// leaves; as long as that is something, the head's first choice is also the whole expression's.
-fn head(hir: &Hir) -> Option<Hir> {
-    if hir.properties().explicit_captures_len() != 1 {
+/// What stands before the first group, what holds all groups, and the rest. `None`: nothing stands before, or there is no
+/// group.
+fn cut(hir: &Hir) -> Option<[Hir; 3]> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let holds = |part: &Hir| part.properties().explicit_captures_len() > 0;
+    let (first, last) = (parts.iter().position(holds)?, parts.iter().rposition(holds)?);
+    if first == 0 || hir.properties().explicit_captures_len() * 2 + 2 > FEW {
         return None;
     }
-    let HirKind::Concat(parts) = hir.kind() else { return None };
-    let [before @ .., group, end] = &parts[..] else { return None };
-    let (HirKind::Capture(group), HirKind::Look(Look::EndLF)) = (group.kind(), end.kind()) else { return None };
-    let HirKind::Repetition(repetition) = group.sub.kind() else { return None };
-    let HirKind::Class(class) = repetition.sub.kind() else { return None };
-    let dot = ClassUnicode::new([ClassUnicodeRange::new('\0', '\x09'), ClassUnicodeRange::new('\x0b', '\x7f')]);
-    let any = matches!(class, Class::Unicode(class) if *class == dot);
-    let all = repetition.min == 1 && repetition.max.is_none() && repetition.greedy;
-    (any && all && !before.is_empty()).then(|| Hir::concat(before.to_vec()))
+    Some([&parts[..first], &parts[first..=last], &parts[last + 1..]].map(|part| Hir::concat(part.to_vec())))
+}
+
+fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
+    let config = meta::Config::new().nfa_size_limit(Some(size_limit));
+    meta::Builder::new().configure(config).build_from_hir(hir).ok()
 }
 
 /// Ends of groups that fit on the stack.
@@ -173,21 +199,28 @@ mod tests {
         }
     }
 
+    fn found(pattern: &str, text: &str) -> Option<(Range<usize>, Vec<Option<Range<usize>>>)> {
+        let ascii = Ascii::new(&regex_syntax::parse(pattern).unwrap(), 1 << 20);
+        let groups = ascii.hir.properties().explicit_captures_len() + 1;
+        ascii.captures(text, |whole, found| (whole, (0..groups).skip(1).map(|n| found.get(n)).collect())).unwrap()
+    }
+
     #[test]
-    fn a_tail_is_split_off_only_where_it_takes_all_that_is_left() {
-        let split = |pattern: &str| head(&narrow(&regex_syntax::parse(pattern).unwrap())).is_some();
-        assert!(split(r"^a\d+ (?P<content>.+)(?m:$)"));
-        assert!(split(r"^(?:a|ab)?(?P<content>.+)(?m:$)"));
-        for other in [
-            r"^a(b) (.+)(?m:$)",
-            r"a|b(.+)(?m:$)",
-            r"a(.+?)(?m:$)",
-            r"a(.*)(?m:$)",
-            r"a(\w+)(?m:$)",
-            r"a(.+)$",
-            r"a(.+)",
+    fn three_parts_find_what_the_whole_finds() {
+        for (pattern, text, expected) in [
+            (r"^a\d+ (.+)(?m:$)", "a12 bc\n", Some((0..6, vec![Some(4..6)]))),
+            (r"^(?:a|ab)(b?)c", "abc", Some((0..3, vec![Some(1..2)]))),
+            // The first choice of the first part leaves nothing for the second.
+            (r"x.* from (\d+)", "x from 1 from y", Some((0..8, vec![Some(7..8)]))),
+            (r"x(\d+?)(\d*)z", "x12z", Some((0..4, vec![Some(1..2), Some(2..3)]))),
+            (r"x(\d+?)y", "x12z x34y", Some((5..9, vec![Some(6..8)]))),
+            (r"x(?:(a)|(b))\b", "xb", Some((0..2, vec![None, Some(1..2)]))),
+            (r"x(a|ab)(?m:$)", "xab\n", Some((0..3, vec![Some(1..3)]))),
+            (r"x(a)", "xb", None),
         ] {
-            assert!(!split(other), "{other}");
+            assert_eq!(found(pattern, text), expected, "{pattern}");
+            let whole = regex::Regex::new(pattern).unwrap().captures(text);
+            assert_eq!(found(pattern, text).map(|(all, _)| all), whole.map(|c| c.get_match().range()), "{pattern}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which literal texts a line must hold for a filter to care about it.
 //!
-//! The literals come out of the failregexes themselves: [`required`] walks an expression's tree and keeps the set of
+//! The literals come out of the failregexes themselves: `required` walks an expression's tree and keeps the set of
 //! literals of which every match holds one. What makes that safe on *raw* lines, although a failregex sees the line
 //! decoded, unwrapped and without its date:
 //!
@@ -12,6 +12,10 @@
 //!   half is whole.
 //! * A line wrapped in JSON may hold some characters escaped; literals for such lines avoid them.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use memchr::memmem;
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 use regex_syntax::hir::{Hir, HirKind};
 
@@ -54,11 +58,11 @@ impl Prefilter {
     pub fn new<'a>(fail: impl IntoIterator<Item = &'a str>, prefix: Option<&str>, cut: Cut) -> Prefilter {
         let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok();
         let fail: Vec<&str> = fail.into_iter().collect();
-        let texts: Vec<String> = fail.iter().map(|text| text.replace('\\', "")).collect();
+        let shared = Shared::new(&fail);
         let fail: Option<Vec<Hir>> = fail.into_iter().map(parse).collect();
         let prefix = prefix.and_then(parse);
         let find = |escaped: bool| {
-            let rule = Rule { cut, escaped, texts: &texts };
+            let rule = Rule { cut, escaped, shared: &shared };
             let all = |fail: &Vec<Hir>| fail.iter().map(|h| required(h, rule)).collect::<Option<Literals>>();
             fail.as_ref().and_then(all).or_else(|| Some(vec![required(prefix.as_ref()?, rule)?]))
         };
@@ -89,7 +93,7 @@ fn without_longer(mut all: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     all.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for literal in all {
-        if !kept.iter().any(|k| memchr::memmem::find(&literal, k).is_some()) {
+        if !kept.iter().any(|k| memmem::find(&literal, k).is_some()) {
             kept.push(literal);
         }
     }
@@ -100,7 +104,7 @@ fn without_longer(mut all: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 fn common(set: &[Vec<u8>]) -> Option<Vec<u8>> {
     let shortest = set.iter().min_by_key(|l| l.len())?;
     (COMMON..=shortest.len()).rev().find_map(|len| {
-        let everywhere = |text: &&[u8]| set.iter().all(|l| memchr::memmem::find(l, text).is_some());
+        let everywhere = |text: &&[u8]| set.iter().all(|l| memmem::find(l, text).is_some());
         shortest.windows(len).find(everywhere).map(<[u8]>::to_vec)
     })
 }
@@ -109,8 +113,34 @@ fn common(set: &[Vec<u8>]) -> Option<Vec<u8>> {
 struct Rule<'a> {
     cut: Cut,
     escaped: bool,
+    shared: &'a Shared,
+}
+
+/// What several failregexes hold.
+struct Shared {
     /// All failregexes without their backslashes.
-    texts: &'a [String],
+    texts: Vec<String>,
+    /// What was asked before.
+    known: RefCell<HashMap<Vec<u8>, bool>>,
+}
+
+impl Shared {
+    fn new(fail: &[&str]) -> Shared {
+        Shared { texts: fail.iter().map(|text| text.replace('\\', "")).collect(), known: RefCell::default() }
+    }
+
+    fn holds(&self, text: &[u8]) -> bool {
+        if let Some(known) = self.known.borrow().get(text) {
+            return *known;
+        }
+        // A class or a choice may end what is spelt out in the expression, so most of the text is enough.
+        let most = text.len() - text.len() / 4;
+        let parts = [&text[..most], &text[text.len() - most..]].map(memmem::Finder::new);
+        let holding = self.texts.iter().filter(|text| parts.iter().any(|part| part.find(text.as_bytes()).is_some()));
+        let shared = holding.take(2).count() > 1;
+        self.known.borrow_mut().insert(text.to_vec(), shared);
+        shared
+    }
 }
 
 /// A set of literals of which every match of `hir` holds one, fit for raw lines; the best that can be found.
@@ -257,12 +287,7 @@ fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
         _ => literal,
     };
     let words = if inner.contains(&b' ') { WORDS } else { 0 };
-    // A class or a choice may end what is spelt out in the expression, so most of the literal is enough.
-    let most = inner.len() - inner.len() / 4;
-    let (begin, end) = (&inner[..most], &inner[inner.len() - most..]);
-    let holds = |text: &&String, part: &[u8]| memchr::memmem::find(text.as_bytes(), part).is_some();
-    let holding = rule.texts.iter().filter(|text| holds(text, begin) || holds(text, end));
-    let shared = if holding.take(2).count() > 1 { SHARED } else { 0 };
+    let shared = if rule.shared.holds(inner) { SHARED } else { 0 };
     length.min(LONG) + words - shared
 }
 

@@ -42,7 +42,7 @@ impl Pattern {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let relaxed = translate::translate(text, Dialect::Relaxed, options)?;
         let engine = if exact.backtracks {
-            let gate = Linear::new(&relaxed.text, options).ok();
+            let gate = Linear::new(&relaxed.text).ok();
             let fancy = fancy_regex::RegexBuilder::new(&exact.text)
                 .backtrack_limit(BACKTRACK_LIMIT)
                 .delegate_size_limit(SIZE_LIMIT)
@@ -50,7 +50,7 @@ impl Pattern {
                 .map_err(|e| e.to_string())?;
             Engine::Backtracking { gate, fancy: Box::new(fancy) }
         } else {
-            Engine::Linear(Linear::new(&exact.text, options)?)
+            Engine::Linear(Linear::new(&exact.text)?)
         };
         let heads = parse(&relaxed.text).ok().and_then(|hir| ascii::heads(&hir));
         Ok(Pattern { engine, heads, names: exact.names, relaxed: relaxed.text })
@@ -130,42 +130,48 @@ enum Engine {
     Backtracking { gate: Option<Linear>, fancy: Box<fancy_regex::Regex> },
 }
 
-/// An expression for the linear-time engine: one automaton for texts of ASCII alone, and one for any text, which is built
-/// when such a text comes.
+/// An expression for the linear-time engine: automata for texts of ASCII alone, and one for any text. They are built when
+/// such a text comes, unless one might become too big: that has to be known at once.
 #[derive(Debug)]
 struct Linear {
-    ascii: Ascii,
     text: String,
+    ascii: OnceLock<Ascii>,
     any: OnceLock<Option<regex::Regex>>,
 }
 
 impl Linear {
-    fn new(text: &str, options: Options) -> Result<Linear, String> {
+    fn new(text: &str) -> Result<Linear, String> {
         let hir = parse(text)?;
-        let mut any = OnceLock::new();
-        let too_big = || format!("it would take more than {SIZE_LIMIT} bytes");
-        if ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
-            any = OnceLock::from(Some(plain(text)?));
-        }
-        let ascii = Ascii::new(&hir, SIZE_LIMIT, options.window).ok_or_else(too_big)?;
-        Ok(Linear { ascii, text: text.to_owned(), any })
+        let any = match ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
+            true => OnceLock::from(Some(plain(text)?)),
+            false => OnceLock::new(),
+        };
+        Ok(Linear { text: text.to_owned(), ascii: OnceLock::new(), any })
     }
 
-    /// For texts that are not ASCII.
+    fn ascii(&self) -> &Ascii {
+        let tree = || parse(&self.text).unwrap_or_else(|_| Hir::fail());
+        self.ascii.get_or_init(|| Ascii::new(&tree(), SIZE_LIMIT))
+    }
+
     fn any(&self) -> Result<&regex::Regex, TooCostly> {
         self.any.get_or_init(|| plain(&self.text).ok()).as_ref().ok_or(TooCostly)
     }
 
     fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
-        if text.is_ascii() { Ok(self.ascii.is_match(text)) } else { Ok(self.any()?.is_match(text)) }
+        if text.is_ascii() {
+            return self.ascii().is_match(text).map_err(|_| TooCostly);
+        }
+        Ok(self.any()?.is_match(text))
     }
 
     fn captures(&self, text: &str, names: &[(usize, Box<str>)]) -> Result<Option<Match>, TooCostly> {
         if text.is_ascii() {
-            return Ok(self.ascii.captures(text, |whole, groups| Match {
+            let take = |whole, groups: &ascii::Groups<'_>| Match {
                 whole,
                 groups: names.iter().map(|(n, _)| groups.get(*n)).collect(),
-            }));
+            };
+            return self.ascii().captures(text, take).map_err(|_| TooCostly);
         }
         let regex = self.any()?;
         // Most texts do not match, and to know that costs a quarter of finding groups.

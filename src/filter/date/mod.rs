@@ -3,7 +3,7 @@
 //! A [`Detector`] belongs to a jail. It knows a list of templates (`template`), learns which of them the log uses and looks
 //! there first (`place`), so that a date inside a text which a sender chose does not replace the one at the line's start. A
 //! pattern's directives (`pattern`) and `bounds` become a regular expression (`parser`, `syntax`), that becomes a `program`,
-//! which the `machine` runs; the groups become a moment (`parts`, [`zone`]). Nothing here reads a clock; the host's zone is a
+//! which the `machine` runs; the groups become a moment (`parts`, [`crate::zone`]). Nothing here reads a clock; the host's zone is a
 //! value.
 
 mod bounds;
