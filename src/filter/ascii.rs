@@ -26,8 +26,18 @@ pub struct Ascii {
 #[derive(Debug)]
 struct Parts {
     before: meta::Regex,
-    groups: meta::Regex,
-    after: meta::Regex,
+    middle: Middle,
+}
+
+/// The part with the groups, and what stands behind it.
+#[derive(Debug)]
+enum Middle {
+    /// `(.+)$`: the rest of the line, which needs no search.
+    Rest,
+    Search {
+        groups: meta::Regex,
+        after: meta::Regex,
+    },
 }
 
 impl Ascii {
@@ -36,7 +46,11 @@ impl Ascii {
         let hir = narrow(hir);
         let parts = cut(&hir).and_then(|[before, groups, after]| {
             let build = |hir: &Hir| build(hir, size_limit);
-            Some(Parts { before: build(&before)?, groups: build(&groups)?, after: build(&after)? })
+            let middle = match is_rest(&groups, &after) {
+                true => Middle::Rest,
+                false => Middle::Search { groups: build(&groups)?, after: build(&after)? },
+            };
+            Some(Parts { before: build(&before)?, middle })
         });
         Ascii { hir, size_limit, whole: OnceLock::new(), parts }
     }
@@ -57,15 +71,10 @@ impl Ascii {
         take: impl FnOnce(Range<usize>, &Groups<'_>) -> T,
     ) -> Result<Option<T>, TooBig> {
         let mut few = [None; FEW];
-        if let Some(Parts { before, groups, after }) = &self.parts {
+        if let Some(Parts { before, middle }) = &self.parts {
             let Some(first) = before.find(text) else { return Ok(None) };
-            let rest = |from: usize| Input::new(text).range(from..).anchored(Anchored::Yes);
-            let slots = &mut few[..groups.captures_len() * 2];
-            if groups.search_slots(&rest(first.end()), slots).is_some()
-                && let Some(middle) = Groups(slots).get(0)
-                && let Some(last) = after.search_half(&rest(middle.end))
-            {
-                return Ok(Some(take(first.start()..last.offset(), &Groups(slots))));
+            if let Some((end, slots)) = middle.search(text, first.end(), &mut few) {
+                return Ok(Some(take(first.start()..end, &Groups(slots))));
             }
         }
         let whole = self.whole()?;
@@ -85,12 +94,35 @@ impl Ascii {
     }
 }
 
+impl Middle {
+    /// The end of the match that goes on at `from`, and its groups.
+    fn search<'s>(&self, text: &str, from: usize, slots: &'s mut [Slot; FEW]) -> Option<(usize, &'s [Slot])> {
+        let rest = |from: usize| Input::new(text).range(from..).anchored(Anchored::Yes);
+        match self {
+            Middle::Rest => {
+                let length = memchr::memchr(b'\n', &text.as_bytes()[from..]).unwrap_or(text.len() - from);
+                let slot = |at: usize| NonMaxUsize::new(at);
+                slots[..4].copy_from_slice(&[slot(from), slot(from + length), slot(from), slot(from + length)]);
+                (length > 0).then_some((from + length, &slots[..4]))
+            }
+            Middle::Search { groups, after } => {
+                let slots = &mut slots[..groups.captures_len() * 2];
+                groups.search_slots(&rest(from), slots)?;
+                let end = after.search_half(&rest(Groups(slots).get(0)?.end))?.offset();
+                Some((end, slots))
+            }
+        }
+    }
+}
+
+type Slot = Option<NonMaxUsize>;
+
 /// An automaton would have taken more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooBig;
 
 /// Where the groups of a match lie.
-pub struct Groups<'a>(&'a [Option<NonMaxUsize>]);
+pub struct Groups<'a>(&'a [Slot]);
 
 impl Groups<'_> {
     /// The group of that number; `None` if it took no part.
@@ -170,6 +202,20 @@ fn cut(hir: &Hir) -> Option<[Hir; 3]> {
     Some([&parts[..first], &parts[first..=last], &parts[last + 1..]].map(|part| Hir::concat(part.to_vec())))
 }
 
+/// Whether these are `(.+)` and `$`.
+fn is_rest(groups: &Hir, after: &Hir) -> bool {
+    let HirKind::Capture(group) = groups.kind() else { return false };
+    let HirKind::Repetition(repetition) = group.sub.kind() else { return false };
+    let HirKind::Class(class) = repetition.sub.kind() else { return false };
+    let not_newline = [ClassUnicodeRange::new('\0', '\x09'), ClassUnicodeRange::new('\x0b', '\x7f')];
+    let dot = match class {
+        Class::Unicode(class) => class.ranges() == not_newline,
+        Class::Bytes(class) => class.to_unicode_class().is_some_and(|class| class.ranges() == not_newline),
+    };
+    let all = group.index == 1 && repetition.min == 1 && repetition.max.is_none() && repetition.greedy;
+    dot && all && matches!(after.kind(), HirKind::Look(Look::EndLF))
+}
+
 fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
     let config = meta::Config::new().nfa_size_limit(Some(size_limit));
     meta::Builder::new().configure(config).build_from_hir(hir).ok()
@@ -209,6 +255,10 @@ mod tests {
     fn three_parts_find_what_the_whole_finds() {
         for (pattern, text, expected) in [
             (r"^a\d+ (.+)(?m:$)", "a12 bc\n", Some((0..6, vec![Some(4..6)]))),
+            (r"^a\s*(.+)(?m:$)", "a \n", Some((0..2, vec![Some(1..2)]))),
+            (r"^a ?(.+)(?m:$)", "a b\nc\n", Some((0..3, vec![Some(2..3)]))),
+            (r"^(?:a|ab) ?(.+?)(?m:$)", "ab\n", Some((0..2, vec![Some(1..2)]))),
+            (r"^ab? ?(.+)(?m:$)", "ab\n", Some((0..2, vec![Some(1..2)]))),
             (r"^(?:a|ab)(b?)c", "abc", Some((0..3, vec![Some(1..2)]))),
             // The first choice of the first part leaves nothing for the second.
             (r"x.* from (\d+)", "x from 1 from y", Some((0..8, vec![Some(7..8)]))),

@@ -95,9 +95,9 @@ impl Machine {
         (program.first.is_none() && at == window.to).then_some(at)
     }
 
-    /// The text span of a group of the last match.
+    /// The text span of a group of the last match; there may be no such group (`?=` in brackets is none).
     pub fn group(&self, group: usize) -> Option<(usize, usize)> {
-        let (start, end) = (self.slots[2 * group], self.slots[2 * group + 1]);
+        let (start, end) = (*self.slots.get(2 * group)?, *self.slots.get(2 * group + 1)?);
         (start != NOWHERE && end != NOWHERE).then_some((start, end))
     }
 

@@ -376,6 +376,7 @@ mod tests {
             ("x 1772359200 y", "x ({EPOCH}) y", "1772359200"),
             ("anything", "{NONE}", ""),
             ("", "{NONE}", ""),
+            ("x", "?=", ""),
         ] {
             assert_eq!(first(&[pattern], line).map(|(cut, _)| cut).as_deref(), Some(cut), "{pattern}");
         }
