@@ -245,7 +245,10 @@ mod tests {
         }
     }
 
-    fn found(pattern: &str, text: &str) -> Option<(Range<usize>, Vec<Option<Range<usize>>>)> {
+    /// The whole match and its groups.
+    type Found = (Range<usize>, Vec<Option<Range<usize>>>);
+
+    fn found(pattern: &str, text: &str) -> Option<Found> {
         let ascii = Ascii::new(&regex_syntax::parse(pattern).unwrap(), 1 << 20);
         let groups = ascii.hir.properties().explicit_captures_len() + 1;
         ascii.captures(text, |whole, found| (whole, (0..groups).skip(1).map(|n| found.get(n)).collect())).unwrap()
