@@ -744,7 +744,10 @@ const JUDGE: &str = r#"
 import json, sys
 from fail2ban.server.database import Fail2BanDb
 from fail2ban.server.filter import FileContainer
+from fail2ban.server.mytime import MyTime
 from fail2ban.server.ticket import FailTicket
+# The same present as the test's: a purge would otherwise depend on the day of the run.
+MyTime.setTime(1795170000)
 what, path, ask = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 db = Fail2BanDb(path)
 class Jail:
