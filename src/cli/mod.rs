@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::command::Command;
 use crate::daemon::{clock, prepare, socket};
 use crate::error::Error;
+use crate::word::Word;
 
 pub use output::Format;
 
@@ -58,7 +59,7 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Daemon(command) => client(command, cli).map(|()| 0),
         Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
-        Face::Check(_) => check_all(cli),
+        Face::Check(args) => check_all(args, cli),
     }
 }
 
@@ -73,7 +74,12 @@ fn try_regex(args: &regex::Args, cli: &Cli) -> Result<(), Error> {
     output::show(cli.format, &report, report.text().trim_end_matches('\n'))
 }
 
-fn check_all(cli: &Cli) -> Result<u8, Error> {
+fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
+    if args.dump {
+        let commands = check::dump(&crate::config::load(&cli.conf).written);
+        let lines: Vec<String> = commands.iter().map(Word::to_string).collect();
+        return output::show(cli.format, &commands, &lines.join("\n")).map(|()| 0);
+    }
     let report = check::check(prepare::prepare(&cli.conf, &TimeZone::system()).config);
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
     Ok(u8::from(report.failed()))

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::value::Value;
-use super::{IgnoreCache, IgnoreItem, Problem, Severity, brackets};
+use super::{IgnoreCache, IgnoreItem, Original, Problem, Severity, brackets};
 use crate::addr::Id;
 use crate::time::Span;
 
@@ -15,7 +15,8 @@ pub fn list(value: &Value, problems: &mut Vec<Problem>) -> Vec<IgnoreItem> {
             match item(word) {
                 Ok(item) => items.push(item),
                 Err((severity, message, item)) => {
-                    problems.push(Problem::new(severity, line.origin.clone(), message));
+                    let stops = if severity == Severity::Error { Original::StopsServer } else { Original::Ignores };
+                    problems.push(Problem::new(severity, line.origin.clone(), message).fail2ban(stops));
                     items.extend(item);
                 }
             }
@@ -62,7 +63,7 @@ pub fn cache(value: &Value) -> Result<Option<IgnoreCache>, String> {
     if super::ini::trim(text).is_empty() {
         return Ok(None);
     }
-    let parameters = brackets::list(text, 0..text.len()).map_err(|(_, message)| message)?;
+    let parameters = brackets::list(text, 0..text.len()).map_err(|(_, wrong)| wrong.to_string())?;
     let mut cache = IgnoreCache { key: String::new(), max_count: 100, max_time: Span::from_secs(300) };
     for (name, range) in parameters {
         let text = &text[range];

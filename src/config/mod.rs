@@ -23,6 +23,7 @@ pub mod stock;
 pub mod tags;
 pub mod tree;
 pub mod value;
+pub mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use crate::time::{Bantime, Span};
 
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
-pub use problem::{Origin, Problem, Severity};
+pub use problem::{Origin, Original, Problem, Severity};
+pub use written::Written;
 
 /// Everything that the files say.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +52,8 @@ pub struct Config {
     pub refused: Vec<JailSettings>,
     /// What is wrong or has no effect, in the order in which it was met.
     pub problems: Vec<Problem>,
+    /// The same in plain words, bad jails included: what fail2ban's reader would hand to its server.
+    pub written: Written,
 }
 
 /// Settings of the daemon itself: `fail2ban.conf`, then `sipjail.conf`.
@@ -313,15 +317,15 @@ pub fn load(dir: &Path) -> Config {
 
 /// The daemon's own settings alone: enough to find it.
 pub fn main(dir: &Path) -> Main {
-    daemon::main(&Tree::new(dir), Main::default()).0
+    daemon::main(&Tree::new(dir), Main::default()).main
 }
 
 /// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].
 pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
-    let (main, mut problems) = daemon::main(&tree, defaults);
+    let daemon::Daemon { main, words, mut problems } = daemon::main(&tree, defaults);
     let layers = include::read(&tree, &jail_files(&tree));
-    let jail::Jails { good: jails, refused, problems: found } = jail::jails(&tree, &layers);
+    let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
     problems.extend(layers.problems.iter().cloned().map(|p| if named(&p) { p } else { Problem { jail: None, ..p } }));
     problems.extend(found);
@@ -331,7 +335,8 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
             problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
         }
     }
-    Config { main, jails, refused, problems }
+    let written = Written { main: words, jails: written };
+    Config { main, jails, refused, problems, written }
 }
 
 /// A directory with a `jail.conf` decides alone; otherwise its other jail files lie over the stock jails.
