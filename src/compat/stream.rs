@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::config::action::file::{Action, Kind};
+use crate::config::ini::is_space;
 use crate::config::written::{Sheet, WrittenJail};
 use crate::config::{Written, filter, journal};
 use crate::word::{Word, json};
@@ -84,7 +85,8 @@ fn jail(name: &str, sheet: &Sheet, expand: &dyn Fn(&str) -> Vec<PathBuf>) -> Vec
             "ignoreip" => {
                 let text = value.plain();
                 let mut command = words(["set", name, "addignoreip"]);
-                command.extend(text.split([' ', ',', '\n']).map(str::trim).filter(|w| !w.is_empty()).map(Word::text));
+                let blank = |c: char| c == ',' || is_space(c);
+                command.extend(text.split(blank).filter(|word| !word.is_empty()).map(Word::text));
                 stream.push(command);
             }
             _ => stream.push(set(name, option, value)),

@@ -35,7 +35,11 @@ pub fn main(tree: &Tree, defaults: Main) -> Daemon {
     let mut words = unwritten(&defaults);
     let mut main = defaults;
     let mut problems: Vec<Problem> = layers.problems.iter().cloned().map(|p| Problem { jail: None, ..p }).collect();
-    for option in options::OPTIONS.iter().filter(|option| option.place == Place::Main) {
+    let section = layers.merged.has("Definition");
+    if layers.found && !section {
+        words.insert("dbmaxmatches", Word::None);
+    }
+    for option in options::OPTIONS.iter().filter(|option| section && option.place == Place::Main) {
         match Scope::new(&layers.merged, "Definition").get(option.name) {
             Ok(None) => {}
             Ok(Some(value)) => {

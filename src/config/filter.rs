@@ -157,7 +157,7 @@ impl FilterFile {
                 }
             }
         }
-        init(&self.merged, &mut self.parameters)?;
+        init(&self.merged, &given, &mut self.parameters)?;
         combined.extend(self.parameters.clone());
         tags::fill(&mut combined, &HashSet::new(), &Material { merged: &self.merged, vars: &vars }, &mut self.found)?;
         Ok(combined)
@@ -177,14 +177,16 @@ pub struct Filled {
     pub own: Options,
 }
 
-/// Makes parameters of what `[Init]` says and nobody else; `known/x` is what `[Init]` says in any case.
-pub fn init(merged: &Merged, parameters: &mut Options) -> Result<(), Fault> {
+/// Makes parameters of what `[Init]` says and nobody else; `known/x` is what `[Init]` says in any case. What is `given`
+/// by the jail holds under every condition too: `x?family=inet6` is then `x`, as since 1.1.1.
+pub fn init(merged: &Merged, given: &Options, parameters: &mut Options) -> Result<(), Fault> {
     let Some(init) = merged.sections.get("Init") else { return Ok(()) };
     let scope = Scope::new(merged, "Init");
     for (name, raw) in &init.options {
         let value = scope.expand(name, raw)?;
         parameters.insert(format!("known/{name}"), value.clone());
-        parameters.entry(name.clone()).or_insert(value);
+        let always = name.split_once('?').and_then(|(name, _)| given.get(name)).cloned();
+        parameters.entry(name.clone()).or_insert(always.unwrap_or(value));
     }
     Ok(())
 }

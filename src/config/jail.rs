@@ -160,7 +160,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let logtype = if backend.to_lowercase().starts_with("systemd") { "journal" } else { "file" };
+        let logtype = if backend.starts_with("systemd") { "journal" } else { "file" };
         match FilterFile::open(self.tree, &wanted, Some(logtype), early.clone()) {
             Ok(file) => {
                 self.problems.extend(file.remarks.iter().cloned().map(|problem| problem.of_jail(name)));

@@ -123,7 +123,7 @@ pub fn read(tree: &Tree, wanted: &Reference, jail: &str, options: &Options) -> R
             combined.insert(option.to_owned(), value);
         }
     }
-    init(&merged, &mut parameters).map_err(Refused::Text)?;
+    init(&merged, &given, &mut parameters).map_err(Refused::Text)?;
     combined.extend(parameters.clone());
     let conditional = combined.keys().filter_map(|name| name.split_once('?')).map(|(name, _)| name.to_owned());
     let conditional: Vec<String> = conditional.collect();
