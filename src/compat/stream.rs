@@ -115,7 +115,7 @@ fn of_filter<'a>(stream: &mut Vec<Command>, jail: &str, options: impl Iterator<I
                 match lines.as_slice() {
                     [] => {}
                     [line] => stream.push(set(jail, &add, line)),
-                    _ => stream.push(vec![words(["multi-set", jail, &add]), vec![Word::List(lines)]].concat()),
+                    _ => stream.push([words(["multi-set", jail, &add]), vec![Word::List(lines)]].concat()),
                 }
             }
             "journalmatch" => {

@@ -231,7 +231,7 @@ impl Reader<'_> {
         let logpath = if journal.is_some() { Vec::new() } else { values.logpath() };
         if logpath.is_empty() && journal.is_none() {
             values.warn(&origin, "the jail has no `logpath`", None);
-            if jail.contains_key("logpath") {
+            if jail.get("logpath").is_some_and(|value| value.text().is_empty()) {
                 values.last(Original::Stops);
             }
         }
@@ -333,7 +333,7 @@ mod tests {
             ("maxretry = x", "`maxretry` has to be a whole number from 1 on, not `x`"),
             ("maxretry = 0", "`maxretry` has to be a whole number from 1 on, not `0`"),
             ("findtime = abc", "`findtime`: `abc` is not a length of time"),
-            ("findtime = 7 # not comment", "`findtime`: `7 # not comment` is not a length of time"),
+            ("findtime = 7;x", "`findtime`: `7;x` is not a length of time"),
             ("bantime = %d", "`%` in `bantime` is followed by neither `%` nor `(`: `%d`"),
             ("logpath = /dev/null bogus", "`bogus` behind a path is neither `head` nor `tail`"),
             ("logtimezone = Europe/Paris", "`Europe/Paris` is no time zone that a log can have here"),

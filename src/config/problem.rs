@@ -35,7 +35,7 @@ pub enum Original {
     #[default]
     #[serde(rename = "ignores")]
     Ignores,
-    /// It leaves the jail out.
+    /// It leaves the jail out and starts; its `-t` fails.
     #[serde(rename = "skips the jail")]
     SkipsJail,
     /// It takes the files (`-t` is content), but its server gives up at the start.
