@@ -331,7 +331,6 @@ mod tests {
             ("filter = nosuch", "there is no filter `nosuch`"),
             ("filter = f[x", "`f[x` cannot be read: the bracket behind `f` is not closed by a last `]`"),
             ("maxretry = x", "`maxretry` has to be a whole number from 1 on, not `x`"),
-            ("maxretry = 0", "`maxretry` has to be a whole number from 1 on, not `0`"),
             ("findtime = abc", "`findtime`: `abc` is not a length of time"),
             ("findtime = 7;x", "`findtime`: `7;x` is not a length of time"),
             ("bantime = %d", "`%` in `bantime` is followed by neither `%` nor `(`: `%d`"),

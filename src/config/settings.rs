@@ -51,7 +51,10 @@ impl<'a> Values<'a> {
             self.problems.extend(problems.into_iter().map(|problem| problem.of_jail(self.jail)));
             return Some(journal);
         }
-        if !BACKENDS.contains(&name.as_str()) {
+        if name == "gamin" {
+            let message = "`gamin` is gone since fail2ban 1.1; the log is read as with `auto`";
+            self.warn(&backend.origin(), message, None);
+        } else if !BACKENDS.contains(&name.as_str()) {
             let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`";
             let message = format!("there is no backend `{}`", backend.text());
             self.report(Severity::Error, backend.origin(), message, Some(hint));
@@ -117,18 +120,18 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// A whole number of at least `least`.
+    /// A whole number of at least `least`; a smaller one is taken for that, since it means the same to fail2ban.
     pub fn count(&mut self, option: &str, least: i64) -> Option<u32> {
         let value = self.options.get(option)?;
-        let number = int(value.text()).filter(|n| *n >= least).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        if number.is_none() {
+        let Some(number) = int(value.text()) else {
             let message = format!("`{option}` has to be a whole number from {least} on, not `{}`", value.text());
             self.report(Severity::Error, value.origin(), message, None);
-            if int(value.text()).is_some() {
-                self.last(Original::Ignores);
-            }
+            return None;
+        };
+        if number < least {
+            self.warn(&value.origin(), &format!("`{option} = {number}` is read as {least}"), None);
         }
-        number
+        Some(u32::try_from(number.max(least)).unwrap_or(u32::MAX))
     }
 
     /// `maxlines`; what is no number counts for nothing, as for fail2ban.
@@ -281,7 +284,7 @@ impl<'a> Values<'a> {
     }
 }
 
-const BACKENDS: [&str; 4] = ["auto", "polling", "pyinotify", "gamin"];
+const BACKENDS: [&str; 3] = ["auto", "polling", "pyinotify"];
 
 #[cfg(test)]
 mod tests {
@@ -318,6 +321,7 @@ mod tests {
     #[test]
     fn values_are_read() {
         assert_eq!(read(&[("maxretry", " 1_0 ")], |v| v.count("maxretry", 1)), (Some(10), 0));
+        assert_eq!(read(&[("maxretry", "0")], |v| v.count("maxretry", 1)), (Some(1), 1));
         assert_eq!(read(&[("maxretry", "99999999999")], |v| v.count("maxretry", 1)), (Some(u32::MAX), 0));
         assert_eq!(read(&[("bantime", "-1")], |v| v.bantime()), (Bantime::Forever, 0));
         assert_eq!(read(&[("bantime", "-2")], |v| v.bantime()), (Bantime::For(Span::from_secs(-2)), 1));

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use sipjail::cli::check;
-use sipjail::config::{self, Main};
+use sipjail::config::{self, Config, JailSettings, Main, Spanned, Written};
+use sipjail::time::{Bantime, Span};
 use sipjail::word::Word;
 
 use crate::judge;
@@ -130,7 +131,8 @@ impl Count {
             Ok(theirs) => theirs,
             Err(said) => return self.wrong.push(format!("{name}: fail2ban refuses it: {said}")),
         };
-        let written = config::load_with(dir, Main::fail2ban()).written;
+        let Config { jails, written, .. } = config::load_with(dir, Main::fail2ban());
+        self.wrong.extend(jails.iter().flat_map(|jail| unlike(jail, &written)).map(|said| format!("{name}: {said}")));
         let commands = check::dump(&written);
         self.trees += 1;
         self.jails += written.jails.len();
@@ -162,6 +164,44 @@ impl Count {
         assert!(self.trees >= trees && self.jails >= jails, "{self:?}");
         println!("config: {} trees, {} jails, {} values compared", self.trees, self.jails, self.values);
     }
+}
+
+/// Where a jail would not run as its commands say.
+fn unlike(jail: &JailSettings, written: &Written) -> Vec<String> {
+    let JailSettings { name, filter, .. } = jail;
+    let Some(Ok(sheet)) = written.jails.iter().find(|found| found.name == *name).map(|found| &found.sheet) else {
+        return Vec::new();
+    };
+    let own = |option: &str| sheet.options.get(option).filter(|word| **word != Word::None);
+    let of_filter = |option: &str| sheet.filter.iter().find(|(name, _)| name == option).map(|(_, word)| word);
+    let both = |option: &str| -> Vec<String> {
+        let words = [of_filter(option), own(option)].into_iter().flatten().map(Word::plain);
+        words.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).filter(|l| !l.is_empty()).collect()
+    };
+    let last = |option: &str| of_filter(option).or(own(option)).map(Word::plain).filter(|text| !text.is_empty());
+    let texts = |list: &[Spanned]| list.iter().map(|text| text.text.clone()).collect::<Vec<_>>();
+    let plain = |option: &str| own(option).map(Word::plain);
+    let same = [
+        ("failregex", texts(&filter.failregex) == both("failregex")),
+        ("ignoreregex", texts(&filter.ignoreregex) == both("ignoreregex")),
+        ("prefregex", filter.prefregex.as_ref().map(|text| text.text.clone()) == last("prefregex")),
+        ("maxlines", last("maxlines").is_none_or(|text| text == filter.maxlines.to_string() || text == "None")),
+        ("journalmatch", texts(&filter.journalmatch) == both("journalmatch")),
+        (
+            "maxretry",
+            plain("maxretry").is_none_or(|n| {
+                n.parse().is_ok_and(|n: i64| n.clamp(1, i64::from(u32::MAX)) == i64::from(jail.maxretry))
+            }),
+        ),
+        ("findtime", plain("findtime").is_none_or(|text| Span::parse(&text) == Ok(jail.findtime))),
+        ("bantime", plain("bantime").is_none_or(|text| Bantime::parse(&text) == Ok(jail.bantime))),
+        ("ignoreip", own("ignoreip").is_some() || jail.ignore.list.is_empty()),
+        ("action", sheet.actions.len() == jail.actions.len()),
+    ];
+    same.iter()
+        .filter(|(_, same)| !same)
+        .map(|(option, _)| format!("jail `{name}` runs with another `{option}`"))
+        .collect()
 }
 
 /// The values in a command, those in lists one by one.

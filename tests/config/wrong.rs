@@ -92,7 +92,8 @@ const GOOD: &str = "[good]\nenabled = true\nlogpath = /dev/null\naction = a\nfil
 /// Lines of a jail.
 const OPTIONS: &[(&str, Severity, Original)] = &[
     ("maxretry = x", Error, StopsServer),
-    ("maxretry = 0", Error, Ignores),
+    ("maxretry = 0", Warning, Ignores),
+    ("maxmatches = -1", Warning, Ignores),
     ("maxmatches = 1.5", Error, StopsServer),
     ("maxlines = 0", Error, StopsServer),
     ("maxlines = x", Warning, Ignores),
