@@ -10,11 +10,12 @@ use indexmap::IndexMap;
 
 use super::brackets;
 use super::include::{self, Layers};
-use super::ini::{self, DEFAULT, Options};
+use super::ini::Options;
 use super::interpolate::{Fault, Scope};
+use super::material::{Material, init, lower};
 use super::merge::Merged;
 use super::number::int;
-use super::tags::{self, Lookup};
+use super::tags;
 use super::tree::Tree;
 use super::value::Value;
 use super::{FilterSettings, Origin, Original, Problem, Severity};
@@ -177,20 +178,6 @@ pub struct Filled {
     pub own: Options,
 }
 
-/// Makes parameters of what `[Init]` says and nobody else; `known/x` is what `[Init]` says in any case. What is `given`
-/// by the jail holds under every condition too: `x?family=inet6` is then `x`, as since 1.1.1.
-pub fn init(merged: &Merged, given: &Options, parameters: &mut Options) -> Result<(), Fault> {
-    let Some(init) = merged.sections.get("Init") else { return Ok(()) };
-    let scope = Scope::new(merged, "Init");
-    for (name, raw) in &init.options {
-        let value = scope.expand(name, raw)?;
-        parameters.insert(format!("known/{name}"), value.clone());
-        let always = name.split_once('?').and_then(|(name, _)| given.get(name)).cloned();
-        parameters.entry(name.clone()).or_insert(always.unwrap_or(value));
-    }
-    Ok(())
-}
-
 /// The filter `name[parameters]`, or the file at a path, read once, as `fail2ban-regex` does; `logtype` is `file` unless
 /// somebody says otherwise.
 pub fn filter(dir: &Path, name: &str) -> Result<FilterSettings, Refused> {
@@ -239,44 +226,6 @@ fn names(tree: &Tree) -> Vec<String> {
     let own = own.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     let stock = super::stock::list("filter.d").filter_map(|name| name.strip_prefix("filter.d/")?.strip_suffix(".conf"));
     own.chain(stock.map(str::to_owned)).collect()
-}
-
-/// Names in lower case, as `%(…)s` knows them.
-pub fn lower(options: &Options) -> Options {
-    options.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect()
-}
-
-/// Where a tag's value comes from when it is no option: another section, or an option that does nothing by itself.
-pub struct Material<'a> {
-    /// The file.
-    pub merged: &'a Merged,
-    /// What comes before `[Definition]`, in lower case.
-    pub vars: &'a Options,
-}
-
-impl Lookup for Material<'_> {
-    fn tag(&self, tag: &str) -> Result<Option<Value>, Fault> {
-        let word =
-            |section: &str| !section.is_empty() && section.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
-        let path = tag.split_once('/').filter(|(section, option)| word(section) && !option.contains(ini::is_space));
-        if let Some((section, option)) = path {
-            let option = option.to_lowercase();
-            let places = match section.to_lowercase().as_str() {
-                "known" => &["KNOWN/Definition", "Definition"][..],
-                "default" => &[DEFAULT],
-                _ => &[section],
-            };
-            for place in places.iter().filter(|place| self.merged.has(place)) {
-                if let Some(raw) = self.merged.raw(place, &option) {
-                    return Scope::new(self.merged, place).expand(&option, raw).map(Some);
-                }
-            }
-        }
-        if !self.merged.has("Definition") {
-            return Ok(None);
-        }
-        Scope::new(self.merged, "Definition").with(self.vars).get(&tag.to_lowercase())
-    }
 }
 
 #[cfg(test)]

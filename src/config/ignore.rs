@@ -47,7 +47,7 @@ fn item(word: &str) -> Result<IgnoreItem, Doubtful> {
         let message = format!("`{word}` in `ignoreip` is longer than an address; it means `{addr}` alone");
         return match len.bytes().all(|b| b.is_ascii_digit()) && !len.is_empty() {
             true => Err((Severity::Warning, message, Some(IgnoreItem::Net(Id::from(ip))))),
-            false => Err((Severity::Error, format!("`{word}` in `ignoreip` is no network"), None)),
+            false => Err((Severity::Warning, format!("`{word}` in `ignoreip` is no network and is passed over"), None)),
         };
     }
     if word.chars().all(|c| c.is_alphanumeric() || ".-_".contains(c)) && word.chars().any(char::is_alphabetic) {

@@ -3,23 +3,21 @@
 //! A section's `enabled`, `backend` and `filter` come first, then its filter's options as `known/…`, then all others.
 //! What is wrong with a jail leaves that jail out and no other.
 
-use std::collections::HashSet;
-
 use super::action::{self, Actions, Said};
 use super::filter::{Filled, FilterFile, Reference};
 use super::include::Layers;
 use super::ini::Options;
-use super::interpolate::{Fault, Scope, references};
+use super::interpolate::{Fault, Scope};
 use super::journal::words;
 use super::merge::{KNOWN, Merged};
 use super::number::truth;
-use super::options::{self, Effect};
+use super::options;
 use super::settings::Values;
 use super::tree::Tree;
+use super::unknown::Mentioned;
 use super::value::Value;
 use super::written::{Sheet, WrittenJail, spoken, word};
 use super::{Enabled, JailSettings, Origin, Original, Problem, Severity, UseDns};
-use crate::text::did_you_mean;
 use crate::word::repr;
 
 /// What the sections say.
@@ -46,7 +44,7 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
     }
     let mut reader = Reader {
         tree,
-        referenced: referenced(&merged),
+        mentioned: Mentioned::of(&merged),
         merged,
         said: Said::default(),
         problems: vec![],
@@ -72,7 +70,7 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
 struct Reader<'a> {
     tree: &'a Tree,
     merged: Merged,
-    referenced: HashSet<String>,
+    mentioned: Mentioned,
     said: Said,
     problems: Vec<Problem>,
     written: Vec<WrittenJail>,
@@ -137,7 +135,7 @@ impl Reader<'_> {
             Err(reason) => Err(reason.clone()),
         };
         self.written.push(WrittenJail { name: name.to_owned(), sheet });
-        self.unknown(name);
+        self.problems.extend(self.mentioned.unknown(name, &self.merged.sections[name]));
         Some(self.settings(name, enabled, backend, filter, actions, &jail))
     }
 
@@ -189,25 +187,6 @@ impl Reader<'_> {
         let sound = faults.is_empty();
         self.problems.extend(faults);
         sound.then_some(jail)
-    }
-
-    /// Options of the section itself that nobody knows and nothing refers to.
-    fn unknown(&mut self, name: &str) {
-        let section = &self.merged.sections[name];
-        for (option, origin) in &section.names {
-            let say = |severity, message| Problem::new(severity, origin.clone(), message).of_jail(name);
-            match options::in_jail().find(|known| known.name == option) {
-                Some(known) if known.effect == Effect::None => {
-                    self.problems.push(say(Severity::Note, format!("`{option}` is known, but without effect here")));
-                }
-                None if !self.referenced.contains(option) && !option.starts_with("known/") => {
-                    let meant = did_you_mean(option, options::in_jail().map(|known| known.name));
-                    let problem = say(Severity::Warning, format!("unknown option `{option}`"));
-                    self.problems.push(Problem { hint: meant, ..problem });
-                }
-                _ => {}
-            }
-        }
     }
 
     fn settings(
@@ -282,15 +261,6 @@ fn on(value: &Value) -> (Option<Enabled>, bool) {
     }
     let (yes, meant) = truth(value.text());
     (yes.then_some(Enabled::Yes), meant)
-}
-
-/// Every option name that `%(…)s` mentions anywhere in the jails.
-fn referenced(merged: &Merged) -> HashSet<String> {
-    let sections = merged.sections.values().flat_map(|section| section.options.values());
-    let memories = merged.known.values().flat_map(|options| options.values());
-    let all = merged.defaults.values().chain(sections).chain(memories);
-    let names = all.flat_map(|value| references(value.text()).collect::<Vec<_>>());
-    names.map(|name| name.rsplit_once('/').map(|(_, option)| option.to_owned()).unwrap_or(name)).collect()
 }
 
 #[cfg(test)]

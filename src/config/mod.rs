@@ -14,6 +14,7 @@ pub mod ini;
 pub mod interpolate;
 pub mod jail;
 pub mod journal;
+pub mod material;
 pub mod merge;
 pub mod number;
 pub mod options;
@@ -22,6 +23,7 @@ pub mod settings;
 pub mod stock;
 pub mod tags;
 pub mod tree;
+pub mod unknown;
 pub mod value;
 pub mod written;
 

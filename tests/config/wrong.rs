@@ -43,6 +43,8 @@ fn each_problem_knows_what_fail2ban_does() {
             format!("{name}: we say {found:?}, fail2ban {said:?}; expected {severity:?}, {original:?}")
         }));
     }
+    // Before 1.1 it stopped at this one.
+    streams.retain(|(name, ..)| *name != "ignoreip = 10.0.0.1/x" || !version.starts_with("1.0."));
     let given: Vec<_> = streams.iter().map(|(.., stream)| stream.clone()).collect();
     for ((name, original, _), verdict) in streams.iter().zip(judge::server(&given)) {
         let found = if verdict.is_some() { StopsServer } else { Ignores };
@@ -117,7 +119,7 @@ const OPTIONS: &[(&str, Severity, Original)] = &[
     ("bantime.maxtime = abc", Error, StopsServer),
     ("bantime.rndtime = abc", Error, StopsServer),
     ("ignoreip = 10.0.0.1/255.0.255.0", Error, StopsServer),
-    ("ignoreip = 10.0.0.1/x", Error, StopsServer),
+    ("ignoreip = 10.0.0.1/x", Warning, Ignores),
     ("ignoreip = 10.0.0.1/40", Warning, Ignores),
     ("ignoreip = [2001:db8::]/48", Warning, Ignores),
     ("ignorecache = max-count=1", Error, StopsServer),

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use crate::config::filter::{Material, Reference, init, lower};
+use crate::config::filter::Reference;
 use crate::config::include::{self, Layers};
 use crate::config::ini::Options;
 use crate::config::interpolate::{Fault, Scope};
+use crate::config::material::{Material, init, lower};
 use crate::config::number::truth;
 use crate::config::tags;
 use crate::config::tree::Tree;
