@@ -38,7 +38,7 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
     let mut merged = layers.merged.clone();
     for (name, text) in [
         ("fail2ban_version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("fail2ban_confpath", tree.dir().display().to_string()),
+        ("fail2ban_confpath", tree.dir().display().to_string().trim_end_matches('/').to_owned()),
     ] {
         merged.defaults.insert(name.to_owned(), Value::bare(text.replace('%', "%%")));
     }

@@ -77,7 +77,7 @@ pub struct Main {
     pub logtarget: String,
     /// The socket for `SYSLOG`; `auto` is `/dev/log`.
     pub syslogsocket: String,
-    /// Whether IPv6 is dealt with: `auto`, `yes`, `no`.
+    /// Whether a name may mean IPv6 addresses: `auto` (which is yes), `yes`, `no`.
     pub allowipv6: String,
 }
 

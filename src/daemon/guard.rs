@@ -163,6 +163,7 @@ impl Guard {
             halfway: false,
             _sole: sole,
         };
+        guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
         guard.hand_on(out);
         host::write_pid(&guard.main.pidfile);
         let _unsupervised = sd_notify::notify(&[NotifyState::Ready]);
@@ -308,6 +309,7 @@ impl Guard {
         self.gave_up.retain(|name, _| stays(name));
         self.engine.reload(on, now, out).map_err(host::refused)?;
         self.follower.reload(follow_jails(&config.jails, filters));
+        self.askers.allow_ipv6(config.main.allowipv6 != "no");
         self.main.loglevel = config.main.loglevel;
         self.main.logtarget.clone_from(&config.main.logtarget);
         self.main.syslogsocket.clone_from(&config.main.syslogsocket);
