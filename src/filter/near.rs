@@ -1,0 +1,429 @@
+//! The near miss: how far an expression got on a line that it did not match, and what would have had to come next.
+//!
+//! Each failregex is followed through the line as a [`Track`], all its ways at once, and the furthest point that any of
+//! them reached counts. A line **nearly matched** if that point lies behind half of the expression's pieces, or behind
+//! the first text of several words that it spells out (`Registration from '`): a line that shares a program's name and
+//! a bracket with an expression is no near miss.
+//!
+//! The expression followed is the relaxed one, without look-around and back-references: where only those are in the way,
+//! that is what is said. The cost is bounded by [`STEPS`] per expression, whatever the line holds; beyond them what was
+//! reached by then counts.
+
+mod track;
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::Filter;
+use super::failregex::FailRegex;
+use track::{Kind, Track};
+
+/// How far the best expression of a filter got on a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Near {
+    /// Which failregex, from 0; `None` is the prefregex, before which no failregex is tried.
+    pub regex: Option<usize>,
+    /// The line as text, in a filter with `maxlines` all lines that were looked at together.
+    pub text: String,
+    /// Up to where `text` matched, in bytes; always at a character's start or the end.
+    pub offset: usize,
+    /// What could have come next: a quoted text, a piece of the expression, or words such as `an address`; one of them
+    /// would have done. Empty: the line matches but for a look-around or a back-reference.
+    pub expected: Vec<String>,
+    /// What stood there, in part; empty at the line's end.
+    pub found: String,
+    /// It might have come anywhere behind `offset`: the piece before it takes any text.
+    pub anywhere: bool,
+    /// Which part of the expression's pieces had matched, from 0 to 1.
+    pub share: f64,
+}
+
+/// A filter's expressions, ready to be followed.
+pub struct Tracks {
+    prefix: Option<Track>,
+    fail: Vec<Option<Track>>,
+}
+
+impl Filter {
+    /// What [`Filter::near`] needs; made once, since it costs more than a line does.
+    pub fn tracks(&self) -> Tracks {
+        let track = |regex: &FailRegex| Track::new(regex.relaxed());
+        Tracks { prefix: self.rules.prefix.as_ref().and_then(track), fail: self.rules.fail.iter().map(track).collect() }
+    }
+
+    /// Says of the line that was looked at last, and missed, where the best expression stopped; `None` if none nearly
+    /// matched. Nothing is said of filters that have both a prefregex and `maxlines` above 1: there a line that got
+    /// past the prefregex takes the place of those before it.
+    pub fn near(&self, tracks: &Tracks, line: &[u8]) -> Option<Near> {
+        let (mut text, mut cut) = (self.decoder.decode(line).into_owned(), self.clock.cut.clone());
+        if let Some(window) = &self.window {
+            if self.rules.prefix.is_some() {
+                return None;
+            }
+            (text, cut) = (window.text(), 0..0);
+            text.truncate(text.trim_end_matches('\n').len());
+        }
+        let mut searched = Searched::new(&text, cut);
+        let (regex, furthest) = match &self.rules.prefix {
+            None => best(&tracks.fail, &searched)?,
+            Some(prefix) => match prefix.search(&searched.haystack).ok().flatten() {
+                None => (None, tracks.prefix.as_ref()?.furthest(&searched.haystack)),
+                Some(found) => {
+                    let mut named = prefix.pattern().names().zip(&found.groups);
+                    if let Some(content) = named.find_map(|(name, at)| at.clone().filter(|_| name == "content")) {
+                        searched.narrow(content);
+                    }
+                    best(&tracks.fail, &searched)?
+                }
+            },
+        };
+        let track = match regex {
+            None => tracks.prefix.as_ref(),
+            Some(number) => tracks.fail.get(number)?.as_ref(),
+        }?;
+        if !furthest.is_near(track) {
+            return None;
+        }
+        let offset = searched.in_line(furthest.at).min(text.len());
+        Some(Near {
+            regex,
+            found: text[offset..].lines().next().unwrap_or_default().chars().take(FOUND).collect(),
+            text,
+            offset,
+            expected: furthest.expected(track),
+            anywhere: furthest.anywhere,
+            share: furthest.rank as f64 / track.length.max(1) as f64,
+        })
+    }
+}
+
+/// The failregex that got furthest.
+fn best(fail: &[Option<Track>], searched: &Searched) -> Option<(Option<usize>, Furthest)> {
+    let all = fail.iter().enumerate().filter_map(|(number, track)| Some((number, track.as_ref()?)));
+    let reached = all.map(|(number, track)| (number, track.length, track.furthest(&searched.haystack)));
+    let key = |length: usize, f: &Furthest| (f.rank, Reverse(length));
+    let best = reached.reduce(|a, b| if key(b.1, &b.2) > key(a.1, &a.2) { b } else { a })?;
+    Some((Some(best.0), best.2))
+}
+
+/// What the expressions see of a line, and where that stands in it.
+struct Searched {
+    /// With a newline at its end.
+    haystack: String,
+    /// Where the date was taken out.
+    cut: Range<usize>,
+    /// Bytes of the dateless line before the haystack.
+    skipped: usize,
+}
+
+impl Searched {
+    fn new(text: &str, cut: Range<usize>) -> Searched {
+        let head = text.get(..cut.start).unwrap_or(text);
+        let tail = text.get(cut.end..).unwrap_or_default();
+        Searched { haystack: format!("{head}{tail}\n"), cut, skipped: 0 }
+    }
+
+    /// Only the prefregex's content from here on.
+    fn narrow(&mut self, content: Range<usize>) {
+        if let Some(text) = self.haystack.get(content.clone()).filter(|text| !text.is_empty()) {
+            self.haystack = format!("{text}\n");
+            self.skipped = content.start;
+        }
+    }
+
+    fn in_line(&self, at: usize) -> usize {
+        let dateless = self.skipped + at;
+        if dateless < self.cut.start { dateless } else { dateless + self.cut.len() }
+    }
+}
+
+/// The furthest point that an expression reached in a text.
+struct Furthest {
+    /// Pieces that had matched.
+    rank: usize,
+    /// Where in the text.
+    at: usize,
+    /// The steps that would have had to be taken there; none if all of it matched.
+    steps: Vec<usize>,
+    anywhere: bool,
+}
+
+impl Furthest {
+    /// See the module's own words.
+    fn is_near(&self, track: &Track) -> bool {
+        self.rank * 2 >= track.length.max(1) || track.phrase.is_some_and(|end| self.rank >= end)
+    }
+
+    fn expected(&self, track: &Track) -> Vec<String> {
+        let mut said: Vec<String> = Vec::new();
+        for text in self.steps.iter().map(|step| track.says(*step)) {
+            if !said.contains(&text) {
+                said.push(text);
+            }
+        }
+        said
+    }
+}
+
+impl Track {
+    /// Follows the expression from every place of `text`.
+    fn furthest(&self, text: &str) -> Furthest {
+        let count = self.steps.len();
+        let (seen, places) = (vec![0; count], vec![None; count]);
+        let mut walk = Walk { track: self, text, seen, round: 1, left: STEPS, rank: 0, top: Vec::new(), places };
+        let (mut live, mut next) = (Vec::new(), Vec::new());
+        let ends = text.char_indices().map(|(at, c)| (at, Some(c))).chain([(text.len(), None)]);
+        for (at, c) in ends {
+            walk.enter(self.start, at, &mut live);
+            let Some(c) = c.filter(|_| walk.left > 0 && !walk.done()) else { break };
+            walk.round += 1;
+            for step in live.drain(..) {
+                if let Kind::Char(set, then) = &self.steps[step].kind
+                    && set.contains(c)
+                {
+                    walk.enter(*then, at + c.len_utf8(), &mut next);
+                }
+            }
+            std::mem::swap(&mut live, &mut next);
+        }
+        walk.finish()
+    }
+}
+
+/// All ways of an expression through a text.
+struct Walk<'a> {
+    track: &'a Track,
+    text: &'a str,
+    /// In which round a step was entered last.
+    seen: Vec<usize>,
+    round: usize,
+    left: usize,
+    /// The highest rank so far.
+    rank: usize,
+    /// The steps of that rank.
+    top: Vec<usize>,
+    /// The first and the last place where those were entered.
+    places: Vec<Option<(usize, usize)>>,
+}
+
+impl Walk<'_> {
+    /// Stands before `step` at a place, and before whatever can be reached from there without a character.
+    fn enter(&mut self, step: usize, at: usize, live: &mut Vec<usize>) {
+        let mut open = vec![step];
+        while let Some(step) = open.pop() {
+            if std::mem::replace(&mut self.seen[step], self.round) == self.round {
+                continue;
+            }
+            self.left = self.left.saturating_sub(1);
+            match &self.track.steps[step].kind {
+                Kind::Fork(ways) => open.extend(ways),
+                Kind::Char(..) => {
+                    self.reached(step, at);
+                    live.push(step);
+                }
+                Kind::Look(look, then) => {
+                    self.reached(step, at);
+                    if track::holds(*look, self.text, at) {
+                        open.push(*then);
+                    }
+                }
+                Kind::End => self.reached(step, at),
+            }
+        }
+    }
+
+    fn reached(&mut self, step: usize, at: usize) {
+        let rank = self.track.steps[step].rank;
+        if rank > self.rank {
+            self.rank = rank;
+            self.top.drain(..).for_each(|step| self.places[step] = None);
+        }
+        if rank == self.rank {
+            match &mut self.places[step] {
+                Some((_, last)) => *last = at,
+                none => {
+                    *none = Some((at, at));
+                    self.top.push(step);
+                }
+            }
+        }
+    }
+
+    /// Whether all of the expression matched.
+    fn done(&self) -> bool {
+        self.places[Track::END].is_some()
+    }
+
+    fn finish(self) -> Furthest {
+        let place = |step: &usize| {
+            let (first, last) = self.places[*step].unwrap_or_default();
+            if self.track.steps[*step].roams { first } else { last }
+        };
+        let at = self.top.iter().map(place).max().unwrap_or(0);
+        let mut steps: Vec<usize> = self.top.iter().copied().filter(|step| place(step) == at).collect();
+        // The steps were made from the last one to the first.
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        let anywhere = steps.iter().any(|step| self.track.steps[*step].roams);
+        if self.done() {
+            steps.clear();
+        }
+        Furthest { rank: self.rank, at, steps, anywhere }
+    }
+}
+
+/// Steps that are taken through one text, at most; some hundredths of a second.
+const STEPS: usize = 500_000;
+/// Characters shown of what stood where an expression stopped.
+const FOUND: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::{FilterSettings, Spanned, UseDns};
+    use crate::filter::date::Zones;
+    use crate::filter::{Moment, Verdict};
+    use crate::time::{Span, Timestamp};
+
+    #[test]
+    fn a_mistyped_word_is_where_it_stops() {
+        let near = miss(
+            "^ knock by '.*' from <HOST>:\\d+ - (?:Wrong password|No such door)$",
+            "2026-11-20 10:00:00 knock by 'bob' from 192.0.2.1:5062 - Wrong pass",
+        );
+        let near = near.expect("a near miss");
+        assert_eq!((near.offset, &*near.found), (near.text.len(), ""));
+        assert_eq!(near.expected, ["`word`"]);
+        assert_eq!(near.regex, Some(0));
+        assert!(near.share > 0.8 && near.share < 1.0, "{}", near.share);
+    }
+
+    #[test]
+    fn offsets_count_the_date_that_was_cut_out() {
+        let near = miss("^ knock from <HOST>$", "2026-11-20 10:00:00 knock from nobody!").expect("a near miss");
+        assert_eq!(&near.text[near.offset..], "!");
+        assert_eq!(near.expected, ["the end of the line"]);
+        let near = miss("^ knock by \\w+ from <ADDR>$", "2026-11-20 10:00:00 knock by bob from home").expect("near");
+        assert_eq!((&near.text[near.offset..], &*near.found), ("home", "home"));
+        assert_eq!(near.expected, ["an address"]);
+    }
+
+    #[test]
+    fn the_furthest_of_several_counts() {
+        let near = miss("^ knock from <HOST>$\n^ knock from <HOST> by hand$\n^ kick <HOST>", "knock by 192.0.2.1");
+        assert_eq!(near, None, "a first word is nothing");
+        let near =
+            miss("^knock from <HOST>$\n^knock from <HOST> by hand$\n^kick <HOST>", "knock from 192.0.2.1 by foot");
+        let near = near.expect("near");
+        assert_eq!((near.regex, &*near.found, &*near.expected), (Some(1), "foot", &["`hand`".to_owned()][..]));
+    }
+
+    #[test]
+    fn what_follows_any_text_is_missed_from_where_that_began() {
+        let near = miss("^call from '.*' failed for <HOST>$", "call from 'bob failed for 192.0.2.1").expect("near");
+        assert_eq!((&near.text[..near.offset], near.anywhere), ("call from '", true));
+        assert_eq!(near.expected, ["`' failed for `"]);
+    }
+
+    #[test]
+    fn a_choice_tells_its_branches() {
+        let near = miss("^door (?:knock|kick) <HOST>$", "door slam 192.0.2.1");
+        assert_eq!(near, None);
+        let near =
+            miss("^the door was (?:knocked|kicked) by <HOST>$", "the door was slammed by 192.0.2.1").expect("near");
+        assert_eq!(near.expected, ["`knocked`", "`kicked`"]);
+    }
+
+    #[test]
+    fn a_prefregex_comes_first_and_its_content_is_mapped_back() {
+        let filter = |line: &str| {
+            judge(
+                settings("^knocked at <HOST>$", Some("^ door\\[\\d+\\]: <F-CONTENT>.+</F-CONTENT>$")),
+                line.as_bytes(),
+            )
+        };
+        let near = filter("2026-11-20 10:00:00 door[7] knocked at 192.0.2.1").expect("near");
+        assert_eq!((near.regex, &near.text[near.offset..]), (None, " knocked at 192.0.2.1"));
+        assert_eq!(near.expected, ["`: `"]);
+        let near = filter("2026-11-20 10:00:00 door[7]: knocked at 192.0.2.1 twice").expect("near");
+        assert_eq!((near.regex, &near.text[near.offset..]), (Some(0), " twice"));
+    }
+
+    #[test]
+    fn a_look_around_in_the_way_is_said() {
+        let near = miss("^knock by (?!bob)\\w+ from <HOST>$", "knock by bob from 192.0.2.1").expect("near");
+        assert!(near.expected.is_empty());
+        assert_eq!(near.share, 1.0);
+    }
+
+    #[test]
+    fn several_lines_are_told_together() {
+        let settings = FilterSettings { maxlines: 2, ..settings("^knock at the door\\n from <HOST>$", None) };
+        let near = judge(settings, b"knock at the door\nfrom nobody").expect("near");
+        assert_eq!(near.text, "knock at the door\nfrom nobody");
+        assert_eq!(&near.text[near.offset..], "from nobody");
+    }
+
+    #[test]
+    fn hostile_lines_cost_a_bounded_number_of_steps() {
+        let long = "knock by ".repeat(8_000);
+        for line in [&long, &"\u{1b}[2J\u{202e}".repeat(8_000), &"'".repeat(64 << 10), ""] {
+            for regex in
+                ["^(?:.*' )*knock by .*' from <HOST>$", "(?:\\w+\\s*)*(?:'.*)*x <HOST>", "(?:a?){40}a{40} <HOST>"]
+            {
+                let near = miss(regex, line);
+                assert!(near.is_none_or(|near| near.text.is_char_boundary(near.offset)));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_stop_lies_within_the_line(
+            line in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..200),
+                "(2026-11-20 10:00:00|é|)?( knock| by '[^\n]{0,20}'| from 192.0.2.[0-9]{1,4}| - Wrong pass(word)?|\u{0}|\u{1b}){0,6}"
+                    .prop_map(String::into_bytes),
+            ],
+        ) {
+            let regexes = "^ knock by '.*' from <HOST> - Wrong password$\n(?i) KNOCK .* \\S+ <HOST>(?=x)\n^(?:\\s+knock){2,} by <F-USER>[^']*</F-USER> <SUBNET>";
+            for prefix in [None, Some("^ (?:knock )?<F-CONTENT>.+</F-CONTENT>$")] {
+                if let Some(near) = judge(settings(regexes, prefix), &line) {
+                    prop_assert!(near.text.is_char_boundary(near.offset));
+                    prop_assert!((0.0..=1.0).contains(&near.share));
+                    prop_assert!(near.text[near.offset..].starts_with(&near.found));
+                }
+            }
+        }
+    }
+
+    fn miss(failregexes: &str, line: &str) -> Option<Near> {
+        judge(settings(failregexes, None), line.as_bytes())
+    }
+
+    fn settings(failregexes: &str, prefregex: Option<&str>) -> FilterSettings {
+        let failregex = failregexes.lines().map(Spanned::bare).collect();
+        FilterSettings { failregex, prefregex: prefregex.map(Spanned::bare), maxlines: 1, ..FilterSettings::default() }
+    }
+
+    /// What is said of the last line; `None` as well where it matches.
+    fn judge(settings: FilterSettings, text: &[u8]) -> Option<Near> {
+        let zones = Zones { local: jiff::tz::TimeZone::UTC, logtimezone: None };
+        let (filter, _) = Filter::of(&settings, UseDns::Warn, "auto", zones).expect("it compiles");
+        let mut filter = filter.for_tools(false);
+        let tracks = filter.tracks();
+        let now = Timestamp::from_secs(1_795_000_000);
+        let moment = Moment { now, findtime: Span::default(), live: false, time: None, before: &[] };
+        let mut near = None;
+        for line in text.split(|b| *b == b'\n') {
+            near = match filter.hits(line, None, &moment, &mut Vec::new()) {
+                Verdict::Missed => filter.near(&tracks, line),
+                _ => None,
+            };
+        }
+        near
+    }
+}
