@@ -1,12 +1,12 @@
 //! The near miss: how far an expression got on a line that it did not match, and what would have had to come next.
 //!
-//! Each failregex is followed through the line as a [`Track`], all its ways at once, and the furthest point that any of
+//! Each failregex is followed through the line as a `Track`, all its ways at once, and the furthest point that any of
 //! them reached counts. A line **nearly matched** if that point lies behind half of the expression's pieces, or behind
 //! the first text of several words that it spells out (`Registration from '`): a line that shares a program's name and
 //! a bracket with an expression is no near miss.
 //!
 //! The expression followed is the relaxed one, without look-around and back-references: where only those are in the way,
-//! that is what is said. The cost is bounded by [`STEPS`] per expression, whatever the line holds; beyond them what was
+//! that is what is said. The cost is bounded by `STEPS` per expression, whatever the line holds; beyond them what was
 //! reached by then counts.
 
 mod track;
@@ -24,6 +24,7 @@ use track::{Kind, Track};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Near {
     /// Which failregex, from 0; `None` is the prefregex, before which no failregex is tried.
+    #[serde(skip)]
     pub regex: Option<usize>,
     /// The line as text, in a filter with `maxlines` all lines that were looked at together.
     pub text: String,
@@ -381,6 +382,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn the_stop_lies_within_the_line(
             line in prop_oneof![
