@@ -1,9 +1,9 @@
 //! The near miss: how far an expression got on a line that it did not match, and what would have had to come next.
 //!
 //! Each failregex is followed through the line as a `Track`, all its ways at once, and the furthest point that any of
-//! them reached counts. A line **nearly matched** if that point lies behind half of the expression's pieces, or behind
-//! the first text of several words that it spells out (`Registration from '`): a line that shares a program's name and
-//! a bracket with an expression is no near miss.
+//! them reached counts. A line **nearly matched** if that point lies behind half of the pieces that every match has (what
+//! may be left out is none), or behind the first text of several words that the expression spells out (`Registration
+//! from '`): a line that shares a program's name and a bracket with an expression is no near miss.
 //!
 //! The expression followed is the relaxed one, without look-around and back-references: where only those are in the way,
 //! that is what is said. The cost is bounded by `STEPS` per expression, whatever the line holds; beyond them what was
@@ -144,6 +144,8 @@ impl Searched {
 struct Furthest {
     /// Pieces that had matched.
     rank: usize,
+    /// Those of them that every match has.
+    sure: usize,
     /// Where in the text.
     at: usize,
     /// The steps that would have had to be taken there; none if all of it matched.
@@ -154,7 +156,8 @@ struct Furthest {
 impl Furthest {
     /// See the module's own words.
     fn is_near(&self, track: &Track) -> bool {
-        self.rank * 2 >= track.length.max(1) || track.phrase.is_some_and(|end| self.rank >= end)
+        let half = self.sure > 0 && self.sure * 2 >= track.least;
+        half || track.phrase.is_some_and(|end| self.rank >= end)
     }
 
     fn expected(&self, track: &Track) -> Vec<String> {
@@ -266,11 +269,12 @@ impl Walk<'_> {
         let mut steps: Vec<usize> = self.top.iter().copied().filter(|step| place(step) == at).collect();
         // The steps were made from the last one to the first.
         steps.sort_unstable_by(|a, b| b.cmp(a));
+        let sure = steps.iter().map(|step| self.track.steps[*step].sure).max().unwrap_or(0);
         let anywhere = steps.iter().any(|step| self.track.steps[*step].roams);
         if self.done() {
             steps.clear();
         }
-        Furthest { rank: self.rank, at, steps, anywhere }
+        Furthest { rank: self.rank, sure, at, steps, anywhere }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Track {
     pub start: usize,
     /// All of its pieces.
     pub length: usize,
+    /// Those of them that every match has.
+    pub least: usize,
     /// Pieces up to the end of the first text of several words; `None`: it spells out none.
     pub phrase: Option<usize>,
     text: String,
@@ -34,6 +36,8 @@ pub struct Step {
     pub kind: Kind,
     /// Pieces before it.
     pub rank: usize,
+    /// Those of them that every match has.
+    pub sure: usize,
     /// What stands before it takes any text: it may be taken anywhere behind the first place.
     pub roams: bool,
     says: Says,
@@ -94,10 +98,19 @@ impl Track {
     pub fn new(text: &str) -> Option<Track> {
         let ast = ast::parse::Parser::new().parse(text).ok()?;
         let length = weight(&ast);
-        let end = Step { kind: Kind::End, rank: length, roams: false, says: Says::Nothing };
-        let track = Track { steps: vec![end], start: 0, length, phrase: None, text: text.to_owned(), runs: Vec::new() };
+        let end = Step { kind: Kind::End, rank: length, sure: least(&ast), roams: false, says: Says::Nothing };
+        let track = Track {
+            steps: Vec::new(),
+            start: 0,
+            length,
+            least: end.sure,
+            phrase: None,
+            text: text.to_owned(),
+            runs: Vec::new(),
+        };
         let mut build = Build { track, full: false };
-        let place = Place { rank: 0, flags: Flags::default(), roams: false, says: None };
+        build.track.steps.push(end);
+        let place = Place { rank: 0, sure: 0, flags: Flags::default(), roams: false, says: None };
         build.track.start = build.piece(&ast, &place, Track::END);
         build.track.phrase = phrase(&ast, 0);
         (!build.full).then_some(build.track)
@@ -165,6 +178,7 @@ impl Flags {
 #[derive(Clone)]
 struct Place {
     rank: usize,
+    sure: usize,
     flags: Flags,
     roams: bool,
     says: Option<Says>,
@@ -239,6 +253,7 @@ impl Build {
                 here.flags = here.flags.with(&set.flags);
             }
             here.rank += weight(ast);
+            here.sure += least(ast);
             here.roams = roams(ast, here.flags, &self.track.text);
         }
         for (ast, place) in asts.iter().zip(&places).rev() {
@@ -311,7 +326,7 @@ impl Build {
     fn add(&mut self, kind: Kind, place: &Place, says: Says) -> usize {
         self.full |= self.track.steps.len() >= MOST;
         if !self.full {
-            self.track.steps.push(Step { kind, rank: place.rank, roams: place.roams, says });
+            self.track.steps.push(Step { kind, rank: place.rank, sure: place.sure, roams: place.roams, says });
         }
         self.track.steps.len() - 1
     }
@@ -372,6 +387,24 @@ fn weight(ast: &Ast) -> usize {
         Ast::Repetition(repetition) => weight(&repetition.ast),
         Ast::Concat(concat) => concat.asts.iter().map(weight).sum(),
         Ast::Alternation(any) => any.asts.iter().map(weight).max().unwrap_or(0),
+        _ => 1,
+    }
+}
+
+/// Pieces that every match of an expression has: nothing for what may be left out, and the shortest of several branches.
+fn least(ast: &Ast) -> usize {
+    match ast {
+        Ast::Empty(_) | Ast::Flags(_) | Ast::Assertion(_) => 0,
+        Ast::Group(group) => least(&group.ast),
+        Ast::Repetition(repetition) => match &repetition.op.kind {
+            RepetitionKind::ZeroOrOne | RepetitionKind::ZeroOrMore => 0,
+            RepetitionKind::Range(
+                RepetitionRange::Exactly(0) | RepetitionRange::AtLeast(0) | RepetitionRange::Bounded(0, _),
+            ) => 0,
+            RepetitionKind::OneOrMore | RepetitionKind::Range(_) => least(&repetition.ast),
+        },
+        Ast::Concat(concat) => concat.asts.iter().map(least).sum(),
+        Ast::Alternation(any) => any.asts.iter().map(least).min().unwrap_or(0),
         _ => 1,
     }
 }
