@@ -47,6 +47,15 @@ unwrap = docker
 usedns = yes
 ignoreip = office.example.org
 ignorecommand = /bin/is-good <ip>
+[cellar]
+enabled = true
+filter = cellar
+backend = systemd
+journalmatch = _COMM=cellar
+";
+
+const CELLAR: &str = r"[Definition]
+failregex = ^\S+ cellar: flooded by <HOST>$
 ";
 
 struct House(tempfile::TempDir);
@@ -58,6 +67,7 @@ impl House {
         let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("written");
         write("filter.d/door.conf", FILTER);
         write("filter.d/lift.conf", SESSIONS);
+        write("filter.d/cellar.conf", CELLAR);
         write("jail.conf", JAILS);
         House(dir)
     }
@@ -117,7 +127,7 @@ fn data_has_every_step() {
             "template": "{^LN-BEG}ExYear(?P<_sep>[-/.])Month(?P=_sep)Day(?:T|  ?)24hour:Minute:Second(?:[.,]Microseconds)?(?:\\s*Zone offset)?",
             "time": "2020-01-02T10:00:00+00:00",
             "unparsable": false,
-            "by_wrapper": false,
+            "by": "line",
             "followed": "now",
             "from_the_start": "never",
         },
@@ -174,7 +184,7 @@ fn nobody_is_asked_and_that_is_said() {
         (&json!("helps"), &json!(" lift[7]: called from 192.0.2.1"))
     );
     assert_eq!(told[1]["outcome"], "banned");
-    assert_eq!((&told[1]["bantime"], &told[1]["date"]["by_wrapper"]), (&json!(null), &json!(true)));
+    assert_eq!((&told[1]["bantime"], &told[1]["date"]["by"]), (&json!(null), &json!("wrapper")));
     let asked = told[1]["would_ask"].to_string();
     assert!(asked.contains("the addresses of `office.example.org` (ignoreip)"), "{asked}");
     assert!(asked.contains("ignorecommand: "), "{asked}");
@@ -182,6 +192,18 @@ fn nobody_is_asked_and_that_is_said() {
     let told = House::new().data("lift", &named.each_ref().map(|line| &**line));
     assert_eq!((&told[1]["outcome"], &told[1]["who"]), (&json!("named"), &json!("door.example.org")));
     assert_eq!(told[1]["would_ask"], json!(["the addresses of `door.example.org`"]));
+}
+
+#[test]
+fn a_line_of_the_journal_comes_without_its_date() {
+    let line = "house cellar: flooded by 192.0.2.1";
+    let told = House::new().data("cellar", &[line, &format!("2020-01-02 10:00:00 {line}")]);
+    assert_eq!((&told[0]["outcome"], &told[1]["outcome"]), (&json!("counted"), &json!("counted")));
+    assert_eq!((&told[0]["unwrapped"], &told[1]["unwrapped"]), (&json!(null), &json!(line)));
+    assert_eq!(
+        (&told[1]["date"]["by"], &told[1]["date"]["time"]),
+        (&json!("journal"), &json!("2020-01-02T10:00:00+00:00"))
+    );
 }
 
 #[test]

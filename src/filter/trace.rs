@@ -9,6 +9,7 @@ use super::date::DateValue;
 use super::failregex::{FailRegex, Groups};
 use super::near::{Near, Tracks};
 use super::{Filter, Hit, Moment, Verdict};
+use crate::time::Timestamp;
 
 /// A line's way through a filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,10 +52,10 @@ pub struct Dated {
 impl Filter {
     /// Looks at one line as [`Filter::hits`] does and tells how it went. Meant for a filter made [`Filter::for_tools`],
     /// where a line is never dropped for its age.
-    pub fn trace(&mut self, tracks: &Tracks, line: &[u8], moment: &Moment<'_>) -> Trace {
+    pub fn trace(&mut self, tracks: &Tracks, line: &[u8], written: Option<Timestamp>, moment: &Moment<'_>) -> Trace {
         let (prefixed, gave_up) = (self.prefix_hits, self.backtrack_limits());
         let mut hits = Vec::new();
-        let verdict = self.hits(line, None, moment, &mut hits);
+        let verdict = self.hits(line, written, moment, &mut hits);
         let hit = hits.into_iter().next();
         let text = self.decoder.decode(line).into_owned();
         let cut = self.clock.cut.clone();
@@ -111,6 +112,15 @@ impl Filter {
             near: if missed { self.near(tracks, line) } else { None },
             hit,
             gave_up: self.backtrack_limits() - gave_up,
+        }
+    }
+
+    /// The date that a line begins with, and where that ends.
+    pub fn leading_date(&mut self, line: &[u8], now: Timestamp) -> Option<(Timestamp, usize)> {
+        let found = self.clock.detector.find(std::str::from_utf8(line).ok()?, now)?;
+        match found.time {
+            DateValue::At(time) if found.cut.start == 0 => Some((time, found.cut.end)),
+            _ => None,
         }
     }
 }

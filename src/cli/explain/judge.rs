@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
 
-use super::report::{By, Counted, Date, Ignored, Nearest, Outcome, Prefilter, Rule, Standing, Told};
+use super::report::{By, Clock, Counted, Date, Ignored, Nearest, Outcome, Prefilter, Rule, Standing, Told};
 use crate::addr::Id;
 use crate::config::{IgnoreItem, JailSettings, Spanned};
 use crate::daemon::workers;
@@ -50,8 +50,15 @@ impl<'a> Judge<'a> {
     pub fn explain(&mut self, line: &[u8], now: Timestamp) -> Told {
         let unwrapped = unwrap(self.jail.unwrap, line);
         let moment = Moment { now, findtime: self.jail.findtime, live: false, time: unwrapped.time, before: &[] };
-        let trace = self.filter.trace(&self.tracks, &unwrapped.text, &moment);
-        let (date, time) = self.date(&trace, unwrapped.time, now);
+        let mut text = &*unwrapped.text;
+        let mut written = None;
+        if self.jail.journal.is_some() {
+            // A line of the journal comes without its date; one that was copied from `journalctl` has it in front.
+            let (time, end) = self.filter.leading_date(text, now).unwrap_or((now, 0));
+            (written, text) = (Some(time), text[end..].trim_ascii_start());
+        }
+        let trace = self.filter.trace(&self.tracks, text, written, &moment);
+        let (date, time) = self.date(&trace, written, unwrapped.time, now);
         let settings = &self.jail.filter;
         let rule = |rules: &[Spanned], number: Option<usize>| Some(Rule::of(rules, number?));
         let nearest = trace.near.clone().map(|near| Nearest {
@@ -65,7 +72,7 @@ impl<'a> Judge<'a> {
         let mut told = Told {
             jail: self.jail.name.clone(),
             outcome: Outcome::Missed,
-            unwrapped: (*unwrapped.text != *line).then(|| String::from_utf8_lossy(&unwrapped.text).into_owned()),
+            unwrapped: (text != line).then(|| String::from_utf8_lossy(text).into_owned()),
             date,
             prefilter: self.prefilter(line),
             prefregex: trace.prefix,
@@ -109,13 +116,19 @@ impl<'a> Judge<'a> {
     }
 
     /// The date as it is told, and the moment at which a failure is counted here.
-    fn date(&self, trace: &Trace, wrapper: Option<Timestamp>, now: Timestamp) -> (Date, Timestamp) {
+    fn date(
+        &self,
+        trace: &Trace,
+        journal: Option<Timestamp>,
+        wrapper: Option<Timestamp>,
+        now: Timestamp,
+    ) -> (Date, Timestamp) {
         let dated = trace.date.as_ref();
-        let written = dated.map(|dated| dated.value);
-        let known = match written {
-            Some(DateValue::At(time)) => Some(time),
-            Some(DateValue::Empty) => Some(now),
-            Some(DateValue::Unparsable) | None => wrapper,
+        let (known, by) = match dated.map(|dated| dated.value) {
+            _ if journal.is_some() => (journal, Some(Clock::Journal)),
+            Some(DateValue::At(time)) => (Some(time), Some(Clock::Line)),
+            Some(DateValue::Empty) => (Some(now), Some(Clock::Line)),
+            Some(DateValue::Unparsable) | None => (wrapper, wrapper.map(|_| Clock::Wrapper)),
         };
         let skewed = known.is_some_and(|time| ((time - now).0 / 1_000_000).abs() > 60);
         let old = known.is_some_and(|time| time < now - self.jail.findtime);
@@ -123,8 +136,8 @@ impl<'a> Judge<'a> {
             text: dated.map(|dated| trace.text.get(dated.cut.clone()).unwrap_or_default().to_owned()),
             template: dated.map(|dated| dated.template.clone()),
             time: known.map(|time| time.rfc3339(self.zone)),
-            unparsable: written == Some(DateValue::Unparsable),
-            by_wrapper: wrapper.is_some() && !matches!(written, Some(DateValue::At(_) | DateValue::Empty)),
+            unparsable: dated.is_some_and(|dated| dated.value == DateValue::Unparsable),
+            by,
             followed: match known {
                 None => Standing::BeforeOrNow,
                 Some(_) if skewed => Standing::Now,

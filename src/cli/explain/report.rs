@@ -33,7 +33,7 @@ pub struct Told {
     pub jail: String,
     /// What becomes of the line.
     pub outcome: Outcome,
-    /// The line without its wrapper, where it has one.
+    /// The line as the filter gets it, where that is not how it was given.
     pub unwrapped: Option<String>,
     /// When it was written.
     pub date: Date,
@@ -102,12 +102,24 @@ pub struct Date {
     pub time: Option<String>,
     /// It looks like a date and is none: February 30, a zone that nobody knows.
     pub unparsable: bool,
-    /// The time is the wrapper's.
-    pub by_wrapper: bool,
+    /// Who says the time; `null`: nobody.
+    pub by: Option<Clock>,
     /// When the line counts in a log that is being followed.
     pub followed: Standing,
     /// When it counts in a log that is read from its start.
     pub from_the_start: Standing,
+}
+
+/// Who says when a line was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// Its own text.
+    Line,
+    /// What it is wrapped in.
+    Wrapper,
+    /// The journal, which hands lines on without a date; none is looked for.
+    Journal,
 }
 
 /// When a line counts.
@@ -220,7 +232,7 @@ impl Told {
             let _ = writeln!(out, "  {name:<10} {text}");
         };
         if let Some(text) = &self.unwrapped {
-            row("unwrapped", long(text));
+            row("seen as", long(text));
         }
         row("date", self.date.text());
         row("prefilter", self.prefilter.text());
@@ -293,11 +305,12 @@ impl Date {
     fn text(&self) -> String {
         let text = self.text.as_deref().map(|text| printable(text).into_owned()).unwrap_or_default();
         let template = self.template.as_deref().map(printable).unwrap_or_default();
-        let found = match (&self.time, &self.text) {
-            _ if self.unparsable && !self.by_wrapper => format!("`{text}` is no date, though {template} finds it"),
-            (Some(time), _) if self.by_wrapper => format!("{time}, as the wrapper says"),
-            (Some(time), Some(_)) => format!("{time} by {template}"),
-            _ => "none of the templates finds one".into(),
+        let found = match (&self.time, self.by) {
+            (Some(time), Some(Clock::Journal)) => format!("{time}; the journal says when, so none is looked for"),
+            (Some(time), Some(Clock::Wrapper)) => format!("{time}, as the wrapper says"),
+            (Some(time), _) => format!("{time} by {template}"),
+            (None, _) if self.unparsable => format!("`{text}` is no date, though {template} finds it"),
+            (None, _) => "none of the templates finds one".into(),
         };
         let then = match (self.followed, self.from_the_start) {
             (Standing::Dated, Standing::Dated) => return found,
