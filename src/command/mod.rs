@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::Main;
 use crate::engine::{Engine, Request};
 use crate::error::{Error, Kind};
 use crate::time::Timestamp;
@@ -47,6 +48,8 @@ pub struct House<'a> {
     pub gave_up: &'a IndexMap<String, u64>,
     /// Jails that wait for one of these logs to appear.
     pub waiting: &'a IndexMap<String, Vec<String>>,
+    /// The daemon's own settings.
+    pub main: &'a Main,
     /// What bans.
     pub firewall: &'a str,
     /// The present.
