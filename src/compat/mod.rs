@@ -6,12 +6,12 @@
 
 pub mod pickle;
 
-mod get;
-mod set;
+mod settings;
 mod status;
 
 use crate::addr::Id;
 use crate::command::House;
+use crate::command::get::OF_THE_DAEMON;
 use crate::error::{Error, Kind};
 use crate::record::Level;
 
@@ -66,8 +66,8 @@ pub fn hear(request: &Plain, house: &mut House<'_>) -> Result<Said, Refusal> {
         ["banned", ref addresses @ ..] => status::banned(addresses, house)?,
         ["unban", ref addresses @ ..] => unban(addresses, house)?,
         ["set", "loglevel", level, ..] => return log_level(level),
-        ["get", ref rest @ ..] => get::get(rest, house)?,
-        ["set", jail, option, ref values @ ..] => set::set(jail, option, values, house)?,
+        ["get", ref rest @ ..] => settings::get(rest, house)?,
+        ["set", jail, option, ref values @ ..] => settings::set(jail, option, values, house)?,
         ["flushlogs", ..] => return Ok(Said::FlushLogs),
         ["stop"] => return Ok(Said::Stop),
         ["reload", ref rest @ ..] => return Ok(Said::Reload { unban: asks_unban(request, rest) }),
@@ -131,7 +131,7 @@ fn words(request: &Plain) -> Result<Vec<String>, Refusal> {
 /// How many words a request has at the least.
 fn needed(words: &[&str]) -> usize {
     match words {
-        ["get", option, ..] if get::OF_THE_SERVER.contains(option) => 2,
+        ["get", option, ..] if OF_THE_DAEMON.contains(option) => 2,
         ["get" | "set", ..] => 3,
         _ => 1,
     }
@@ -176,11 +176,6 @@ fn texts<T: Into<String>>(items: impl IntoIterator<Item = T>) -> Plain {
 
 fn number(number: impl TryInto<i64>) -> Plain {
     Plain::Int(number.try_into().unwrap_or(i64::MAX))
-}
-
-/// Seconds, whole where they are.
-fn seconds(seconds: f64) -> Plain {
-    if seconds.fract() == 0.0 { Plain::Int(seconds as i64) } else { Plain::Float(seconds) }
 }
 
 fn pair(name: &str, value: Plain) -> Plain {
