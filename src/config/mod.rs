@@ -187,6 +187,12 @@ pub enum UseDns {
     Raw,
 }
 
+impl UseDns {
+    /// Every way with the word that the option takes.
+    pub const WORDS: &[(&str, UseDns)] =
+        &[("yes", UseDns::Yes), ("warn", UseDns::Warn), ("no", UseDns::No), ("raw", UseDns::Raw)];
+}
+
 /// What a jail's filter looks for, with all tags of the configuration (not `<HOST>` and its kind) filled in.
 #[derive(Clone, Debug, Default)]
 pub struct FilterSettings {
