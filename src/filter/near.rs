@@ -10,6 +10,8 @@
 //! reached by then counts.
 
 mod track;
+mod walk;
+mod weight;
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -18,7 +20,7 @@ use serde::Serialize;
 
 use super::Filter;
 use super::failregex::FailRegex;
-use track::{Kind, Track};
+use track::Track;
 
 /// How far the best expression of a filter got on a line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,30 +69,29 @@ impl Filter {
             text.truncate(text.trim_end_matches('\n').len());
         }
         let mut searched = Searched::new(&text, cut);
-        let (regex, furthest) = match &self.rules.prefix {
-            None => best(&tracks.fail, &searched)?,
-            Some(prefix) => match prefix.search(&searched.haystack).ok().flatten() {
-                None => (None, tracks.prefix.as_ref()?.furthest(&searched.haystack)),
+        let mut fail: Vec<_> = tracks.fail.iter().enumerate().map(|(number, track)| (Some(number), track)).collect();
+        if let Some(prefix) = &self.rules.prefix {
+            match prefix.search(&searched.haystack).ok().flatten() {
+                None => fail = vec![(None, &tracks.prefix)],
                 Some(found) => {
                     let mut named = prefix.pattern().names().zip(&found.groups);
                     if let Some(content) = named.find_map(|(name, at)| at.clone().filter(|_| name == "content")) {
                         searched.narrow(content);
                     }
-                    best(&tracks.fail, &searched)?
                 }
-            },
-        };
-        let track = match regex {
-            None => tracks.prefix.as_ref(),
-            Some(number) => tracks.fail.get(number)?.as_ref(),
-        }?;
-        if !furthest.is_near(track) {
-            return None;
+            }
         }
+        let all = fail.into_iter().filter_map(|(regex, track)| Some((regex, track.as_ref()?)));
+        let reached = all.map(|(regex, track)| (regex, track, track.furthest(&searched.haystack)));
+        let near = reached.filter(|(_, track, furthest)| furthest.is_near(track));
+        // Of two that got as far, the one that had less to go; of equals, the first.
+        let (regex, track, furthest) =
+            near.min_by_key(|(_, track, furthest)| (Reverse(furthest.rank), track.length))?;
         let offset = searched.in_line(furthest.at).min(text.len());
+        let found = text.get(offset..)?.lines().next().unwrap_or_default().chars().take(FOUND).collect();
         Some(Near {
             regex,
-            found: text[offset..].lines().next().unwrap_or_default().chars().take(FOUND).collect(),
+            found,
             text,
             offset,
             expected: furthest.expected(track),
@@ -98,15 +99,6 @@ impl Filter {
             share: furthest.rank as f64 / track.length.max(1) as f64,
         })
     }
-}
-
-/// The failregex that got furthest.
-fn best(fail: &[Option<Track>], searched: &Searched) -> Option<(Option<usize>, Furthest)> {
-    let all = fail.iter().enumerate().filter_map(|(number, track)| Some((number, track.as_ref()?)));
-    let reached = all.map(|(number, track)| (number, track.length, track.furthest(&searched.haystack)));
-    let key = |length: usize, f: &Furthest| (f.rank, Reverse(length));
-    let best = reached.reduce(|a, b| if key(b.1, &b.2) > key(a.1, &a.2) { b } else { a })?;
-    Some((Some(best.0), best.2))
 }
 
 /// What the expressions see of a line, and where that stands in it.
@@ -140,146 +132,6 @@ impl Searched {
     }
 }
 
-/// The furthest point that an expression reached in a text.
-struct Furthest {
-    /// Pieces that had matched.
-    rank: usize,
-    /// Those of them that every match has.
-    sure: usize,
-    /// Where in the text.
-    at: usize,
-    /// The steps that would have had to be taken there; none if all of it matched.
-    steps: Vec<usize>,
-    anywhere: bool,
-}
-
-impl Furthest {
-    /// See the module's own words.
-    fn is_near(&self, track: &Track) -> bool {
-        let half = self.sure > 0 && self.sure * 2 >= track.least;
-        half || track.phrase.is_some_and(|end| self.rank >= end)
-    }
-
-    fn expected(&self, track: &Track) -> Vec<String> {
-        let mut said: Vec<String> = Vec::new();
-        for text in self.steps.iter().map(|step| track.says(*step)) {
-            if !said.contains(&text) {
-                said.push(text);
-            }
-        }
-        said
-    }
-}
-
-impl Track {
-    /// Follows the expression from every place of `text`.
-    fn furthest(&self, text: &str) -> Furthest {
-        let count = self.steps.len();
-        let (seen, places) = (vec![0; count], vec![None; count]);
-        let mut walk = Walk { track: self, text, seen, round: 1, left: STEPS, rank: 0, top: Vec::new(), places };
-        let (mut live, mut next) = (Vec::new(), Vec::new());
-        let ends = text.char_indices().map(|(at, c)| (at, Some(c))).chain([(text.len(), None)]);
-        for (at, c) in ends {
-            walk.enter(self.start, at, &mut live);
-            let Some(c) = c.filter(|_| walk.left > 0 && !walk.done()) else { break };
-            walk.round += 1;
-            for step in live.drain(..) {
-                if let Kind::Char(set, then) = &self.steps[step].kind
-                    && set.contains(c)
-                {
-                    walk.enter(*then, at + c.len_utf8(), &mut next);
-                }
-            }
-            std::mem::swap(&mut live, &mut next);
-        }
-        walk.finish()
-    }
-}
-
-/// All ways of an expression through a text.
-struct Walk<'a> {
-    track: &'a Track,
-    text: &'a str,
-    /// In which round a step was entered last.
-    seen: Vec<usize>,
-    round: usize,
-    left: usize,
-    /// The highest rank so far.
-    rank: usize,
-    /// The steps of that rank.
-    top: Vec<usize>,
-    /// The first and the last place where those were entered.
-    places: Vec<Option<(usize, usize)>>,
-}
-
-impl Walk<'_> {
-    /// Stands before `step` at a place, and before whatever can be reached from there without a character.
-    fn enter(&mut self, step: usize, at: usize, live: &mut Vec<usize>) {
-        let mut open = vec![step];
-        while let Some(step) = open.pop() {
-            if std::mem::replace(&mut self.seen[step], self.round) == self.round {
-                continue;
-            }
-            self.left = self.left.saturating_sub(1);
-            match &self.track.steps[step].kind {
-                Kind::Fork(ways) => open.extend(ways),
-                Kind::Char(..) => {
-                    self.reached(step, at);
-                    live.push(step);
-                }
-                Kind::Look(look, then) => {
-                    self.reached(step, at);
-                    if track::holds(*look, self.text, at) {
-                        open.push(*then);
-                    }
-                }
-                Kind::End => self.reached(step, at),
-            }
-        }
-    }
-
-    fn reached(&mut self, step: usize, at: usize) {
-        let rank = self.track.steps[step].rank;
-        if rank > self.rank {
-            self.rank = rank;
-            self.top.drain(..).for_each(|step| self.places[step] = None);
-        }
-        if rank == self.rank {
-            match &mut self.places[step] {
-                Some((_, last)) => *last = at,
-                none => {
-                    *none = Some((at, at));
-                    self.top.push(step);
-                }
-            }
-        }
-    }
-
-    /// Whether all of the expression matched.
-    fn done(&self) -> bool {
-        self.places[Track::END].is_some()
-    }
-
-    fn finish(self) -> Furthest {
-        let place = |step: &usize| {
-            let (first, last) = self.places[*step].unwrap_or_default();
-            if self.track.steps[*step].roams { first } else { last }
-        };
-        let at = self.top.iter().map(place).max().unwrap_or(0);
-        let mut steps: Vec<usize> = self.top.iter().copied().filter(|step| place(step) == at).collect();
-        // The steps were made from the last one to the first.
-        steps.sort_unstable_by(|a, b| b.cmp(a));
-        let sure = steps.iter().map(|step| self.track.steps[*step].sure).max().unwrap_or(0);
-        let anywhere = steps.iter().any(|step| self.track.steps[*step].roams);
-        if self.done() {
-            steps.clear();
-        }
-        Furthest { rank: self.rank, sure, at, steps, anywhere }
-    }
-}
-
-/// Steps that are taken through one text, at most; some hundredths of a second.
-const STEPS: usize = 500_000;
 /// Characters shown of what stood where an expression stopped.
 const FOUND: usize = 40;
 
@@ -324,6 +176,19 @@ mod tests {
             miss("^knock from <HOST>$\n^knock from <HOST> by hand$\n^kick <HOST>", "knock from 192.0.2.1 by foot");
         let near = near.expect("near");
         assert_eq!((near.regex, &*near.found, &*near.expected), (Some(1), "foot", &["`hand`".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_long_expression_that_is_far_off_hides_no_short_one() {
+        let long = format!("^knock at{} <HOST>$", " twice".repeat(40));
+        let near =
+            miss(&format!("{}\n^knock \\w+ <ADDR>$", long.replace("knock at", "knock\\w* at ")), "knock at home");
+        assert_eq!(near.map(|near| near.regex), Some(Some(1)));
+    }
+
+    #[test]
+    fn an_expression_that_is_too_big_to_follow_is_left_out() {
+        assert_eq!(miss("^(?:knock at the door ){1000} <HOST>$", "knock at the door "), None);
     }
 
     #[test]

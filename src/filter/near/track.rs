@@ -10,6 +10,7 @@ use regex_syntax::ast::{self, Ast, Flag, GroupKind, RepetitionKind, RepetitionRa
 use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
 
+use super::weight::{least, phrase, weight};
 use crate::text::printable;
 
 /// An expression's steps.
@@ -379,68 +380,9 @@ fn roams(ast: &Ast, flags: Flags, text: &str) -> bool {
     }
 }
 
-/// Pieces of an expression: the longest of several branches counts, a repetition once.
-fn weight(ast: &Ast) -> usize {
-    match ast {
-        Ast::Empty(_) | Ast::Flags(_) => 0,
-        Ast::Group(group) => weight(&group.ast),
-        Ast::Repetition(repetition) => weight(&repetition.ast),
-        Ast::Concat(concat) => concat.asts.iter().map(weight).sum(),
-        Ast::Alternation(any) => any.asts.iter().map(weight).max().unwrap_or(0),
-        _ => 1,
-    }
-}
-
-/// Pieces that every match of an expression has: nothing for what may be left out, and the shortest of several branches.
-fn least(ast: &Ast) -> usize {
-    match ast {
-        Ast::Empty(_) | Ast::Flags(_) | Ast::Assertion(_) => 0,
-        Ast::Group(group) => least(&group.ast),
-        Ast::Repetition(repetition) => match &repetition.op.kind {
-            RepetitionKind::ZeroOrOne | RepetitionKind::ZeroOrMore => 0,
-            RepetitionKind::Range(
-                RepetitionRange::Exactly(0) | RepetitionRange::AtLeast(0) | RepetitionRange::Bounded(0, _),
-            ) => 0,
-            RepetitionKind::OneOrMore | RepetitionKind::Range(_) => least(&repetition.ast),
-        },
-        Ast::Concat(concat) => concat.asts.iter().map(least).sum(),
-        Ast::Alternation(any) => any.asts.iter().map(least).min().unwrap_or(0),
-        _ => 1,
-    }
-}
-
-/// Pieces up to the end of the first text of several words that every match holds.
-fn phrase(ast: &Ast, before: usize) -> Option<usize> {
-    match ast {
-        Ast::Group(group) => phrase(&group.ast, before),
-        Ast::Concat(concat) => {
-            let (mut rank, mut run) = (before, String::new());
-            for ast in &concat.asts {
-                match ast {
-                    Ast::Literal(literal) => run.push(literal.c),
-                    _ if is_phrase(&run) => return Some(rank),
-                    ast => {
-                        run.clear();
-                        if let Some(end) = phrase(ast, rank) {
-                            return Some(end);
-                        }
-                    }
-                }
-                rank += weight(ast);
-            }
-            is_phrase(&run).then_some(rank)
-        }
-        _ => None,
-    }
-}
-
-fn is_phrase(text: &str) -> bool {
-    text.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).nth(1).is_some()
-}
-
 fn span(ast: &Ast) -> Range<usize> {
     ast.span().start.offset..ast.span().end.offset
 }
 
 /// Steps of one expression, at most.
-const MOST: usize = 50_000;
+const MOST: usize = 10_000;
