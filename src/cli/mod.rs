@@ -1,6 +1,8 @@
 //! The faces that a person meets: the command line, declared once, and what needs no daemon.
 
 pub mod check;
+pub mod explain;
+pub mod near;
 pub mod output;
 pub mod regex;
 pub mod replay;
@@ -50,6 +52,7 @@ pub enum Face {
     Regex(regex::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Explain(explain::Args),
 }
 
 /// Does what was asked for and gives the exit code.
@@ -60,6 +63,7 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
         Face::Check(args) => check_all(args, cli),
+        Face::Explain(args) => explain::run(args, cli).map(|()| 0),
     }
 }
 
