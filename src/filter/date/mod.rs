@@ -87,7 +87,7 @@ pub struct TemplateInfo {
     pub id: usize,
     /// What fail2ban calls it: `ExYear(?P<_sep>[-/.])Month…`.
     pub name: String,
-    /// As it was written.
+    /// As it was written; empty for a word like `EPOCH`.
     pub pattern: String,
     /// The regular expression that it became, in Python's notation.
     pub regex: String,
@@ -95,6 +95,8 @@ pub struct TemplateInfo {
     pub hits: u64,
     /// The more hits and the nearer to the line's start, the more.
     pub weight: f64,
+    /// What a hit of it counts: templates at the start of the line count more.
+    pub base_weight: f64,
     /// Characters before its last match.
     pub distance: Option<usize>,
 }
@@ -136,6 +138,7 @@ impl Detector {
             regex: entry.template.regex(self.decades),
             hits: entry.hits,
             weight: entry.weight(),
+            base_weight: entry.template.weight,
             distance: entry.distance,
         })
     }
