@@ -407,7 +407,7 @@ fn jail_of(jail: &JailSettings) -> Jail {
         prefregex: prefregex.as_ref().map(|s| s.text.clone()),
         failregex: texts(failregex),
         ignoreregex: texts(ignoreregex),
-        maxlines: maxlines.to_string(),
+        maxlines: (*maxlines).max(1).to_string(),
         datepattern: texts(datepattern),
         journalmatch: journalmatch.len(),
         maxretry: jail.maxretry.to_string(),

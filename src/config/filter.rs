@@ -130,7 +130,7 @@ impl FilterFile {
             failregex: both("failregex"),
             ignoreregex: both("ignoreregex"),
             datepattern: datepattern.into_iter().flat_map(Value::lines).collect(),
-            maxlines: first("maxlines").map(maxlines).transpose()?.unwrap_or(1),
+            maxlines: first("maxlines").map(maxlines).transpose()?.unwrap_or_default(),
             journalmatch: both("journalmatch"),
         };
         Ok((settings, first("usedns").cloned()))
