@@ -47,11 +47,14 @@ impl Subject<'_> {
 
     /// The text with every tag's value in its place; not for a shell.
     pub fn plain(&self, text: &str) -> String {
-        replace(text, |tag| {
-            self.value(tag).map(|value| match value {
-                Value::Ours(text) => text,
-                Value::Foreign(text) => Cow::Owned(text),
-            })
+        replace(text, |tag| self.text(tag))
+    }
+
+    /// A tag's value, if it has one; not for a shell.
+    pub fn text(&self, tag: &str) -> Option<Cow<'static, str>> {
+        self.value(tag).map(|value| match value {
+            Value::Ours(text) => text,
+            Value::Foreign(text) => Cow::Owned(text),
         })
     }
 
@@ -107,7 +110,7 @@ impl Value {
 }
 
 /// Replaces every `<tag>` that has a value; the others stay as they are.
-fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, str>>) -> String {
+pub fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, str>>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('<') {
