@@ -178,7 +178,8 @@ fn find_out(question: &Question) -> Answer {
     }
 }
 
-fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
+/// The addresses of a host name; it may take long.
+pub fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
     let found = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
     let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
     addresses.sort();
