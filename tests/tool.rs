@@ -129,6 +129,65 @@ const CASES: &[(&str, &[&str])] = &[
     ("-o template with bantime", &["-o", "<bantime>", "log", "bad <HOST>"]),
     ("-o of nobody", &["-o", "id", "log", "worse <HOST>"]),
     ("-o with a bad regex", &["-o", "id", "log", "no host"]),
+    // Corners.
+    ("an empty form", &["-o", "", "log", "bad <HOST>"]),
+    ("a maxlines of none", &["-L", "0", "-c", "CONF", "log", "full"]),
+    ("a newline behind the line", &["bad 192.0.2.1\n", "bad <HOST>"]),
+    ("a carriage return in the line", &["bad 192.0.2.1\r\nbad 192.0.2.2\r", "bad <HOST>$"]),
+    ("a line that is not ASCII", &["\u{fc}\u{20ac}\u{1f600} bad 192.0.2.1", "^\u{fc}\\S+ bad <HOST>"]),
+    ("a long line that is not ASCII", &[WIDE, "^\u{fc}+ bad <HOST>"]),
+    ("a regex with a newline behind it", &["log", "bad <HOST>\n"]),
+    ("a regex with blanks around it", &["log", "  bad <HOST> "]),
+    ("a regex of blanks", &["log", "  "]),
+    ("a regex with flags", &["log", "(?i)BAD <HOST>"]),
+    ("a regex with a percent sign", &["bad 100% 192.0.2.1", "bad \\d+% <HOST>"]),
+    ("a regex that looks like a path", &["-c", "CONF", "log", "./log"]),
+    ("a regex with look-around and a back-reference", &["log", r"(?<!x)b(?P<x>a)d(?! good) <HOST>(?:(?P=x)|\s*)$"]),
+    ("a regex that fails late", &["log", r"^ pbx bad <HOST>\s\s+$"]),
+    ("an ignoreregex that never matches, verbose", &["-v", "dated", "bad <HOST>", "nothing"]),
+    ("an ignoreregex that matches, verbose", &["-v", "dated", "bad <HOST>", r"2\.\d$"]),
+    ("an ignoreregex of two lines", &["log", "bad <HOST>", "x\nbad"]),
+    ("an ignoreregex tried first", &["-c", "CONF", "-v", "session", "sshd", "Accepted"]),
+    ("very verbose", &["-vvvv", "dated", "bad <HOST>"]),
+    ("verbose by name", &["--verbose", "dated", "bad <HOST>"]),
+    ("a window, verbose", &["-v", "-c", "CONF", "window", "window"]),
+    ("a window, rows", &["-o", "row", "-c", "CONF", "window", "window"]),
+    ("a window with the default filter", &["-L", "2", "log", r"bad <HOST>\s*$"]),
+    ("a window with an ignoreregex", &["-c", "CONF", "window", "window", "A 7"]),
+    ("a window over its end", &["-L", "2", "window", r"^ A (?P<n>\d+)<SKIPLINES> B (?P=n) <HOST>$"]),
+    ("an encoding said", &["-e", "utf-8", "bytes", "bad <HOST>"]),
+    ("ASCII said", &["-e", "ascii", "plain-text", "bad <HOST>"]),
+    ("a prefregex with an optional group", &["-c", "CONF", "-v", "dated", "optional"]),
+    ("a prefregex without content", &["-c", "CONF", "log", "contentless"]),
+    ("a session that nobody is known of", &["-c", "CONF", "-v", "nobody", "session-of-nobody"]),
+    ("a session that nobody is known of, rows", &["-c", "CONF", "-o", "row", "nobody", "session-of-nobody"]),
+    ("a session that nobody is known of, ids", &["-c", "CONF", "-o", "id", "nobody", "session-of-nobody"]),
+    ("dates that are none", &["odd-dates", "bad <HOST>"]),
+    ("dates that are none, rows", &["-o", "row", "odd-dates", "bad <HOST>"]),
+    ("a date in brackets", &["-d", r"^\[%d/%b/%Y:%H:%M:%S %z\]", "-o", "row", WEB, "bad <HOST>"]),
+    ("a date anywhere", &["-d", "%d/%b/%Y:%H:%M:%S %z", "-v", WEB, "bad <HOST>"]),
+    ("a date of a template", &["-d", "^x {DATE}", "-o", "row", "x 2026-11-20 10:00:01 bad 192.0.2.1", "^ bad <HOST>"]),
+    ("an epoch", &["-d", "EPOCH", "-o", "row", "1795168803.25 bad 192.0.2.1", "bad <HOST>"]),
+    ("a long epoch", &["-d", "LEPOCH", "-o", "row", "1795168803250 bad 192.0.2.1", "bad <HOST>"]),
+    ("TAI", &["-d", "TAI64N", "-o", "row", "@4000000069a40f200dd1f0f4 bad 192.0.2.1", "bad <HOST>"]),
+    ("a zone by name and number", &["--timezone", "UTC+0200", "-o", "row", "dated", "bad <HOST>"]),
+    ("an address of version 6", &["-o", "<ip> <ip-rev> <family>", "bad [2001:db8::1]", "bad <HOST>"]),
+    ("a raw id", &["-o", "<ip>|<fid>|<family>|<ip-rev>", "id=a-b", "id=<F-ID>\\S+</F-ID>"]),
+    ("a network", &["-o", "<ip> <fid>", "bad 192.0.2.0/24", "bad <SUBNET>"]),
+    ("tags beside text", &["-o", "{<ip>} <<ip>> <ip >< F-USER> </ip> <IP>", "log", "bad <HOST>"]),
+    ("tags of groups in other letters", &["-o", "<F-User>.<F-USER>.<F-ip4>.<F-IP6>", "users", USER]),
+    ("options behind the words", &["log", "bad <HOST>", "-o", "id"]),
+    ("options behind a double dash", &["-o", "id", "--", "log", "bad <HOST>"]),
+    ("an option given twice", &["-o", "row", "-o", "id", "log", "bad <HOST>"]),
+    ("an option without its value", &["log", "bad <HOST>", "-o"]),
+    ("a value for a switch", &["--raw=yes", "log", "bad <HOST>"]),
+    ("a doubtful option", &["--print-no", "log", "bad <HOST>"]),
+    ("switches together", &["-rv", "dated", "bad <HOST>"]),
+    ("a value behind its letter", &["-oid", "log", "bad <HOST>"]),
+    ("a bad level of verbosity", &["--verbosity", "x", "log", "bad <HOST>"]),
+    ("a level of the log as a number", &["-l", "5", "nothing", "bad <HOST>"]),
+    ("an empty time zone", &["--timezone", "", "log", "bad <HOST>"]),
+    ("a time zone that says nothing", &["--timezone=Europe/Madrid", "log", "bad <HOST>"]),
     // What is wrong.
     ("no words", &[]),
     ("one word", &["log"]),
@@ -171,6 +230,10 @@ const LONG: &str = "a very long line indeed, that goes on and on, longer than wh
 const ID: &str = "2026-11-20 10:00:01.5 x id=A from 192.0.2.7 99";
 const USER: &str = "^ bad <HOST> as <F-USER>.*</F-USER>$";
 
+const WIDE: &str = "\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\
+                    \u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc} bad 192.0.2.1";
+const WEB: &str = "[20/Nov/2026:10:00:01 +0100] bad 192.0.2.1";
+
 /// What differs on purpose, and why.
 const DIFFERS: &[(&str, &str)] = &[
     (
@@ -191,6 +254,12 @@ const DIFFERS: &[(&str, &str)] = &[
     ("contradicting options", "help in our words"),
     ("help", "help in our words"),
     ("the version", "it says who it is"),
+    ("a window with an ignoreregex", "there lines of a match that is ignored count as matched"),
+    ("a date in brackets", "there a time is a whole number where the date says its zone"),
+    ("TAI", "there a time is a whole number where the date says its zone"),
+    ("a zone by name and number", "there a time is a whole number where the date says its zone"),
+    ("a regex that looks like a path", "the reason is our parser's"),
+    ("a level of the log as a number", "there is no log here"),
     ("a bad regex", "the reason is our parser's"),
     ("a bad ignoreregex", "the reason is our parser's"),
     ("a regex of two lines", "the reason is our parser's"),
@@ -260,6 +329,12 @@ fn world() -> tempfile::TempDir {
                   2026-11-20 10:00:02 x\n2026-11-20 10:00:03 B 8 192.0.2.8\n2026-11-20 10:00:04 B 9 192.0.2.9\n";
     write("window", window.as_bytes());
     let many = |n: usize| (1..=n).map(|i| format!("line {i}\n")).collect::<String>();
+    write("plain-text", b"bad 192.0.2.1\nfine\n");
+    write("nobody", b"2026-11-20 10:00:01 [1] fail\n2026-11-20 10:00:02 [2] fail bob\n2026-11-20 10:00:03 [1] ip 192.0.2.1\n\
+                      2026-11-20 10:00:04 [3] ip 192.0.2.3\n2026-11-20 10:00:05 [3] fail eve\n2026-11-20 10:00:06 [3] fail\n");
+    let odd = "2026-02-30 10:00:01 bad 192.0.2.1\n2026-11-20 23:59:60 bad 192.0.2.2\n2026-11-20 10:00:61 bad 192.0.2.3\n\
+               2024-02-29 10:00:04 bad 192.0.2.4\n2026-11-20 25:00:05 bad 192.0.2.5\n2026-13-20 10:00:06 bad 192.0.2.6\n";
+    write("odd-dates", odd.as_bytes());
     write("19", many(19).as_bytes());
     write("20", many(20).as_bytes());
     let plain = "[Definition]\nfailregex = ^ pbx <word> <HOST>\\s*$\n[Init]\nword = bad\n";
@@ -278,6 +353,16 @@ fn world() -> tempfile::TempDir {
              {^LN-BEG}EPOCH\nprefregex = ^ <F-CONTENT>.+</F-CONTENT>$\n",
         ),
         ("window", "[Definition]\nfailregex = ^ A (?P<n>\\d+)<SKIPLINES> B (?P=n) <HOST>$\nmaxlines = 4\n"),
+        (
+            "optional",
+            "[Definition]\nprefregex = ^ (?P<host>\\w+)(?P<kind>!)? <F-CONTENT>.*</F-CONTENT>$\nfailregex = ^bad <HOST>\\s*$\n",
+        ),
+        ("contentless", "[Definition]\nprefregex = ^ pbx\nfailregex = bad <HOST>\\s*$\n"),
+        (
+            "session-of-nobody",
+            "[Definition]\nprefregex = ^ \\[<F-MLFID>\\d+</F-MLFID>\\] <F-CONTENT>.+</F-CONTENT>$\n\
+             failregex = ^<F-NOFAIL>ip</F-NOFAIL> <ADDR>$\n ^fail(?: <F-USER>\\S+</F-USER>)?$\n",
+        ),
         ("nobody", "[Definition]\nfailregex = ^ pbx bad\n"),
         ("unclosed", "[Definition]\nfailregex = ^ pbx bad <HOST>\nmaxlines = 3\ndatepattern = ^%%Y\nignoreregex = (\n"),
         ("unresolved", "[Definition]\nfailregex = ^ pbx bad <HOST> %(nosuch)s\n"),

@@ -60,10 +60,10 @@ fn examine(mut face: Face) -> u8 {
         return helped(&format!("{one} and {other} are mutually exclusive."));
     }
     // Words that fail2ban takes for `no` without a word.
-    if face.args.usedns.as_deref().is_some_and(|how| !["yes", "no", "warn", "raw"].contains(&how)) {
+    if face.args.usedns.as_deref().is_some_and(|how| !["", "yes", "no", "warn", "raw"].contains(&how)) {
         face.args.usedns = Some("no".to_owned());
     }
-    let out = face.args.out.is_some();
+    let out = face.args.form().is_some();
     if let Some(level) = face.args.log_level.as_deref().filter(|level| daemon::level(level).is_none()) {
         let error = Error::new(Kind::Usage, format!("there is no log level `{level}`"));
         return refused(&Refused::traced(error), out);

@@ -83,7 +83,7 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
 }
 
 fn try_regex(args: &regex::Args, cli: &Cli) -> Result<(), Error> {
-    if args.out.is_some() && cli.format != Format::Text {
+    if args.form().is_some() && cli.format != Format::Text {
         let error = Error::new(Kind::Usage, "`--out` and `--format` contradict each other");
         return Err(error.hint("`--format json` shows the summary as data, `--out` prints the failures alone"));
     }

@@ -123,9 +123,19 @@ impl Args {
         }
     }
 
+    /// The form of `--out`; an empty one is none, as with other options here.
+    pub fn form(&self) -> Option<&str> {
+        given(&self.out)
+    }
+
     fn verbose(&self) -> bool {
         self.verbose > 0 || self.verbosity.is_some_and(|level| level > 0)
     }
+}
+
+/// A text that is not empty.
+fn given(option: &Option<String>) -> Option<&str> {
+    option.as_deref().filter(|text| !text.is_empty())
 }
 
 /// What surrounds a run.
@@ -177,7 +187,7 @@ pub fn run(args: &Args, world: &mut World<'_>) -> Result<Option<Report>, Refused
     }
     let mut session = Session::new(args, world)?;
     let path = Path::new(&args.log);
-    let encoding = || format!("Use         encoding : {}", args.encoding.as_deref().unwrap_or("UTF-8"));
+    let encoding = || format!("Use         encoding : {}", given(&args.encoding).unwrap_or("UTF-8"));
     let done = if path.is_file() {
         session.header(format!("Use         log file : {}", args.log));
         session.header(encoding());
@@ -248,7 +258,7 @@ fn file(path: &Path, session: &mut Session<'_, '_>) -> Result<(), Error> {
 fn asked(args: &Args, session: &Session<'_, '_>) -> Result<Journal, Error> {
     let bad = |message: String| Error::new(Kind::Usage, message);
     let read = brackets::parse(&args.log).map_err(|(_, message)| bad(format!("`{}`: {message}", args.log)))?;
-    let given: Vec<Spanned> = args.journalmatch.iter().map(Spanned::bare).collect();
+    let given: Vec<Spanned> = given(&args.journalmatch).map(Spanned::bare).into_iter().collect();
     let matches = if given.is_empty() { session.journalmatch() } else { &given };
     let (journal, problems) = Journal::read(&Value::bare(&args.log), &read, matches);
     let wrong = problems.into_iter().find(|problem| problem.severity == crate::config::Severity::Error);

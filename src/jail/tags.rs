@@ -59,8 +59,8 @@ impl Subject<'_> {
     }
 
     fn value(&self, tag: &str) -> Option<Value> {
-        if let Some(group) = tag.strip_prefix("F-") {
-            let value = self.failure.groups.get(&group.to_lowercase()).cloned().unwrap_or_default();
+        if let Some(group) = group(tag) {
+            let value = self.failure.groups.get(&group).cloned().unwrap_or_default();
             return Some(Value::Foreign(value));
         }
         Some(match tag {
@@ -132,6 +132,12 @@ pub fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, st
     }
     out.push_str(rest);
     out
+}
+
+/// The group that a tag means: `F-USER` → `user`. The tag is in capitals.
+pub fn group(tag: &str) -> Option<String> {
+    let name = tag.strip_prefix("F-").filter(|name| !name.contains(|c: char| c.is_ascii_lowercase()))?;
+    Some(name.to_lowercase())
 }
 
 /// `F-USER` → `f2bV_F_user`, `matches` → `f2bV_matches`.

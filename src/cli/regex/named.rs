@@ -4,6 +4,8 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
+use crate::config::filter::{FilterFile, Reference};
+use crate::config::tree::Tree;
 use crate::config::{self, FilterSettings, Problem, Severity, Spanned, brackets};
 use crate::error::{Error, Kind};
 
@@ -56,11 +58,22 @@ fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<R
             Some(Ok(settings))
         }
         Err(problems) if is_path || problems.iter().any(|p| p.origin.line > 0) => {
+            let error = first(&problems);
+            if !loads(conf, &wanted) {
+                let reason = format!("failed to load filter {name}");
+                return Some(Err(Refused { reason, ..Refused::said(error) }));
+            }
             header.push(format!("Use   failregex {shown}"));
-            Some(Err(Refused::traced(first(&problems))))
+            Some(Err(Refused::traced(error)))
         }
         Err(_) => None,
     }
+}
+
+/// Whether the filter's files can be read, whatever is wrong with what they say.
+fn loads(conf: &Path, name: &str) -> bool {
+    let wanted = Reference { name: name.to_owned(), ..Reference::default() };
+    FilterFile::open(&Tree::new(conf), &wanted, None, IndexMap::new()).is_ok()
 }
 
 /// `conf` and `name` of `conf/filter.d/name`.

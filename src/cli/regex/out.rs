@@ -58,7 +58,7 @@ impl Out {
         to: &mut dyn Write,
     ) -> io::Result<()> {
         let names = if self.form == Form::Row { self.names(hit, names) } else { Vec::new() };
-        if hit.nofail {
+        if hit.nofail || hit.who.is_none() && hit.invalid.is_none() {
             return Ok(());
         }
         for id in ids {
@@ -94,18 +94,23 @@ impl Out {
         let given = |name: &&str| hit.groups.get(*name).is_some_and(|text| !text.is_empty());
         let machinery = |name: &&str| !["content", "nofail", "mlfgained", "mlfforget"].contains(name);
         let all: Vec<&str> = names.collect();
+        let users = (!hit.users.is_empty()).then_some("users");
         let forget = all.contains(&"mlfforget");
         let stays = hit.groups.keys().map(String::as_str).filter(|name| !all.contains(name));
         let fresh = || all.iter().copied().filter(machinery).chain(stays.clone()).map(str::to_owned);
         let Some(session) = hit.groups.get("mlfid").filter(|id| !id.is_empty()) else { return fresh().collect() };
         let names = match self.sessions.get_mut(session) {
             Some(names) => {
-                let more: Vec<_> = all.iter().copied().filter(given).filter(machinery).map(str::to_owned).collect();
-                names.extend(more.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+                let more = all.iter().copied().filter(given).filter(machinery);
+                for name in users.into_iter().chain(more).map(str::to_owned) {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
                 names.clone()
             }
             None => {
-                let names: Vec<_> = fresh().chain(["users".to_owned()]).collect();
+                let names: Vec<_> = fresh().chain(users.map(str::to_owned)).collect();
                 if self.sessions.len() >= SESSIONS {
                     self.sessions.shift_remove_index(0);
                 }
@@ -155,8 +160,8 @@ fn filled(template: &str, hit: &Hit, id: &str, line: &str, now: Timestamp) -> St
     let Some(failure) = known.failure() else { return String::new() };
     let subject = Subject { jail: "", id: &who, failure: &failure };
     tags::replace(template, |tag| {
-        if let Some(group) = tag.strip_prefix("F-") {
-            return Some(hit.groups.get(&group.to_lowercase()).cloned().unwrap_or_default().into());
+        if let Some(group) = tags::group(tag) {
+            return Some(hit.groups.get(&group).cloned().unwrap_or_default().into());
         }
         match tag {
             "msg" => Some(line.to_owned().into()),

@@ -61,7 +61,7 @@ impl<'a, 'w> Session<'a, 'w> {
             filter,
             report,
             journalmatch: settings.journalmatch,
-            out: args.out.as_deref().map(|form| Out::new(form, world.screen.terminal)),
+            out: args.form().map(|form| Out::new(form, world.screen.terminal)),
             invert: args.invert,
             broken: None,
             window: settings.maxlines > 1,

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::named::{first, read_filter, short};
 use super::report::Links;
-use super::{Args, Refused};
+use super::{Args, Refused, given};
 use crate::config::{FilterSettings, Problem, Spanned, UseDns};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
@@ -40,7 +40,7 @@ impl Setup {
                 let failregex = settings.failregex.iter().map(|r| r.text.clone()).zip(expanded).collect();
                 let expanded = |r: &Spanned| (r.text.clone(), expand(&r.text, usedns));
                 let links = Links { failregex, ignoreregex: settings.ignoreregex.iter().map(expanded).collect() };
-                let looks_up = args.usedns.is_some() && matches!(usedns, UseDns::Yes | UseDns::Warn);
+                let looks_up = given(&args.usedns).is_some() && matches!(usedns, UseDns::Yes | UseDns::Warn);
                 Ok(Setup { filter, settings, header, links, looks_up })
             }
             Err(refused) => Err(Refused { header, ..refused }),
@@ -59,7 +59,7 @@ fn read(
     if let Some(lines) = maxlines {
         header.push(format!("Use         maxlines : {lines}"));
     }
-    let datepattern: Vec<Spanned> = match &args.datepattern {
+    let datepattern: Vec<Spanned> = match given(&args.datepattern) {
         Some(pattern) => pattern.lines().filter(|line| !line.is_empty()).map(Spanned::bare).collect(),
         None => Vec::new(),
     };
@@ -85,8 +85,8 @@ fn read(
         settings.ignoreregex = vec![Spanned::bare(text)];
         header.push(format!("Use ignoreregex line : {}", short(text)));
     }
-    let (filter, _) = compile(&settings, args.encoding.as_deref().unwrap_or("auto"))?;
-    let filter = filter.for_tools(!args.no_check_all && args.out.is_none());
+    let (filter, _) = compile(&settings, given(&args.encoding).unwrap_or("auto"))?;
+    let filter = filter.for_tools(!args.no_check_all && args.form().is_none());
     Ok((if args.verbose() { filter.telling_prefix() } else { filter }, settings, usedns))
 }
 
@@ -111,7 +111,7 @@ fn say_datepattern(patterns: &[Spanned], zones: &Zones, header: &mut Vec<String>
 }
 
 fn logtimezone(args: &Args) -> Result<Option<i32>, Refused> {
-    let Some(text) = &args.timezone else { return Ok(None) };
+    let Some(text) = given(&args.timezone) else { return Ok(None) };
     let unknown = || Error::new(Kind::Usage, format!("unknown or unsupported time zone: `{text}`"));
     zone::offset(text).map(Some).ok_or_else(|| Refused::said(unknown().hint("write `UTC`, `CET` or `+0200`")))
 }
@@ -124,7 +124,7 @@ fn maxlines(args: &Args) -> Result<Option<usize>, Refused> {
 }
 
 fn usedns(args: &Args) -> Result<UseDns, Refused> {
-    match args.usedns.as_deref().map(str::to_lowercase).as_deref() {
+    match given(&args.usedns).map(str::to_lowercase).as_deref() {
         _ if args.raw => Ok(UseDns::Raw),
         None | Some("warn") => Ok(UseDns::Warn),
         Some("yes") => Ok(UseDns::Yes),
