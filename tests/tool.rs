@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -405,8 +406,13 @@ fn theirs(world: &Path) -> Option<Vec<Said>> {
 }
 
 fn ours(world: &Path, words: &[&str]) -> Said {
+    said(world, "/usr/bin/fail2ban-regex", words)
+}
+
+/// What our binary says under a name.
+fn said(world: &Path, name: &str, words: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_sipjail"))
-        .arg0("/usr/bin/fail2ban-regex")
+        .arg0(name)
         .args(words.iter().map(|word| word.replace("CONF", "conf")))
         .current_dir(world)
         .envs(ENVIRONMENT)
@@ -448,6 +454,103 @@ fn it_says_what_fail2ban_regex_says() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     println!("invocations {}, of which differ on purpose {}", CASES.len(), DIFFERS.len());
+}
+
+#[test]
+fn sipjail_regex_prints_the_same() {
+    let world = world();
+    let face = ["help", "the version", "the short version", "a name, usedns nonsense", "shortened options"];
+    let mut compared = 0;
+    for (name, words) in CASES.iter().filter(|(name, _)| !face.contains(name)) {
+        let (text, code) = ours(world.path(), words);
+        // An option that stands twice is one too many here.
+        if code != 0 || *name == "an option given twice" {
+            continue;
+        }
+        let conf = if words.contains(&"-c") { &[][..] } else { &["-c", "/etc/fail2ban"][..] };
+        let words = [&["regex"], conf, words].concat();
+        let (same, code) = said(world.path(), "sipjail", &words);
+        assert_eq!((comparable(&(text, 0)).0, 0), (comparable(&(same, code)).0, code), "{name}");
+        compared += 1;
+    }
+    assert!(compared > 100, "{compared}");
+}
+
+#[test]
+fn errors_of_sipjail_regex_are_its_own() {
+    let world = world();
+    let refused = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipjail"));
+        let output = command.arg("regex").args(words).current_dir(world.path()).output().expect("it runs");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+    };
+    let (text, code) = refused(&["log", "bad"]);
+    assert_eq!((&*text, code), ("sipjail: no failure-id group in `bad`\n", Some(1)));
+    let (text, code) = refused(&["-o", "id", "--format", "json", "log", "bad <HOST>"]);
+    assert!(text.contains("contradict each other") && code == Some(2), "{text}");
+    let (text, code) = refused(&["--print-no-missed", "--print-all-missed", "log", "bad <HOST>"]);
+    assert!(text.contains("contradict each other") && code == Some(2), "{text}");
+    let (text, code) = refused(&["--usedns", "perhaps", "log", "bad <HOST>"]);
+    assert!(text.contains("one of `yes`") && code == Some(2), "{text}");
+}
+
+#[test]
+fn the_summary_is_data_too() {
+    let world = world();
+    let shown = |format: &str| {
+        let words = ["-c", "conf", "regex", "-v", "--VD", "--format", format, "dated", "several"];
+        let (text, code) = said(world.path(), "sipjail", &words);
+        assert_eq!(code, 0);
+        text
+    };
+    let data: serde_json::Value = serde_json::from_str(&shown("json")).expect("JSON");
+    assert_eq!(
+        (&data["total"], &data["matched"]["count"], &data["ignored"]["count"]),
+        (&json!(5), &json!(3), &json!(1))
+    );
+    assert_eq!(data["missed"]["lines"], json!(["2026-11-20 10:00:04 pbx good"]));
+    assert_eq!(data["failregex"][2]["found"][0]["id"], "192.0.2.1");
+    assert_eq!(data["dates"][0]["hits"], 5);
+    assert!(data["dates"][0]["detail"]["regex"].as_str().is_some_and(|regex| regex.contains("(?P<Y>")));
+    assert!(data["seconds"].as_f64().is_some_and(|seconds| seconds >= 0.0));
+    assert!(shown("yaml").contains("\ntotal: 5\n"));
+}
+
+#[test]
+fn the_journal_is_read_once_through_journalctl() {
+    let world = world();
+    let program = "#!/bin/sh\n[ -e feed ] || { echo 'no journal' >&2; exit 1; }\nprintf '%s\\n' \"$@\" >called\n\
+                   while read -r line; do printf '%s\\n' \"$line\"; done <feed\n";
+    let path = world.path().join("journalctl");
+    fs::write(&path, program).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let entry = |message: &str| {
+        json!({"__CURSOR": "s=1", "__REALTIME_TIMESTAMP": "1795168801250000", "_HOSTNAME": "pbx", "MESSAGE": message,
+               "SYSLOG_IDENTIFIER": "door", "_PID": "7"})
+    };
+    let read = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sipjail"));
+        command.arg0("fail2ban-regex").args(words).current_dir(world.path()).env("PATH", world.path()).env("TZ", "UTC");
+        let output = command.output().expect("it runs");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+    };
+    let regex = r"^pbx door\[7\]: bad <HOST>$";
+    let (text, code) = read(&["systemd-journal", regex]);
+    assert!(text.ends_with("Error: systemd library not found. Exiting...\n") && code == Some(255), "{text}");
+    let feed = [entry("bad 192.0.2.1"), entry("good\nbad 192.0.2.2"), json!("?"), entry("# bad 192.0.2.3")];
+    fs::write(world.path().join("feed"), feed.map(|line| format!("{line}\n")).concat()).expect("written");
+    let (text, code) = read(&["-m", "_COMM=door PRIORITY=4 + _PID=1", "systemd-journal[journalflags=1]", regex]);
+    let header = "Use         systemd journal\nUse         encoding : UTF-8\n\
+                  Use    journal match : _COMM=door PRIORITY=4 + _PID=1\n";
+    assert!(text.contains(header) && code == Some(0), "{text}");
+    assert!(text.contains("\nLines: 3 lines, 0 ignored, 1 matched, 2 missed\n"), "{text}");
+    assert!(text.contains("|  pbx door[7]: good\\nbad 192.0.2.2\n"), "{text}");
+    let called = fs::read_to_string(world.path().join("called")).expect("it was called");
+    assert!(called.ends_with("\n--\n_COMM=door\nPRIORITY=4\n+\n_PID=1\n"), "{called}");
+    assert!(!called.contains("\n-f\n"), "{called}");
+    let (text, _) = read(&["-o", "row", "systemd-journal", regex]);
+    assert_eq!(text, "['192.0.2.1',\t1795168801.25,\t{'ip4': '192.0.2.1', 'ip6': None, 'dns': None}],\n");
 }
 
 /// The lines of a text that the other has not, at most a few.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
-use super::output::Screen;
+use super::output::{self, Format, Screen};
 use super::regex::{Args, Refused, summary};
 use crate::config::daemon;
 use crate::error::{Error, Kind};
@@ -36,26 +36,29 @@ pub struct Face {
 
 /// Does what the words ask for, the program's name first, and gives the exit code.
 pub fn run(words: Vec<OsString>) -> u8 {
-    let mut stdout = std::io::stdout().lock();
     // A version is told whatever else is missing.
-    for word in words.iter().skip(1) {
-        let version = match word.to_str() {
-            Some("-V") => VERSION.to_owned(),
-            Some("--version") => Face::command().render_version().trim_end().to_owned(),
-            Some("--") => break,
-            _ => continue,
-        };
-        let _closed = writeln!(stdout, "{version}");
-        return 0;
+    for word in words.iter().skip(1).take_while(|word| *word != "--") {
+        match word.to_str() {
+            Some("-V") => return tell(VERSION),
+            Some("--version") => return tell(Face::command().render_version().trim_end()),
+            _ => {}
+        }
     }
-    drop(stdout);
     match Face::try_parse_from(words) {
         Ok(face) => examine(face),
         Err(error) => mistyped(&error),
     }
 }
 
+fn tell(version: &str) -> u8 {
+    let _closed = writeln!(std::io::stdout().lock(), "{version}");
+    0
+}
+
 fn examine(mut face: Face) -> u8 {
+    if face.short_version || face.version {
+        return tell(VERSION);
+    }
     if let Some((one, other)) = face.args.contradiction() {
         return helped(&format!("{one} and {other} are mutually exclusive."));
     }
@@ -70,8 +73,11 @@ fn examine(mut face: Face) -> u8 {
     }
     match super::examine(&face.args, &face.config) {
         Ok(Some(report)) => {
-            let _closed = std::io::stdout().lock().write_all(report.text(Screen::of_stdout()).as_bytes());
-            0
+            let text = report.text(Screen::of_stdout());
+            match output::show(Format::Text, &(), text.strip_suffix('\n').unwrap_or(&text)) {
+                Ok(()) => 0,
+                Err(error) => refused(&Refused::traced(error), true),
+            }
         }
         Ok(None) => 0,
         Err(error) => refused(&error, out),

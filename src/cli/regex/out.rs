@@ -83,7 +83,8 @@ impl Out {
     }
 
     fn write(&self, text: &str, to: &mut dyn Write) -> io::Result<()> {
-        if !self.terminal {
+        // A row's texts are escaped as Python does it; only its tabs are left.
+        if !self.terminal || self.form == Form::Row {
             return writeln!(to, "{text}");
         }
         text.split('\n').try_for_each(|line| writeln!(to, "{}", printable(line)))
