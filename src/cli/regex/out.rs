@@ -93,7 +93,11 @@ impl Out {
     /// The names of a row: those of the line's regexes, or what the session's lines brought one after the other.
     fn names<'a>(&mut self, hit: &Hit, names: impl Iterator<Item = &'a str>) -> Vec<String> {
         let given = |name: &&str| hit.groups.get(*name).is_some_and(|text| !text.is_empty());
-        let machinery = |name: &&str| !["content", "nofail", "mlfgained", "mlfforget"].contains(name);
+        let machinery = |name: &&str| match *name {
+            "content" | "mlfforget" => false,
+            "nofail" | "mlfgained" => !given(name),
+            _ => true,
+        };
         let all: Vec<&str> = names.collect();
         let users = (!hit.users.is_empty()).then_some("users");
         let forget = all.contains(&"mlfforget");
@@ -102,6 +106,7 @@ impl Out {
         let Some(session) = hit.groups.get("mlfid").filter(|id| !id.is_empty()) else { return fresh().collect() };
         let names = match self.sessions.get_mut(session) {
             Some(names) => {
+                names.retain(|name| name != "nofail" && name != "mlfgained");
                 let more = all.iter().copied().filter(given).filter(machinery);
                 for name in users.into_iter().chain(more).map(str::to_owned) {
                     if !names.contains(&name) {

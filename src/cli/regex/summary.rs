@@ -25,8 +25,11 @@ impl Report {
         out.push_str("\n\nResults\n=======\n");
         if let Some(prefix) = &self.prefregex {
             let _ = write!(out, "\nPrefregex: {} total\n|  {}\n", prefix.hits, prefix.text);
-            for groups in &prefix.groups {
+            for groups in prefix.groups.iter().take(GROUPS) {
                 let _ = writeln!(out, "|      {}", safe(groups, screen));
+            }
+            if prefix.groups.len() > GROUPS {
+                out.push_str("|      ...\n");
             }
             out.push_str("`-\n");
         }
@@ -166,3 +169,6 @@ fn quoted(text: &str) -> String {
 fn safe(text: &str, screen: Screen) -> Cow<'_, str> {
     if screen.terminal { printable(text) } else { Cow::Borrowed(text) }
 }
+
+/// Lines of which the prefregex's groups are shown.
+const GROUPS: usize = 20;
