@@ -23,6 +23,8 @@ pub struct Hit {
     pub invalid: Option<String>,
     /// When; `None` only in tools.
     pub time: Option<Timestamp>,
+    /// The line itself or `logtimezone` says the zone of its date.
+    pub zoned: bool,
     /// It only helps other lines.
     pub nofail: bool,
     /// All groups by name.
@@ -196,6 +198,7 @@ impl Filter {
                     who,
                     invalid,
                     time,
+                    zoned: self.clock.zoned,
                     nofail: joined.nofail,
                     groups: joined.groups,
                     users: joined.users,

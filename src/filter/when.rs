@@ -17,6 +17,8 @@ pub struct Clock {
     /// Finds the date in a line.
     pub detector: Detector,
     last: Option<Timestamp>,
+    /// See [`super::date::Found::zoned`], of the last line.
+    pub zoned: bool,
 }
 
 /// A line's place in time.
@@ -33,12 +35,13 @@ pub enum Place {
 impl Clock {
     /// A clock that has seen nothing.
     pub fn new(detector: Detector) -> Clock {
-        Clock { detector, last: None }
+        Clock { detector, last: None, zoned: false }
     }
 
     /// Places a line. `checked` is off in tools: then every date counts as it is, and a line without one has none.
     pub fn place(&mut self, line: &str, moment: &Moment<'_>, checked: bool, from: Decoder, notes: &mut Notes) -> Place {
         let found = self.detector.find(line, moment.now);
+        self.zoned = found.as_ref().is_some_and(|found| found.zoned);
         let (cut, time) = match found {
             None => (0..0, None),
             Some(found) => match found.time {

@@ -133,7 +133,7 @@ impl Out {
 
 /// `['192.0.2.1',⇥1795168801.0,⇥{'ip4': '192.0.2.1', …}],`
 fn row(hit: &Hit, id: &str, names: &[String]) -> String {
-    let time = hit.time.map_or_else(|| "None".to_owned(), |time| python::float(time.as_secs_f64()));
+    let time = hit.time.map_or_else(|| "None".to_owned(), |time| shown(hit, time));
     let value = |name: &str| match name {
         "users" => python::set(&hit.users),
         name => python::optional(hit.groups.get(name).map(String::as_str)),
@@ -141,6 +141,11 @@ fn row(hit: &Hit, id: &str, names: &[String]) -> String {
     let address = hit.address().map(|address| ("ip", python::text(&address)));
     let dict = python::dict(names.iter().map(|name| (name.as_str(), value(name))).chain(address));
     format!("[{},\t{time},\t{dict}],", python::text(id))
+}
+
+/// A `float`, or an `int` where the date says its zone.
+fn shown(hit: &Hit, time: Timestamp) -> String {
+    if hit.zoned { (time.0 / 1_000_000).to_string() } else { python::float(time.as_secs_f64()) }
 }
 
 fn group(hit: &Hit, name: &str) -> String {
@@ -172,7 +177,7 @@ fn filled(template: &str, hit: &Hit, id: &str, line: &str, now: Timestamp) -> St
         match tag {
             "msg" => Some(line.to_owned().into()),
             "failures" | "bancount" => Some("0".into()),
-            "time" => Some(python::float(failure.time.as_secs_f64()).into()),
+            "time" => Some(shown(hit, failure.time).into()),
             "jail.name" => None,
             tag => subject.text(tag),
         }
