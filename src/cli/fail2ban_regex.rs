@@ -117,15 +117,19 @@ fn in_its_words(message: &str) -> String {
         return "maxlines must be integer greater than zero".to_owned();
     }
     let message = message.replace("cannot add an empty regex", "cannot add empty regex");
-    let message = match message.split_once("`: ") {
-        Some((head, tail)) if head.starts_with("unable to compile") => format!("{head}`:\n{tail}"),
-        _ => message,
+    let (head, reason) = match message.split_once("`: ") {
+        Some((head, reason)) if head.starts_with("unable to compile") => (format!("{head}`"), format!(":\n{reason}")),
+        _ => (message, String::new()),
     };
-    let mut chars = message.replace('`', "'").chars().collect::<Vec<_>>();
-    if let Some(first) = chars.first_mut() {
+    // What stands between the quotes may hold some of its own.
+    let mut bytes = head.into_bytes();
+    for at in [bytes.iter().position(|b| *b == b'`'), bytes.iter().rposition(|b| *b == b'`')].into_iter().flatten() {
+        bytes[at] = b'\'';
+    }
+    if let Some(first) = bytes.first_mut() {
         first.make_ascii_uppercase();
     }
-    chars.into_iter().collect()
+    String::from_utf8_lossy(&bytes).into_owned() + &reason
 }
 
 /// What was typed cannot be read: 2 for an option, 255 where LOG or FILTER is missing or something is left over.
@@ -181,5 +185,6 @@ mod tests {
             "Unable to compile regular expression '(':\nopen"
         );
         assert_eq!(in_its_words("cannot add an empty regex"), "Cannot add empty regex");
+        assert_eq!(in_its_words("no failure-id group in `a`b`"), "No failure-id group in 'a`b'");
     }
 }

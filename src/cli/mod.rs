@@ -135,3 +135,17 @@ impl Cli {
         self.socket.clone().unwrap_or_else(|| crate::config::main(&self.conf).socket)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_known_by_its_file_name() {
+        let called = |name: &str| Program::called_as(Some(OsStr::new(name)));
+        assert_eq!(called("/usr/bin/fail2ban-regex"), Program::Fail2banRegex);
+        assert_eq!(called("fail2ban-regex"), Program::Fail2banRegex);
+        assert_eq!(called("/usr/bin/fail2ban-regex/sipjail"), Program::Sipjail);
+        assert_eq!(Program::called_as(None), Program::Sipjail);
+    }
+}

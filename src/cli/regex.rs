@@ -439,6 +439,25 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_written_in_the_form_that_was_asked_for() {
+        let log = "2026-11-20 10:00:01 [1] ip 192.0.2.1\n2026-11-20 10:00:02 [1] fail bo'b\nmissed\n";
+        let form = |form: &str, invert: bool| {
+            text(|args| (args.out, args.invert) = (Some(form.into()), invert), log, "session")
+        };
+        assert_eq!(form("id", false), "192.0.2.1\n");
+        assert_eq!(form("user", false), "bo'b\n");
+        assert_eq!(form("nothing", false), "None\n");
+        let both = "2026-11-20 10:00:01 [1] ip 192.0.2.1\n2026-11-20 10:00:02 [1] fail bo'b\n";
+        assert_eq!(form("msg", false), both);
+        let row = "['192.0.2.1',\t1795168802.0,\t{'mlfid': '1', 'ip4': '192.0.2.1', 'ip6': None, 'dns': None, \
+                   'users': {\"bo'b\"}, 'user': \"bo'b\"}],\n";
+        assert_eq!(form("row", false), row);
+        assert_eq!(form("<fid> <F-USER><br><time> <nothing>", false), "192.0.2.1 bo'b\n1795168802.0 <nothing>\n");
+        assert_eq!(form("msg", true), "2026-11-20 10:00:01 [1] ip 192.0.2.1\nmissed\n");
+        assert_eq!(form("ip", true), "\n\n");
+    }
+
+    #[test]
     fn names_are_looked_up_where_that_is_said() {
         let ids = |usedns: Option<&str>, line: &str| {
             let change = |args: &mut Args| {

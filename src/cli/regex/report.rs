@@ -55,7 +55,7 @@ pub struct Counted {
     /// Each hit, where that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<HitLine>,
-    /// What the prefregex took out of each line, where that was asked for.
+    /// What the prefregex took out of the first lines, where that was asked for; one more than are shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// More about a date template, where that was asked for.
@@ -118,10 +118,10 @@ impl Counted {
         }
     }
 
-    /// Counts a match of the prefregex, with its groups where they are shown.
-    pub fn groups(&mut self, shown: Option<String>) {
-        if self.groups.len() < HITS {
-            self.groups.extend(shown);
+    /// Keeps what a prefregex took out of a line, while there are few.
+    pub fn groups(&mut self, groups: impl FnOnce() -> String) {
+        if self.groups.len() <= GROUPS {
+            self.groups.push(groups());
         }
     }
 }
@@ -164,3 +164,5 @@ impl Lines {
 const BYTES: usize = 64 << 20;
 /// Hits that are kept per regex.
 const HITS: usize = 1_000_000;
+/// Lines of which the prefregex's groups are shown.
+pub const GROUPS: usize = 20;

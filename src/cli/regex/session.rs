@@ -185,7 +185,7 @@ impl<'a, 'w> Session<'a, 'w> {
         }
         if let (Some(groups), Some(prefregex)) = (self.filter.prefix_groups(), &mut self.prefregex) {
             let value = |name| (name, python::optional(groups.get(name).map(String::as_str)));
-            prefregex.groups(Some(python::dict(self.filter.prefix_names().map(value))));
+            prefregex.groups(|| python::dict(self.filter.prefix_names().map(value)));
         }
         let report = &mut self.report;
         report.total += 1;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::report::{Counted, Detail, Lines, Report};
+use super::report::{Counted, Detail, GROUPS, Lines, Report};
 use crate::cli::output::Screen;
 use crate::text::printable;
 
@@ -169,6 +169,3 @@ fn quoted(text: &str) -> String {
 fn safe(text: &str, screen: Screen) -> Cow<'_, str> {
     if screen.terminal { printable(text) } else { Cow::Borrowed(text) }
 }
-
-/// Lines of which the prefregex's groups are shown.
-const GROUPS: usize = 20;
