@@ -236,6 +236,20 @@ const WIDE: &str = "\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}
                     \u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc} bad 192.0.2.1";
 const WEB: &str = "[20/Nov/2026:10:00:01 +0100] bad 192.0.2.1";
 
+/// Logs of attacked servers.
+const FIXTURES: &[(&str, &str)] = &[
+    ("asterisk-16", "full"),
+    ("asterisk-16", "messages"),
+    ("asterisk-22", "full"),
+    ("asterisk-22", "messages"),
+    ("freeswitch-1.10.12", "freeswitch.log"),
+    ("freeswitch-1.10.12", "injection.log"),
+    ("hostile-asterisk-16", "logs-messages.log"),
+    ("hostile-asterisk-16", "logs-security.log"),
+    ("hostile-asterisk-22", "logs3-messages.log"),
+    ("hostile-asterisk-22", "logs3-security.log"),
+];
+
 /// What differs on purpose, and why.
 const DIFFERS: &[(&str, &str)] = &[
     (
@@ -481,7 +495,7 @@ fn it_says_what_fail2ban_regex_says() {
 }
 
 #[test]
-fn it_says_the_same_of_fail2bans_sample_logs() {
+fn it_says_the_same_of_sample_logs_and_real_ones() {
     let logs = std::env::var("SIPJAIL_F2B_TESTS").unwrap_or("/usr/lib/python3/dist-packages/fail2ban/tests".into());
     let Ok(logs) = fs::read_dir(Path::new(&logs).join("files/logs")) else {
         println!("skipped: fail2ban's sample logs are not installed");
@@ -500,6 +514,15 @@ fn it_says_the_same_of_fail2bans_sample_logs() {
             cases.push(words.chain([path.clone(), name.clone()]).collect());
         }
     }
+    // Our own logs, each with the filter of its program and one that is not.
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for (folder, log) in FIXTURES {
+        for filter in ["asterisk", "freeswitch[mode=ddos]"] {
+            let path = fixtures.join(folder).join(log).display().to_string();
+            cases.push(["-v", "--usedns", "no", &path, filter].map(str::to_owned).to_vec());
+            cases.push(["-r", "-o", "row", &path, filter].map(str::to_owned).to_vec());
+        }
+    }
     let world = world();
     let Some(theirs) = theirs(world.path(), &cases) else { return };
     let mut wrong = String::new();
@@ -513,7 +536,7 @@ fn it_says_the_same_of_fail2bans_sample_logs() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    println!("sample logs {}, invocations {}", logs.len(), cases.len());
+    println!("logs {}, invocations {}", logs.len() + FIXTURES.len(), cases.len());
 }
 
 #[test]
