@@ -14,7 +14,7 @@
 //! | floor | modules | may do |
 //! | --- | --- | --- |
 //! | 4 faces | [`cli`] | talk to a person |
-//! | 3 daemon | [`daemon`] → [`command`] → [`engine`] | `daemon`: threads, clock, signals, sockets; the others none of these |
+//! | 3 daemon | [`daemon`] → [`compat`] → [`command`] → [`engine`] | `daemon`: threads, clock, signals, sockets; the others none of these |
 //! | 2 stages | [`source`] [`filter`] [`jail`] [`firewall`] [`store`] | their own resource and no other stage |
 //! | 1 settings | [`config`] | read configuration files |
 //! | 0 leaves | [`mod@line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`error`] | nothing: plain values |
@@ -38,6 +38,7 @@ pub mod source;
 pub mod store;
 
 pub mod command;
+pub mod compat;
 pub mod daemon;
 pub mod engine;
 

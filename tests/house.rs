@@ -10,6 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["source", "filter", "jail", "firewall", "store"],
     &["engine"],
     &["command"],
+    &["compat"],
     &["daemon"],
     &["cli"],
 ];

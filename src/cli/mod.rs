@@ -1,7 +1,9 @@
 //! The faces that a person meets: the command line, declared once, and what needs no daemon.
 
 pub mod check;
+pub mod explain;
 pub mod fail2ban_regex;
+pub mod near;
 pub mod output;
 pub mod regex;
 pub mod replay;
@@ -52,6 +54,7 @@ pub enum Face {
     Regex(regex::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Explain(explain::Args),
 }
 
 /// The programs that this one is, by the name under which it was called.
@@ -79,6 +82,7 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
         Face::Check(_) => check_all(cli),
+        Face::Explain(args) => explain::run(args, cli).map(|()| 0),
     }
 }
 

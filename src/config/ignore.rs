@@ -1,5 +1,6 @@
 //! `ignoreip` and `ignorecache`: who is never counted, as values.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::value::Value;
@@ -22,6 +23,23 @@ pub fn list(value: &Value, problems: &mut Vec<Problem>) -> Vec<IgnoreItem> {
         }
     }
     items
+}
+
+impl IgnoreItem {
+    /// Reads one word, with nobody there to be told of a doubt: a doubtful word is an error.
+    pub fn parse(word: &str) -> Result<IgnoreItem, String> {
+        item(word).map_err(|(_, message, _)| message)
+    }
+}
+
+impl fmt::Display for IgnoreItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IgnoreItem::Net(id) => id.fmt(f),
+            IgnoreItem::Name(name) => f.write_str(name),
+            IgnoreItem::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
 }
 
 type Doubtful = (Severity, String, Option<IgnoreItem>);

@@ -123,7 +123,7 @@ pub struct JailSettings {
     pub logpath: Vec<LogPath>,
     /// Read only the first of them that exists.
     pub logpath_first: bool,
-    /// `logencoding`, as written; `auto` is UTF-8 unless the locale says otherwise.
+    /// `logencoding`, as written; `auto` is UTF-8, whatever the locale.
     pub logencoding: String,
     /// Offset from UTC in seconds for lines whose date names no zone; `None` is local time.
     pub logtimezone: Option<i32>,
@@ -185,6 +185,12 @@ pub enum UseDns {
     No,
     /// The name itself is the identity.
     Raw,
+}
+
+impl UseDns {
+    /// Every way with the word that the option takes.
+    pub const WORDS: &[(&str, UseDns)] =
+        &[("yes", UseDns::Yes), ("warn", UseDns::Warn), ("no", UseDns::No), ("raw", UseDns::Raw)];
 }
 
 /// What a jail's filter looks for, with all tags of the configuration (not `<HOST>` and its kind) filled in.

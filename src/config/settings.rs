@@ -101,17 +101,13 @@ impl<'a> Values<'a> {
 
     /// `usedns`; a word that does not exist means `no`, as for fail2ban.
     pub fn usedns(&mut self, value: &Value) -> UseDns {
-        match value.text().to_lowercase().as_str() {
-            "yes" => UseDns::Yes,
-            "warn" => UseDns::Warn,
-            "no" => UseDns::No,
-            "raw" => UseDns::Raw,
-            word => {
-                let message = format!("`usedns` does not know `{word}` and is read as `no`");
-                self.warn(&value.origin(), &message, Some("one of `yes`, `warn`, `no`, `raw`"));
-                UseDns::No
-            }
-        }
+        let word = value.text().to_lowercase();
+        let known = UseDns::WORDS.iter().find(|(known, _)| *known == word);
+        known.map(|(_, usedns)| *usedns).unwrap_or_else(|| {
+            let message = format!("`usedns` does not know `{word}` and is read as `no`");
+            self.warn(&value.origin(), &message, Some("one of `yes`, `warn`, `no`, `raw`"));
+            UseDns::No
+        })
     }
 
     /// A whole number of at least `least`.

@@ -190,7 +190,8 @@ pub fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
 /// The largest file of addresses that is read.
 const MAX_WORDS_FILE: u64 = 64 << 20;
 
-fn words(path: &Path) -> Result<Vec<String>, String> {
+/// The words of a file of `ignoreip = file:PATH`, without its comments.
+pub fn words(path: &Path) -> Result<Vec<String>, String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     file.take(MAX_WORDS_FILE).read_to_end(&mut bytes).map_err(|e| format!("{}: {e}", path.display()))?;

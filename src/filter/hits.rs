@@ -198,7 +198,7 @@ impl Filter {
                     who,
                     invalid,
                     time,
-                    zoned: self.clock.zoned,
+                    zoned: self.clock.found.as_ref().is_some_and(|found| found.zoned),
                     nofail: joined.nofail,
                     groups: joined.groups,
                     users: joined.users,
