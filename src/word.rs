@@ -129,6 +129,7 @@ mod tests {
             ("a", r"'a'"),
             ("it's", r#""it's""#),
             ("'\"", r#"'\'"'"#),
+            ("\"x' \\\t", r#"'"x\' \\\t'"#),
             ("\\d\n\t\r\x1b\x7f", r"'\\d\n\t\r\x1b\x7f'"),
             ("é\u{ad}\u{a0}\u{202e}\u{feff}\u{10ffff}😀", r"'é\xad\xa0\u202e\ufeff\U0010ffff😀'"),
         ] {

@@ -128,7 +128,7 @@ pub(super) fn of_a_jail(jail: &str, option: &str, rest: &[&str], house: &House<'
         }
         "failregex" => regexes(&filter.failregex, settings.usedns),
         "ignoreregex" => regexes(&filter.ignoreregex, settings.usedns),
-        "maxlines" => json!(filter.maxlines),
+        "maxlines" => json!(filter.maxlines.max(1)),
         "datepattern" => datepattern(settings, house),
         "maxretry" => json!(settings.maxretry),
         "maxmatches" => json!(settings.maxmatches),

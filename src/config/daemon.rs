@@ -112,7 +112,7 @@ fn set(main: &mut Main, option: &str, value: &Value) -> Result<(), String> {
 }
 
 /// A level's name or number; fail2ban's levels below DEBUG are DEBUG.
-fn level(text: &str) -> Option<Level> {
+pub fn level(text: &str) -> Option<Level> {
     match (text.to_uppercase().as_str(), int(text)) {
         ("HEAVYDEBUG" | "TRACEDEBUG" | "MSG", _) => Some(Level::Debug),
         (_, Some(number)) => {

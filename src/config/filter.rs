@@ -132,7 +132,7 @@ impl FilterFile {
             failregex: both("failregex"),
             ignoreregex: both("ignoreregex"),
             datepattern: datepattern.into_iter().flat_map(Value::lines).collect(),
-            maxlines: 1,
+            maxlines: 0,
             journalmatch: both("journalmatch"),
         };
         let usedns = first("usedns").cloned();
@@ -202,7 +202,7 @@ fn once(tree: &Tree, wanted: &Reference, logtype: Option<&str>) -> Result<Filter
         Some((Some(number), value)) => usize::try_from(number).ok().filter(|n| *n > 0).ok_or_else(|| {
             vec![Problem::new(Severity::Error, value.origin(), "`maxlines` has to be a whole number from 1 on")]
         })?,
-        _ => 1,
+        _ => 0,
     };
     Ok(settings)
 }

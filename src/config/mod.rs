@@ -212,7 +212,7 @@ pub struct FilterSettings {
     pub ignoreregex: Vec<Spanned>,
     /// One per line; empty: the default templates.
     pub datepattern: Vec<Spanned>,
-    /// Lines looked at together.
+    /// Lines looked at together; `0` where nobody says, which means one.
     pub maxlines: usize,
     /// What to ask the journal for, one match expression per line.
     pub journalmatch: Vec<Spanned>,

@@ -190,7 +190,8 @@ fn find_out(question: &Question, ipv6: bool) -> Answer {
     }
 }
 
-fn resolve(name: &str, ipv6: bool) -> Result<Vec<IpAddr>, String> {
+/// The addresses of a host name, those of IPv6 only where it is used; it may take long.
+pub fn resolve(name: &str, ipv6: bool) -> Result<Vec<IpAddr>, String> {
     let found = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
     let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
     addresses.sort();

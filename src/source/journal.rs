@@ -8,6 +8,7 @@
 
 mod entry;
 mod records;
+mod whole;
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,6 +28,7 @@ use entry::Entry;
 use records::Records;
 
 pub use entry::FIELDS;
+pub use whole::read_all;
 
 /// The journal as one jail reads it.
 pub struct JournalReader {
