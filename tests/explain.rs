@@ -98,6 +98,22 @@ impl House {
 }
 
 #[test]
+fn a_tried_filter_shows_where_it_stopped() {
+    let line = "2026-11-20 10:00:00 door: knock by bob at 192.0.2.7";
+    let words = ["regex", "--explain", line, "^ door: knock by \\S+ from <ADDR>$"];
+    let output = sipjail().args(words).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("|- Nearly matched line(s):\n|  2026-11-20 10:00:00 door: knock by bob at"), "{text}");
+    assert!(text.contains("^ failregex 1 stopped here: expected"), "{text}");
+    let output = sipjail().args(words).args(["--format", "json"]).output().expect("it runs");
+    let data: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(data["nearly"]["count"], 1);
+    assert_eq!(data["nearly"]["misses"][0]["failregex"], 1);
+    let offset = data["nearly"]["misses"][0]["offset"].as_u64().expect("a number");
+    assert_eq!(&line[usize::try_from(offset).expect("it fits")..], "at 192.0.2.7");
+}
+
+#[test]
 fn a_near_miss_is_shown_with_a_caret() {
     let line = "2020-01-02 10:00:00 door: knock by 'bob' from 192.0.2.1 - wrong kay";
     insta::assert_snapshot!(House::new().text("door", &[line]));

@@ -77,6 +77,9 @@ pub struct Args {
     /// Beside each line a link to a page that draws the regex
     #[arg(short = 'D', long)]
     pub debuggex: bool,
+    /// Of missed lines that nearly matched, show where the best failregex stopped
+    #[arg(long)]
+    pub explain: bool,
     /// Stop at the first failregex that matches a line, as the daemon does
     #[arg(long)]
     pub no_check_all: bool,
@@ -170,7 +173,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn said(error: Error) -> Refused {
+    /// What fail2ban-regex would say in a sentence.
+    pub fn said(error: Error) -> Refused {
         Refused { header: Vec::new(), reason: error.message.clone(), error, traced: false }
     }
 

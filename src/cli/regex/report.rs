@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::filter::near::Near;
+
 /// What a filter made of a log.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -24,6 +26,9 @@ pub struct Report {
     pub matched: Lines,
     /// All others.
     pub missed: Lines,
+    /// Missed lines that nearly matched, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearly: Option<Nearly>,
     /// How often a regex was given up because it would have taken unbounded time.
     pub gave_up: u64,
     /// How long it took, where somebody has measured it.
@@ -85,6 +90,38 @@ pub struct HitLine {
     pub time: String,
     /// Whether at least two earlier regexes had matched the line.
     pub multiple: bool,
+}
+
+/// Missed lines that a regex nearly matched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Nearly {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub misses: Vec<NearMiss>,
+    /// So many are kept.
+    #[serde(skip)]
+    pub most: usize,
+}
+
+/// Where the best regex stopped on a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearMiss {
+    /// Which failregex, from 1; `null`: the prefregex, before which no failregex is tried.
+    pub failregex: Option<usize>,
+    /// The line, and how far it got there.
+    #[serde(flatten)]
+    pub near: Near,
+}
+
+impl Nearly {
+    /// Counts a near miss and keeps it if it may be shown.
+    pub fn add(&mut self, near: Near) {
+        self.count += 1;
+        if self.misses.len() < self.most {
+            self.misses.push(NearMiss { failregex: near.regex.map(|number| number + 1), near });
+        }
+    }
 }
 
 /// Lines that met the same fate.

@@ -7,11 +7,12 @@ use std::io;
 use std::net::IpAddr;
 
 use super::out::Out;
-use super::report::{Counted, Detail, HitLine, Lines, Report};
+use super::report::{Counted, Detail, HitLine, Lines, Nearly, Report};
 use super::setup::Setup;
 use super::{Args, Refused, World, python};
 use crate::config::Spanned;
 use crate::error::{Error, Kind};
+use crate::filter::near::Tracks;
 use crate::filter::{Filter, Hit, Moment, Scan, Verdict};
 use crate::ticket::Who;
 use crate::time::{Span, Timestamp};
@@ -26,6 +27,8 @@ pub struct Session<'a, 'w> {
     journalmatch: Vec<Spanned>,
     /// In the place of a report.
     out: Option<Out>,
+    /// For the near misses, where they are asked for.
+    tracks: Option<Tracks>,
     /// Whether `out` gets what is no failure.
     invert: bool,
     /// What `out` could not be written for.
@@ -53,19 +56,23 @@ impl<'a, 'w> Session<'a, 'w> {
             missed: lines(args.print_all_missed, !args.print_no_missed),
             verbose: args.verbose(),
             links: args.debuggex.then_some(links),
+            nearly: args
+                .explain
+                .then(|| Nearly { most: if args.print_all_missed { usize::MAX } else { listed }, ..Nearly::default() }),
             ..Report::default()
         };
         Ok(Session {
             scan: Some(Scan::new(&[&filter], &[false])),
             prefregex: filter.prefregex().map(|(text, _)| Counted::new(text)),
-            filter,
             report,
             journalmatch: settings.journalmatch,
+            tracks: args.explain.then(|| filter.tracks()),
             out: args.form().map(|form| Out::new(form, world.screen.terminal)),
             invert: args.invert,
             broken: None,
             window: settings.maxlines > 1,
             verbose_date: args.verbose_date,
+            filter,
             names: looks_up.then(HashMap::new),
             world,
         })
@@ -214,7 +221,13 @@ impl<'a, 'w> Session<'a, 'w> {
                 report.matched.add(&text(&report.matched));
             }
             Fate::Ignored => report.ignored.add(&text(&report.ignored)),
-            Fate::Missed => report.missed.add(&text(&report.missed)),
+            Fate::Missed => {
+                report.missed.add(&text(&report.missed));
+                let near = self.tracks.as_ref().and_then(|tracks| self.filter.near(tracks, line));
+                if let (Some(near), Some(nearly)) = (near, &mut report.nearly) {
+                    nearly.add(near);
+                }
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::{Args, Refused, given};
 use crate::config::{FilterSettings, Problem, Spanned, UseDns};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
-use crate::filter::date::{Detector, Zones};
+use crate::filter::date::{DatePatternError, Detector, Zones};
 use crate::filter::failregex::expand;
 use crate::zone;
 
@@ -102,8 +102,19 @@ fn say_datepattern(patterns: &[Spanned], zones: &Zones, header: &mut Vec<String>
         return Ok(());
     }
     let patterns: Vec<&str> = patterns.iter().map(|p| &*p.text).collect();
-    let detector =
-        Detector::new(&patterns, zones.clone()).map_err(|e| Refused::traced(Error::new(Kind::Usage, e.to_string())))?;
+    let detector = Detector::new(&patterns, zones.clone()).map_err(|e| {
+        let error = Error::new(Kind::Usage, e.to_string());
+        match e {
+            DatePatternError::Directive { pattern } => {
+                let reason = format!(
+                    "failed to set datepattern `{pattern}` (may be an invalid format or unescaped percent char): {}",
+                    "a percent sign with an unknown letter, or none, behind it"
+                );
+                Refused { reason, ..Refused::said(error) }
+            }
+            _ => Refused::traced(error),
+        }
+    })?;
     let names: Vec<String> = detector.templates().take(3).map(|t| t.name).collect();
     let name = if names.len() < 3 { names.first().map_or("", String::as_str) } else { "Default Detectors" };
     header.push(format!("Use      datepattern : {} : {name}", patterns.join("\n")));

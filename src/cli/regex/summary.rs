@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::report::{Counted, Detail, GROUPS, Lines, Report};
+use super::report::{Counted, Detail, GROUPS, Lines, NearMiss, Nearly, Report};
+use crate::cli::near::caret;
 use crate::cli::output::Screen;
 use crate::text::printable;
 
@@ -69,6 +70,9 @@ impl Report {
         list(&mut out, Fate::Matched, &self.matched, fail, screen);
         list(&mut out, Fate::Ignored, &self.ignored, ignore, screen);
         list(&mut out, Fate::Missed, &self.missed, fail, screen);
+        if let Some(nearly) = &self.nearly {
+            near_misses(&mut out, nearly, screen);
+        }
         out
     }
 }
@@ -144,6 +148,24 @@ fn list(out: &mut String, fate: Fate, lines: &Lines, links: &[(String, String)],
     let left = lines.count.saturating_sub(lines.lines.len() as u64);
     if left > 0 {
         let _ = writeln!(out, "|  … and {left} more");
+    }
+    out.push_str("`-\n");
+}
+
+/// Shows where the best regex stopped, line by line. Ours: fail2ban-regex has no such list.
+fn near_misses(out: &mut String, nearly: &Nearly, screen: Screen) {
+    if nearly.count == 0 {
+        out.push_str("No missed line nearly matched.\n");
+        return;
+    }
+    out.push_str("|- Nearly matched line(s):\n");
+    for NearMiss { failregex, near } in &nearly.misses {
+        let name = failregex.map_or("prefregex".to_owned(), |number| format!("failregex {number}"));
+        let _ = writeln!(out, "{}", caret(near, &name, "|  ", screen.colour));
+    }
+    let left = nearly.count.saturating_sub(nearly.misses.len() as u64);
+    if left > 0 {
+        let _ = writeln!(out, "|  … and {left} more; --print-all-missed shows them");
     }
     out.push_str("`-\n");
 }
