@@ -76,10 +76,11 @@ impl FailRegex {
         groups
     }
 
-    /// Where the groups of `<SKIPLINES>` lie.
-    pub fn skipped(&self, found: &Match) -> Vec<std::ops::Range<usize>> {
+    /// What the groups of `<SKIPLINES>` hold, one after the other.
+    pub fn skipped(&self, found: &Match, text: &str) -> String {
         let named = self.pattern.names().zip(&found.groups);
-        named.filter(|(name, _)| name.starts_with("skiplines")).filter_map(|(_, range)| range.clone()).collect()
+        let skipped = named.filter(|(name, _)| name.starts_with("skiplines"));
+        skipped.filter_map(|(_, range)| text.get(range.clone()?)).collect()
     }
 }
 
@@ -94,32 +95,61 @@ pub enum Identity {
     Known(Who),
 }
 
-/// Whom the groups mean. Differs from fail2ban in one thing: what looks like an address and is none (`999.1.2.3`) is
-/// nobody's failure.
+/// Whom the groups mean. Differs from fail2ban in one thing: what looks like an address and is none (`999.1.2.3`), or is
+/// empty, is nobody's failure.
 pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
-    let get = |name: &str| groups.get(name).map(String::as_str).filter(|t| !t.is_empty());
-    let fid = get("fid");
-    let host = get("ip4").or(get("ip6"));
-    let name = get("dns");
-    let own = |text: &str| if usedns == UseDns::Raw { Id::Raw(text.into()) } else { Id::parse(text) };
+    let get = |name: &str| groups.get(name).map(String::as_str);
+    let (fid, host, name) = (get("fid"), get("ip4").or(get("ip6")), get("dns"));
     if let Some(fid) = fid
-        && (host.is_some_and(|h| h != fid) || (host.or(name).is_none()) || (usedns == UseDns::Raw && host.is_none()))
+        && match (host, name) {
+            (Some(host), _) => fid != host,
+            (None, Some(_)) => usedns == UseDns::Raw,
+            (None, None) => true,
+        }
     {
-        return Identity::Known(Who::Id(own(fid)));
+        return match fid {
+            "" => Identity::Invalid(String::new()),
+            fid if usedns == UseDns::Raw => Identity::Known(Who::Id(Id::Raw(fid.into()))),
+            fid => Identity::Known(Who::Id(named(fid))),
+        };
     }
     if let Some(host) = host {
         return match (address(host), get("cidr").map(str::parse::<u8>)) {
             (None, _) => Identity::Invalid(host.to_owned()),
-            (Some(ip), Some(Ok(len))) => Identity::Known(Who::Id(Id::net(ip, len))),
+            (Some(ip), Some(Ok(len))) => Identity::Known(Who::Id(network(ip, len))),
             (Some(ip), _) => Identity::Known(Who::Id(ip.into())),
         };
     }
     match (name, usedns) {
         (None, _) => Identity::Nobody,
+        (Some(""), _) => Identity::Invalid(String::new()),
+        // Without names no group is one, nor an IPv6 address in its place.
+        (Some(name), UseDns::No) if !address(name).is_some_and(|ip| ip.is_ipv4()) => Identity::Invalid(name.to_owned()),
         (Some(name), _) if address(name).is_some() => Identity::Known(Who::Id(Id::parse(name))),
         (Some(name), UseDns::Raw) => Identity::Known(Who::Id(Id::Raw(name.into()))),
-        (Some(name), UseDns::Yes | UseDns::Warn) => Identity::Known(Who::Name(name.to_owned())),
-        (Some(name), UseDns::No) => Identity::Invalid(name.to_owned()),
+        (Some(name), _) => Identity::Known(Who::Name(name.to_owned())),
+    }
+}
+
+/// What `<F-ID>` captured: an address or network where it is one, else the text without its brackets. Differs from
+/// fail2ban where text that is no address has a `/`: it takes what follows for a mask and cuts it off, or loses the line.
+fn named(text: &str) -> Id {
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|t| !t.is_empty());
+    let bare = inner.unwrap_or(text);
+    match bare.split_once('/').and_then(|(ip, len)| Some((address(ip)?, len))) {
+        Some((ip, len)) if !len.is_empty() && len.bytes().all(|b| b.is_ascii_digit()) => {
+            network(ip, len.parse().unwrap_or(u8::MAX))
+        }
+        _ => Id::parse(bare),
+    }
+}
+
+/// The network; one that would hold everybody is its address alone, as it is for fail2ban.
+fn network(ip: std::net::IpAddr, len: u8) -> Id {
+    match (len, ip) {
+        (0, std::net::IpAddr::V4(_)) => Id::Ip(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        (0, std::net::IpAddr::V6(_)) => Id::Ip(std::net::Ipv6Addr::UNSPECIFIED.into()),
+        _ => Id::net(ip, len),
     }
 }
 

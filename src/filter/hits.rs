@@ -7,6 +7,7 @@ use super::failregex::{Groups, Identity, identify};
 use super::notes::Note;
 use super::pyregex::{Pattern, TooCostly};
 use super::when::Place;
+use super::window::Division;
 use super::{Filter, Moment, Verdict};
 use crate::text::printable;
 use crate::ticket::{Failure, Who};
@@ -71,20 +72,27 @@ impl Filter {
             Some(time) => self.clock.place_at(time, moment, self.checked, &mut self.notes),
             None => self.clock.place(&text, moment, self.checked, self.decoder, &mut self.notes),
         };
-        let (time, cut) = match place {
+        let (time, cut, date) = match place {
             Place::TooOld => return Verdict::Dropped,
-            Place::At(time, cut) => (Some(time), cut),
-            Place::Unknown(cut) => (None, cut),
+            Place::At(time, cut) => (Some(time), cut, String::new()),
+            Place::Lent(time, date) => (Some(time), 0..0, date),
+            Place::Unknown(cut) => (None, cut, String::new()),
         };
         let mut haystack = String::with_capacity(text.len() + 1);
         haystack.push_str(text.get(..cut.start).unwrap_or(&text));
         haystack.push_str(text.get(cut.end..).unwrap_or_default());
-        haystack.push('\n');
+        let date = match written {
+            Some(time) => self.clock.detector.written(time),
+            None => date,
+        };
+        let shown = if date.is_empty() { text } else { Cow::Owned(date + &text) };
         if let Some(window) = &mut self.window {
-            window.push(&text, &haystack);
+            window.push(&shown, &haystack);
             haystack = window.text();
+        } else {
+            haystack.push('\n');
         }
-        self.search(&text, haystack, time, moment, out)
+        self.search(&shown, haystack, time, moment, out)
     }
 
     fn search(
@@ -96,10 +104,20 @@ impl Filter {
         out: &mut Vec<Hit>,
     ) -> Verdict {
         let mut costly = Costly { count: &mut self.limits, first: None };
+        let all = self.tries_all;
+        let mut ignored = |text: &str, costly: &mut Costly<'_>| {
+            let mut last = None;
+            for (number, pattern) in self.rules.ignore.iter().enumerate() {
+                if (all || last.is_none()) && costly.matches(pattern, text) {
+                    self.ignore_hits[number] += 1;
+                    last = Some(number);
+                }
+            }
+            last
+        };
         if self.rules.ignores_early()
-            && let Some(number) = ignored(&self.rules.ignore, &haystack, &mut costly)
+            && let Some(number) = ignored(&haystack, &mut costly)
         {
-            self.ignore_hits[number] += 1;
             return Verdict::Ignored(number);
         }
         let mut common = Groups::new();
@@ -112,29 +130,24 @@ impl Filter {
             self.prefix_hits += 1;
             common = groups;
             if let Some(content) = common.shift_remove("content").filter(|c| !c.is_empty()) {
-                haystack = content + "\n";
                 if let Some(window) = &mut self.window {
-                    window.replace(&haystack);
+                    window.replace(&content);
                 }
+                haystack = content + "\n";
             }
         }
         let mut verdict = Verdict::Missed;
         for (number, regex) in self.rules.fail.iter().enumerate() {
             let Some(found) = costly.settle(regex.search(&haystack)) else { continue };
-            let (lines, searched) = match &mut self.window {
-                Some(window) => window.take(&found.whole, &regex.skipped(&found)),
-                None => (vec![line.to_owned()], String::new()),
-            };
-            let searched = if self.window.is_some() { &searched } else { &haystack };
             let mut better = |new: Verdict| {
                 if !matches!(verdict, Verdict::Matched(_)) {
                     verdict = new;
                 }
             };
-            if let Some(ignore) = ignored(&self.rules.ignore, searched, &mut costly) {
-                self.ignore_hits[ignore] += 1;
-                better(Verdict::Ignored(ignore));
-            } else if self.checked && time.is_none() {
+            let division = self.window.as_ref().map(|w| w.divide(&haystack, &found, &regex.skipped(&found, &haystack)));
+            let covered = division.as_ref().map(Division::text);
+            let ignore = ignored(covered.as_ref().unwrap_or(&haystack), &mut costly);
+            if ignore.is_none() && self.checked && time.is_none() {
                 self.notes.daily(Note::Undated, moment.now, || {
                     format!(
                         "a match without a date does not count, perhaps `datepattern` is wrong: {}",
@@ -142,12 +155,26 @@ impl Filter {
                     )
                 });
                 better(Verdict::Dropped);
+                continue;
+            }
+            let mut groups = common.clone();
+            groups.extend(regex.groups(&found, &haystack));
+            let lines = division.as_ref().map_or_else(|| vec![line.to_owned()], Division::originals);
+            if let (Some(window), Some(division)) = (&mut self.window, division) {
+                window.keep_rest(division);
+                haystack = window.text();
+            }
+            if let Some(ignore) = ignore {
+                better(Verdict::Ignored(ignore));
             } else {
-                let mut groups = common.clone();
-                groups.extend(regex.groups(&found, &haystack));
-                let joined = self.sessions.join(groups, lines, moment.now);
+                let joined = self.sessions.join(groups, lines, moment.now, !self.checked);
                 let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
                     Identity::Known(who) => (Some(who), None),
+                    // For fail2ban the expression is wrong then; what the line holds has been taken by it all the same.
+                    Identity::Nobody if !joined.groups.contains_key("mlfid") => match &self.window {
+                        None if !all => break,
+                        _ => continue,
+                    },
                     Identity::Nobody => (None, None),
                     Identity::Invalid(text) => {
                         self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
@@ -167,17 +194,13 @@ impl Filter {
                     matches: joined.matches,
                 });
             }
-            if !self.tries_all || self.window.is_some() {
+            if !self.tries_all {
                 break;
             }
         }
         costly.note(&mut self.notes, moment);
         verdict
     }
-}
-
-fn ignored(patterns: &[Pattern], text: &str, costly: &mut Costly<'_>) -> Option<usize> {
-    patterns.iter().position(|p| costly.settle(p.is_match(text).map(|m| m.then_some(()))).is_some())
 }
 
 /// Counts searches that were given up.
@@ -187,6 +210,10 @@ struct Costly<'a> {
 }
 
 impl Costly<'_> {
+    fn matches(&mut self, pattern: &Pattern, text: &str) -> bool {
+        self.settle(pattern.is_match(text).map(|found| found.then_some(()))).is_some()
+    }
+
     fn settle<T>(&mut self, found: Result<Option<T>, TooCostly>) -> Option<T> {
         found.unwrap_or_else(|TooCostly| {
             *self.count += 1;
