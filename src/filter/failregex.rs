@@ -123,8 +123,7 @@ pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
     match (name, usedns) {
         (None, _) => Identity::Nobody,
         (Some(""), _) => Identity::Invalid(String::new()),
-        // Without names no group is one, nor an IPv6 address in its place.
-        (Some(name), UseDns::No) if !address(name).is_some_and(|ip| ip.is_ipv4()) => Identity::Invalid(name.to_owned()),
+        (Some(name), UseDns::No) if address(name).is_none() => Identity::Invalid(name.to_owned()),
         (Some(name), _) if address(name).is_some() => Identity::Known(Who::Id(Id::parse(name))),
         (Some(name), UseDns::Raw) => Identity::Known(Who::Id(Id::Raw(name.into()))),
         (Some(name), _) => Identity::Known(Who::Name(name.to_owned())),
@@ -311,6 +310,13 @@ mod tests {
             (r"user <F-ID>\S+</F-ID> from <HOST>", "user bob from 192.0.2.4", "bob"),
             (r"user <F-ID>\S+</F-ID>", "user [::1]", "::1"),
             (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/16", "198.51.0.0/16"),
+            (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/33", "198.51.100.1"),
+            (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/0", "0.0.0.0"),
+            (r"user <F-ID>\S+</F-ID>", "user [bob]", "bob"),
+            (r"user <F-ID>\S+</F-ID>", "user sip/100", "sip/100"),
+            (r"user <F-ID>\S*</F-ID>", "user ", "invalid "),
+            ("from <SUBNET>", "from 198.51.100.7/0", "0.0.0.0"),
+            ("from <SUBNET>", "from 198.51.100.7/33", "198.51.100.7"),
             (r"<F-ALT_ID>\w+</F-ALT_ID> (?:(?P<fid>x+)|y)", "bob y", "bob"),
         ] {
             assert_eq!(who(pattern, line, UseDns::Warn).as_deref(), Some(id), "{pattern} on {line}");

@@ -305,11 +305,54 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_a_date_is_shown_with_the_one_it_borrows() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let mut out = Vec::new();
+        filter.line(b"bad 192.0.2.1", &moment(true, "2026-11-20 09:59:50 hello\n"), &mut out);
+        assert_eq!(out[0].matches, ["2026-11-20 09:59:50bad 192.0.2.1"]);
+        let hasty = Moment { findtime: Span::from_secs(5), ..moment(false, "") };
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &hasty), Err(Verdict::Dropped));
+        let mut tool = filter.for_tools(true);
+        assert_eq!(age(&mut tool, "bad 192.0.2.1", &moment(true, "")), Ok(10));
+    }
+
+    #[test]
+    fn a_line_that_only_helps_and_has_no_session_is_ignored_by_tools_alone() {
+        let change = |s: &mut FilterSettings| s.failregex = vec![Spanned::bare("<F-NOFAIL>ok</F-NOFAIL> <HOST>$")];
+        let line = "2026-11-20 10:00:00 ok 192.0.2.1";
+        assert_eq!(age(&mut filter(change), line, &moment(true, "")), Ok(0));
+        assert_eq!(age(&mut filter(change).for_tools(true), line, &moment(true, "")), Err(Verdict::Ignored(0)));
+    }
+
+    #[test]
+    fn tools_count_every_ignoreregex() {
+        let change = |s: &mut FilterSettings| s.ignoreregex = ["bad", "192", "x"].map(Spanned::bare).to_vec();
+        let line = b"2026-11-20 10:00:00 bad 192.0.2.1";
+        let hits = |mut filter: Filter| {
+            assert!(matches!(filter.line(line, &moment(true, ""), &mut Vec::new()), Verdict::Ignored(_)));
+            filter.ignore_hits().to_vec()
+        };
+        assert_eq!(hits(filter(change)), [1, 0, 0]);
+        assert_eq!(hits(filter(change).for_tools(true)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_match_that_names_nobody_is_none() {
+        let change = |s: &mut FilterSettings| {
+            s.failregex = ["^ bad(?: <ADDR>)?", "^ bad at <ADDR>$"].map(Spanned::bare).to_vec()
+        };
+        let line = "2026-11-20 10:00:00 bad at 192.0.2.1";
+        assert_eq!(age(&mut filter(change), line, &moment(true, "")), Err(Verdict::Missed));
+        assert_eq!(age(&mut filter(change).for_tools(true), line, &moment(true, "")), Ok(0));
+    }
+
+    #[test]
     fn a_journal_line_is_taken_whole_and_at_its_time() {
         let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^2026-11-20 09:00:00 bad <HOST>$")]);
         let mut out = Vec::new();
         filter.line_at(b"2026-11-20 09:00:00 bad 192.0.2.1", NOW, &moment(false, ""), &mut out);
         assert_eq!(out[0].time, NOW);
+        assert_eq!(out[0].matches, ["2026-11-20T10:00:00 2026-11-20 09:00:00 bad 192.0.2.1"]);
     }
 
     #[test]

@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn a_session_without_a_name_is_one_and_ends_after_five_minutes() {
+        let mut sessions = Sessions::default();
+        let mut users = |at: i64, user: &str| {
+            let groups = [("mlfid", ""), ("user", user), ("nofail", "x")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+            sessions.join(Groups::from(groups), Vec::new(), Timestamp::from_secs(at), false).users.len()
+        };
+        assert_eq!([users(0, "bob"), users(299, "eve"), users(300, "eve")], [1, 2, 1]);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut sessions = Sessions::default();
         for i in 0..1000 {
@@ -216,6 +226,6 @@ mod tests {
         assert_eq!(sessions.0["999"].helping.len(), LINES);
         let groups = Groups::from([("mlfid".into(), "x".into())]);
         sessions.join(groups, vec![], Timestamp::from_secs(300), false);
-        assert_eq!(sessions.0.len(), 1);
+        assert_eq!(sessions.0.len(), 1, "those that are over go when room is needed");
     }
 }

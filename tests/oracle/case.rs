@@ -159,7 +159,7 @@ fn hit_to_json(hit: Hit) -> Value {
 
 impl Rules {
     fn settings(&self) -> FilterSettings {
-        let bare = |texts: &[String]| texts.iter().map(|text| Spanned::bare(text)).collect();
+        let bare = |texts: &[String]| texts.iter().map(Spanned::bare).collect();
         FilterSettings {
             prefregex: self.prefregex.as_deref().map(Spanned::bare),
             failregex: bare(&self.failregex),

@@ -133,8 +133,10 @@ pub fn regexes() -> impl Strategy<Value = Case> {
     let prefix = prop_oneof![3 => Just(None), 2 => select(PREFIXES).prop_map(Some)];
     let texts = prop::collection::vec((any::<Index>(), any::<[u8; 6]>(), select(DATED), select(CLOCKS)), 1..5);
     let maxlines = prop_oneof![6 => Just(1_usize), 1 => 2..4_usize];
-    (failregex, ignoreregex, prefix, texts, maxlines, usedns(), any::<bool>()).prop_map(
-        |(failregex, ignoreregex, prefix, texts, maxlines, usedns, tool)| {
+    // The default patterns take long to make.
+    let datepattern = prop_oneof![7 => Just(Some("^%Y-%m-%d %H:%M:%S")), 1 => Just(None)];
+    (failregex, ignoreregex, prefix, texts, maxlines, datepattern, usedns(), any::<bool>()).prop_map(
+        |(failregex, ignoreregex, prefix, texts, maxlines, datepattern, usedns, tool)| {
             let all: Vec<&Made> = failregex.iter().chain(&ignoreregex).collect();
             let line = |(which, dice, dated, (off, live)): (Index, [u8; 6], &str, (i64, bool))| {
                 let text = which.get(&all).text(&dice);
@@ -150,7 +152,7 @@ pub fn regexes() -> impl Strategy<Value = Case> {
                 failregex: failregex.iter().map(Made::regex).collect(),
                 ignoreregex: ignoreregex.iter().map(Made::regex).collect(),
                 maxlines,
-                ..Rules::default()
+                datepattern: datepattern.map(str::to_owned).into_iter().collect(),
             };
             Case { usedns, tool, ..Case::new(From::Rules(rules), lines) }
         },
@@ -197,7 +199,8 @@ pub fn sessions() -> impl Strategy<Value = Case> {
         });
         let prefix = r"^ <F-MLFID>\w*</F-MLFID> <F-CONTENT>.*</F-CONTENT>$".to_owned();
         let prefregex = (!glued).then_some(prefix);
-        let rules = Rules { prefregex, failregex: failregex.collect(), ..Rules::default() };
+        let datepattern = vec!["^EPOCH".to_owned()];
+        let rules = Rules { prefregex, failregex: failregex.collect(), datepattern, ..Rules::default() };
         Case { tool, usedns, ..Case::new(From::Rules(rules), lines) }
     })
 }
@@ -217,7 +220,8 @@ pub fn windows() -> impl Strategy<Value = Case> {
             };
             let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
             let (failregex, ignoreregex) = (owned(regexes), owned(ignore));
-            let rules = Rules { prefregex, failregex, ignoreregex, maxlines, ..Rules::default() };
+            let datepattern = vec!["^%Y-%m-%d %H:%M:%S".to_owned()];
+            let rules = Rules { prefregex, failregex, ignoreregex, datepattern, maxlines };
             Case { tool, ..Case::new(From::Rules(rules), lines.into_iter().map(line).collect()) }
         },
     )

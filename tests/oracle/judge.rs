@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// A Python that runs one of our scripts over fail2ban's classes; ends with the test.
 pub struct Judge {
+    /// fail2ban's.
+    pub version: String,
     child: Child,
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
@@ -16,12 +18,11 @@ impl Judge {
     /// Starts `script`, or says that no Python here has fail2ban.
     #[expect(clippy::disallowed_methods, reason = "the original is a program")]
     pub fn start(script: &str) -> Option<Judge> {
-        let has = |python: &&str| {
-            let probe =
-                Command::new(python).args(["-c", "import fail2ban.server.datedetector"]).stderr(Stdio::null()).status();
-            probe.is_ok_and(|status| status.success())
+        let version = |python: &'static str| {
+            let probe = Command::new(python).args(["-c", PROBE]).stderr(Stdio::null()).output().ok()?;
+            probe.status.success().then(|| (python, String::from_utf8_lossy(&probe.stdout).trim().to_owned()))
         };
-        let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has) else {
+        let Some((python, version)) = ["python3", "/usr/bin/python3"].into_iter().find_map(version) else {
             println!("skipped: no Python that has fail2ban");
             return None;
         };
@@ -33,7 +34,7 @@ impl Judge {
             .expect("Python starts");
         let requests = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("piped"));
-        Some(Judge { child, requests, answers })
+        Some(Judge { version, child, requests, answers })
     }
 
     /// The answers, while the requests are still being written.
@@ -63,3 +64,5 @@ impl Drop for Judge {
         let _status = self.child.wait();
     }
 }
+
+const PROBE: &str = "import fail2ban.server.datedetector, fail2ban.version; print(fail2ban.version.version)";

@@ -13,9 +13,21 @@ pub struct Known {
     pub name: &'static str,
     pub reason: &'static str,
     pub is: fn(&Difference<'_>) -> bool,
+    /// With which versions.
+    pub with: Versions,
     /// Whether both have the same state afterwards.
     pub goes_on: bool,
     pub example: fn() -> Case,
+}
+
+/// Which versions of fail2ban differ from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    All,
+    /// 1.0; newer ones do as we do.
+    Older,
+    /// 1.1 and later.
+    Newer,
 }
 
 /// Two answers that are not the same; without a line they are about the rules.
@@ -40,6 +52,7 @@ pub const KNOWN: &[Known] = &[
             }
             any && case::same(&ours, d.theirs)
         },
+        with: Versions::All,
         goes_on: true,
         example: || daemon(&["^ bad <HOST>$"], &["2026-03-01 11:59:59 bad 999.1.2.3"]),
     },
@@ -47,6 +60,7 @@ pub const KNOWN: &[Known] = &[
         name: "unknown zone",
         reason: "a sender's text must not stall a jail: the line has no date",
         is: |d| d.theirs["raised"] == "KeyError",
+        with: Versions::All,
         goes_on: false,
         example: || daemon(&["bad <HOST>$"], &["WARN Mar  1 10:00:00 bad 192.0.2.1"]),
     },
@@ -54,6 +68,7 @@ pub const KNOWN: &[Known] = &[
         name: "empty line",
         reason: "an empty line with `{NONE}` must not stall a jail",
         is: |d| d.theirs["raised"] == "IndexError",
+        with: Versions::All,
         goes_on: false,
         example: || rules(Rules { datepattern: vec!["{NONE}".into()], ..of(&["^bad <HOST>$"]) }, &[""]),
     },
@@ -61,6 +76,7 @@ pub const KNOWN: &[Known] = &[
         name: "day without month",
         reason: "the same for a datepattern that cannot be a date",
         is: |d| d.theirs["raised"] == "TypeError",
+        with: Versions::All,
         goes_on: false,
         example: || {
             let rules_of = Rules { datepattern: vec!["%d %H:%M:%S".into()], ..of(&["bad <HOST>$"]) };
@@ -73,15 +89,17 @@ pub const KNOWN: &[Known] = &[
                  or loses the line",
         is: |d| {
             let mut ours = d.ours.clone();
+            let theirs = d.theirs["hits"].as_array().into_iter().flatten();
             let mut any = false;
-            for hit in ours["hits"].as_array_mut().into_iter().flatten() {
-                if let Some((before, _)) = hit["id"].as_str().and_then(|id| id.split_once('/')) {
-                    hit["id"] = before.into();
+            for (hit, their) in ours["hits"].as_array_mut().into_iter().flatten().zip(theirs) {
+                if hit["id"].as_str().is_some_and(|id| id.contains('/') && id.parse::<ipnet::IpNet>().is_err()) {
+                    hit["id"] = their["id"].clone();
                     any = true;
                 }
             }
             d.theirs["raised"] == "ValueError" || any && case::same(&ours, d.theirs)
         },
+        with: Versions::Older,
         goes_on: false,
         example: || daemon(&["^ <F-ID/>$"], &["2026-03-01 11:59:59 sip/100"]),
     },
@@ -89,6 +107,7 @@ pub const KNOWN: &[Known] = &[
         name: "time",
         reason: "an expression may take exponential time in fail2ban",
         is: |d| d.theirs["raised"] == "TooLong",
+        with: Versions::All,
         goes_on: false,
         example: || {
             let line = format!("2026-03-01 11:59:59 {}b <192.0.2.1>", "a".repeat(60));
@@ -99,6 +118,7 @@ pub const KNOWN: &[Known] = &[
         name: "length",
         reason: "of a line 64 KiB are looked at",
         is: |d| d.line.is_some_and(|line| line.text.len() > 64 << 10),
+        with: Versions::All,
         goes_on: false,
         example: || daemon(&["bad <HOST>$"], &[&format!("{} bad 192.0.2.1", "x".repeat(70_000))]),
     },
@@ -111,6 +131,7 @@ pub const KNOWN: &[Known] = &[
             }
             _ => false,
         },
+        with: Versions::Older,
         goes_on: false,
         example: || {
             let prefix = "^ user=<F-USER>\\w+</F-USER> <F-CONTENT>.+</F-CONTENT>$".to_owned();
@@ -122,6 +143,7 @@ pub const KNOWN: &[Known] = &[
         name: "newer date",
         reason: "a form that newer versions of fail2ban take",
         is: |d| d.line.is_some_and(|line| has_newer_date(&line.text)),
+        with: Versions::Older,
         goes_on: false,
         example: || daemon(&["^ bad <HOST>$"], &["20260301-11:59:59 bad 192.0.2.1"]),
     },
@@ -133,6 +155,7 @@ pub const KNOWN: &[Known] = &[
             let text = d.line.map_or_else(String::new, |line| String::from_utf8_lossy(&line.text).into_owned());
             odd.is_match(&text) && has(d.case, &[r"\b", r"\B"])
         },
+        with: Versions::All,
         goes_on: false,
         example: || daemon(&[r"^ bad\b\W <HOST>$"], &["2026-03-01 11:59:59 bad\u{301} 192.0.2.1"]),
     },
@@ -143,13 +166,15 @@ pub const KNOWN: &[Known] = &[
             let text = d.line.map_or_else(String::new, |line| String::from_utf8_lossy(&line.text).into_owned());
             (text.contains(['İ', 'ı']) || has(d.case, &["İ", "ı"])) && has(d.case, &["(?"])
         },
+        with: Versions::All,
         goes_on: false,
         example: || daemon(&["(?i)^ mist <HOST>$"], &["2026-03-01 11:59:59 mıst 192.0.2.1"]),
     },
     Known {
-        name: "mapped network",
-        reason: "a network of IPv4 addresses in IPv6's clothes is the IPv4 network",
+        name: "mapped",
+        reason: "an IPv4 address or network in IPv6's clothes is the IPv4 one, whatever group it stands in",
         is: |d| d.theirs["hits"].as_array().into_iter().flatten().any(|hit| is_mapped(hit["id"].as_str())),
+        with: Versions::All,
         goes_on: true,
         example: || daemon(&["^ bad <SUBNET>$"], &["2026-03-01 11:59:59 bad ::ffff:c000:0200/120"]),
     },
@@ -157,13 +182,51 @@ pub const KNOWN: &[Known] = &[
         name: "tuple",
         reason: "groups like `tuple_id` are not supported, and the jail that has one says so",
         is: |d| d.ours["error"].as_str().is_some_and(|error| error.contains("tuple_")),
+        with: Versions::All,
         goes_on: false,
         example: || daemon(&["^ bad <F-TUPLE_ID>\\w+</F-TUPLE_ID> <HOST>$"], &[""]),
+    },
+    Known {
+        name: "address in a name's place",
+        reason: "with `usedns = no` an IPv6 address in a group for names counts, as in newer versions",
+        is: |d| {
+            let mut ours = d.ours.clone();
+            let is_it = |hit: &Value| hit["groups"]["dns"].as_str().is_some_and(|name| name.contains(':'));
+            ours["hits"].as_array_mut().into_iter().for_each(|hits| hits.retain(|hit| !is_it(hit)));
+            d.case.usedns == UseDns::No && case::same(&ours, d.theirs)
+        },
+        with: Versions::Older,
+        goes_on: true,
+        example: || Case {
+            usedns: UseDns::No,
+            ..daemon(&[r"^ bad (?P<dns>\S+)$"], &["2026-03-01 11:59:59 bad 2001:db8::1"])
+        },
+    },
+    Known {
+        name: "newer IPv6",
+        reason: "addresses are looked for with the expression of fail2ban 1.0",
+        is: |d| {
+            let hits = d.theirs["hits"].as_array().into_iter().flatten();
+            let groups = hits.filter_map(|hit| hit["groups"]["ip6"].as_str());
+            groups.into_iter().any(|text| text.starts_with(':') && !text.starts_with("::"))
+        },
+        with: Versions::Newer,
+        goes_on: false,
+        example: || daemon(&["<IP6>"], &["2026-03-01 11:59:59 1:2"]),
+    },
+    Known {
+        name: "repeated nothing",
+        reason: "beside a look-around the engine refuses to repeat an empty group; the jail that has one says so",
+        is: |d| d.ours["error"].as_str().is_some_and(|error| error.contains("Target of repeat operator")),
+        with: Versions::All,
+        goes_on: false,
+        example: || daemon(&["^(?=x)(?:)*x <HOST>$"], &[""]),
     },
     Known {
         name: "named character",
         reason: "`\\N{…}` would need a table of all of Unicode's names; the jail that has one says so",
         is: |d| d.ours["error"].as_str().is_some_and(|error| error.contains(r"bad escape `\N`")),
+        with: Versions::All,
         goes_on: false,
         example: || daemon(&[r"^ \N{BULLET} <HOST>$"], &[""]),
     },
@@ -203,8 +266,8 @@ fn has_newer_date(text: &[u8]) -> bool {
 }
 
 fn is_mapped(id: Option<&str>) -> bool {
-    let Some((address, _)) = id.and_then(|id| id.split_once('/')) else { return false };
-    matches!(address.parse(), Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_some())
+    let address = id.and_then(|id| id.split('/').next()).and_then(|text| text.parse().ok());
+    matches!(address, Some(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_some())
 }
 
 impl Difference<'_> {
