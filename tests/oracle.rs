@@ -75,10 +75,7 @@ fn our_fixtures_mean_the_same_to_fail2ban() {
         let Some(name) = name else { continue };
         for (dir, modes) in [
             (ours, &[""][..]),
-            (
-                Path::new(FAIL2BAN),
-                if name == "freeswitch" { &["", "normal", "ddos", "extra", "aggressive"] } else { &[""] },
-            ),
+            (Path::new(FAIL2BAN), if name == "freeswitch" { &["normal", "ddos", "extra"] } else { &[""] }),
         ] {
             let cases: Vec<Case> = modes
                 .iter()
@@ -134,22 +131,22 @@ fn the_installed_samples_mean_the_same_to_fail2ban() {
 
 #[test]
 fn lines_made_of_pieces_of_real_ones_mean_the_same() {
-    generated("lines", generate::lines(&corpus()), 300);
+    generated("lines", generate::lines(&corpus()), 250);
 }
 
 #[test]
 fn dates_of_every_form_are_the_same_moment() {
-    generated("dates", generate::dates(), 1000);
+    generated("dates", generate::dates(), 800);
 }
 
 #[test]
 fn regexes_made_of_every_construct_mean_the_same() {
-    generated("regexes", generate::regexes(), 1800);
+    generated("regexes", generate::regexes(), 1500);
 }
 
 #[test]
 fn sessions_and_windows_mean_the_same() {
-    generated("sessions", generate::sessions(), 1200);
+    generated("sessions", generate::sessions(), 1400);
     generated("windows", generate::windows(), 1200);
 }
 
@@ -330,12 +327,11 @@ impl Report {
             if case::same(mine, other) {
                 continue;
             }
-            let gave_up = &ours["gave up"];
             let found = Difference { case, line: Some(line), ours: mine, theirs: other };
             match self.is_known(&found) {
                 Some(known) if known.goes_on => {}
                 Some(_) => return None,
-                None => return Some(format!("line {number}, searches given up {gave_up}: {}", found.in_words())),
+                None => return Some(format!("line {number}: {}", found.in_words())),
             }
         }
         None

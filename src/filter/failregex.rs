@@ -99,19 +99,12 @@ pub enum Identity {
 /// empty, is nobody's failure.
 pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
     let get = |name: &str| groups.get(name).map(String::as_str);
-    let (fid, host, name) = (get("fid"), get("ip4").or(get("ip6")), get("dns"));
-    if let Some(fid) = fid
-        && match (host, name) {
-            (Some(host), _) => fid != host,
-            (None, Some(_)) => usedns == UseDns::Raw,
-            (None, None) => true,
-        }
-    {
-        return match fid {
-            "" => Identity::Invalid(String::new()),
-            fid if usedns == UseDns::Raw => Identity::Known(Who::Id(Id::Raw(fid.into()))),
-            fid => Identity::Known(Who::Id(named(fid))),
-        };
+    let (host, name) = (get("ip4").or(get("ip6")), get("dns"));
+    match own_identity(groups, usedns) {
+        Some("") => return Identity::Invalid(String::new()),
+        Some(fid) if usedns == UseDns::Raw => return Identity::Known(Who::Id(Id::Raw(fid.into()))),
+        Some(fid) => return Identity::Known(Who::Id(named(fid))),
+        None => {}
     }
     if let Some(host) = host {
         return match (address(host), get("cidr").map(str::parse::<u8>)) {
@@ -128,6 +121,26 @@ pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
         (Some(name), UseDns::Raw) => Identity::Known(Who::Id(Id::Raw(name.into()))),
         (Some(name), _) => Identity::Known(Who::Name(name.to_owned())),
     }
+}
+
+/// The host that stands beside an identity of its own: `<ip>` for actions.
+pub fn beside(groups: &Groups, usedns: UseDns) -> Option<String> {
+    own_identity(groups, usedns)?;
+    let get = |name: &str| groups.get(name).map(String::as_str);
+    let Some(host) = get("ip4").or(get("ip6")) else { return get("dns").map(str::to_owned) };
+    let len = get("cidr").and_then(|len| len.parse().ok());
+    let shown = |ip| len.map_or_else(|| Id::from(ip), |len| network(ip, len)).to_string();
+    Some(address(host).map_or_else(|| host.to_owned(), shown))
+}
+
+/// What `<F-ID>` captured, where that and not the host is the identity.
+fn own_identity(groups: &Groups, usedns: UseDns) -> Option<&str> {
+    let get = |name: &str| groups.get(name).map(String::as_str);
+    get("fid").filter(|fid| match (get("ip4").or(get("ip6")), get("dns")) {
+        (Some(host), _) => *fid != host,
+        (None, Some(name)) => usedns == UseDns::Raw && *fid != name,
+        (None, None) => true,
+    })
 }
 
 /// What `<F-ID>` captured: an address or network where it is one, else the text without its brackets. Differs from

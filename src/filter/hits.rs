@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::failregex::{Groups, Identity, identify};
+use super::failregex::{Groups, Identity, beside, identify};
 use super::notes::Note;
 use super::pyregex::{Pattern, TooCostly};
 use super::when::Place;
@@ -22,6 +22,8 @@ pub struct Hit {
     pub who: Option<Who>,
     /// Text in the place of an address that is none: then `who` is nobody.
     pub invalid: Option<String>,
+    /// The host beside an identity that is not the host's.
+    pub ip: Option<String>,
     /// When; `None` only in tools.
     pub time: Option<Timestamp>,
     /// It only helps other lines.
@@ -39,14 +41,8 @@ impl Hit {
     pub fn failure(self) -> Option<Failure> {
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
         let mut groups = self.groups;
-        let host = ["ip4", "ip6"].iter().filter_map(|name| groups.get(*name)).find(|t| !t.is_empty()).cloned();
         groups.retain(|name, _| !WHO.contains(&name.as_str()) && !name.starts_with("skiplines"));
-        if let (Who::Id(id), Some(host)) = (&who, host)
-            && id.ip().is_none_or(|ip| host.parse() != Ok(ip))
-            && id.as_net().is_none_or(|net| net.prefix_len() == net.max_prefix_len())
-        {
-            groups.insert("ip".into(), host);
-        }
+        groups.extend(self.ip.map(|ip| ("ip".to_owned(), ip)));
         let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
         Some(Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches: self.matches, groups })
     }
@@ -187,6 +183,7 @@ impl Filter {
                     regex: number,
                     who,
                     invalid,
+                    ip: beside(&joined.groups, self.rules.usedns),
                     time,
                     nofail: joined.nofail,
                     groups: joined.groups,
@@ -391,6 +388,28 @@ mod tests {
         assert_eq!((&*failure.groups["user"], &*failure.groups["ip"]), ("bob", "192.0.2.1"));
         assert!(!failure.groups.contains_key("fid") && !failure.groups.contains_key("ip4"));
         assert_eq!(failure.matches, ["2026-11-20 10:00:00 bad x as bob 5 192.0.2.1"]);
+    }
+
+    #[test]
+    fn a_host_stands_beside_an_identity_only_where_it_is_another() {
+        let ip = |usedns: UseDns, line: &str| {
+            let settings = FilterSettings {
+                failregex: vec![Spanned::bare("^(?: as <F-ID>\\S+</F-ID>)? from <HOST>$")],
+                maxlines: 1,
+                ..FilterSettings::default()
+            };
+            let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+            let mut filter = Filter::of(&settings, usedns, "auto", zones).unwrap().0;
+            let mut out = Vec::new();
+            filter.line(line.as_bytes(), &moment(true, ""), &mut out);
+            out[0].groups.get("ip").cloned()
+        };
+        for usedns in [UseDns::Warn, UseDns::Raw] {
+            assert_eq!(ip(usedns, " from ::ffff:c000:0207"), None);
+            assert_eq!(ip(usedns, " as bob from 2001:DB8::1").as_deref(), Some("2001:db8::1"));
+        }
+        assert_eq!(ip(UseDns::Raw, " as bob from h.example").as_deref(), Some("h.example"));
+        assert_eq!(ip(UseDns::Warn, " as bob from h.example"), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use sipjail::zone;
 pub struct Case {
     pub tz: &'static str,
     pub logtimezone: Option<&'static str>,
+    pub encoding: &'static str,
     pub usedns: UseDns,
     /// As a tool reads: every regex, every date as it is. Otherwise as the daemon reads.
     pub tool: bool,
@@ -76,7 +77,8 @@ impl Line {
 impl Case {
     /// What the daemon makes of `lines` in UTC.
     pub fn new(from: From, lines: Vec<Line>) -> Case {
-        Case { tz: "UTC", logtimezone: None, usedns: UseDns::Warn, tool: false, findtime: 600, from, lines }
+        let (tz, encoding, usedns) = ("UTC", "UTF-8", UseDns::Warn);
+        Case { tz, logtimezone: None, encoding, usedns, tool: false, findtime: 600, from, lines }
     }
 
     /// The question, which is also what to keep of a case that differs.
@@ -93,7 +95,7 @@ impl Case {
         };
         json!({
             "tz": self.tz, "tool": self.tool, "usedns": format!("{:?}", self.usedns).to_lowercase(),
-            "findtime": self.findtime, "logtimezone": self.logtimezone, "rules": rules, "file": file,
+            "findtime": self.findtime, "logtimezone": self.logtimezone, "encoding": self.encoding, "rules": rules, "file": file,
             "lines": lines.collect::<Vec<_>>(),
         })
     }
@@ -109,7 +111,7 @@ impl Case {
             logtimezone: self.logtimezone.map(|text| zone::offset(text).expect("an offset")),
         };
         let made = settings.and_then(|settings| {
-            let filter = Filter::of(&settings, self.usedns, "UTF-8", zones)?.0;
+            let filter = Filter::of(&settings, self.usedns, self.encoding, zones)?.0;
             Ok((Rules::from(&settings), filter))
         });
         let (rules, filter) = match made {
@@ -118,19 +120,21 @@ impl Case {
         };
         let mut filter = if self.tool { filter.for_tools(true) } else { filter };
         let lines: Vec<Value> = self.lines.iter().map(|line| self.look(&mut filter, line)).collect();
-        json!({"rules": rules.to_json(), "lines": lines, "gave up": filter.backtrack_limits()})
+        json!({"rules": rules.to_json(), "lines": lines})
     }
 
     fn look(&self, filter: &mut Filter, line: &Line) -> Value {
         let now = Timestamp::from_secs(line.now);
         let moment = Moment { now, findtime: Span::from_secs(self.findtime), live: line.live, time: None, before: &[] };
-        let before = filter.ignore_hits().to_vec();
+        let (before, limits) = (filter.ignore_hits().to_vec(), filter.backtrack_limits());
         let mut hits = Vec::new();
         filter.hits(&line.text, line.written.map(Timestamp::from_secs), &moment, &mut hits);
         let ignored = filter.ignore_hits().iter().zip(before).enumerate();
         let ignored: Vec<usize> = ignored.flat_map(|(i, (now, old))| vec![i; (now - old) as usize]).collect();
         let said = hits.into_iter().filter(|hit| self.is_said(hit)).map(hit_to_json);
-        json!({"ignored": ignored, "hits": said.collect::<Vec<_>>()})
+        json!({
+            "ignored": ignored, "hits": said.collect::<Vec<_>>(), "gave up": filter.backtrack_limits() - limits,
+        })
     }
 
     /// The daemon does not hear of what proves nothing, and nobody of a name that is not to be looked up.
@@ -149,10 +153,9 @@ fn hit_to_json(hit: Hit) -> Value {
     };
     let mut users = hit.users.clone();
     users.sort();
-    let proof = hit.clone().failure();
     json!({
         "regex": hit.regex, "id": id, "time": hit.time.map(Timestamp::as_secs_f64), "nofail": hit.nofail,
-        "groups": hit.groups, "ip": proof.and_then(|failure| failure.groups.get("ip").cloned()),
+        "groups": hit.groups, "ip": hit.ip,
         "users": users, "matches": hit.matches, "invalid": hit.invalid,
     })
 }
@@ -208,6 +211,7 @@ fn same_hit(ours: &Value, theirs: &Value) -> bool {
     };
     let spoken = |groups: &Value| groups.as_object().cloned().unwrap_or_else(Map::new);
     time && alike("id")
+        && alike("ip")
         && ["regex", "nofail", "users", "matches"].into_iter().all(equal)
         && spoken(&ours["groups"]) == spoken(&theirs["groups"])
 }

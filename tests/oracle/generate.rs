@@ -9,7 +9,7 @@ use sipjail::config::UseDns;
 
 use crate::case::{Case, File, From, Line, NOW, Rules};
 
-/// Filters over lines that are made of pieces of `corpus`.
+/// Filters over lines that are made of pieces of `corpus`, most of them of failures that the filter knows.
 pub fn lines(corpus: &[String]) -> impl Strategy<Value = Case> + use<> {
     let corpus = corpus.to_vec();
     let real = (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(move |(line, from, to)| {
@@ -17,33 +17,29 @@ pub fn lines(corpus: &[String]) -> impl Strategy<Value = Case> + use<> {
         let (from, to) = (from.index(line.len() + 1), to.index(line.len() + 1));
         line[from.min(to)..from.max(to)].to_vec()
     });
-    let whole = {
-        let of = real.clone();
-        prop_oneof![3 => select(FAILURES).prop_map(|line| line.as_bytes().to_vec()), 1 => of]
-    };
+    let failure = prop_oneof![5 => any::<Index>().prop_map(Some), 1 => Just(None)];
     let long = (select(BYTES), 1_000..3_000_usize).prop_map(|(piece, times)| piece.repeat(times));
     let piece = prop_oneof![
-        8 => real,
+        8 => real.clone(),
         4 => select(ADDRESSES).prop_map(|text| text.as_bytes().to_vec()),
-        4 => select(BYTES).prop_map(<[u8]>::to_vec),
+        8 => select(BYTES).prop_map(<[u8]>::to_vec),
         1 => long,
     ];
-    let line =
-        (whole, prop::collection::vec((any::<Index>(), 0..6_usize, piece), 0..3)).prop_map(|(mut line, cuts)| {
-            for (at, gone, piece) in cuts {
-                let at = at.index(line.len() + 1);
-                line.splice(at..(at + gone).min(line.len()), piece);
-            }
-            line.retain(|byte| *byte != b'\n');
-            line
-        });
-    let lines = prop::collection::vec((line, any::<bool>()), 4..12);
-    (select(FILTERS), lines, any::<bool>(), usedns()).prop_map(|((ours, name), lines, tool, usedns)| {
+    let cuts = prop::collection::vec((any::<Index>(), 0..6_usize, piece), 0..3);
+    let lines = prop::collection::vec((failure, real, cuts, any::<bool>()), 4..12);
+    (select(FILTERS), lines, any::<bool>(), usedns()).prop_map(|((ours, name, failures), lines, tool, usedns)| {
         let dir = if ours { env!("CARGO_MANIFEST_DIR") } else { crate::FAIL2BAN };
         let from = From::File(File { dir: dir.into(), name: name.into(), options: Default::default() });
-        let line = |(text, live)| Line { live, now: crate::FIXTURES, ..Line::new(text) };
-        let lines = lines.into_iter().map(line).collect();
-        Case { tool, usedns, findtime: 10 * 365 * 86_400, ..Case::new(from, lines) }
+        let lines = lines.into_iter().map(|(failure, real, cuts, live)| {
+            let mut text = failure.map_or(real, |failure| failure.get(failures).as_bytes().to_vec());
+            for (at, gone, piece) in cuts {
+                let at = at.index(text.len() + 1);
+                text.splice(at..(at + gone).min(text.len()), piece);
+            }
+            text.retain(|byte| *byte != b'\n');
+            Line { live, now: crate::FIXTURES, ..Line::new(text) }
+        });
+        Case { tool, usedns, findtime: 10 * 365 * 86_400, ..Case::new(from, lines.collect()) }
     })
 }
 
@@ -231,27 +227,36 @@ fn usedns() -> impl Strategy<Value = UseDns> {
     select(&[UseDns::Warn, UseDns::Yes, UseDns::No, UseDns::Raw][..])
 }
 
-/// Whether it is one of ours, and its name.
-const FILTERS: &[(bool, &str)] = &[
-    (true, "asterisk"),
-    (true, "freeswitch"),
-    (false, "asterisk"),
-    (false, "freeswitch"),
-    (false, "sshd"),
-    (false, "postfix"),
-    (false, "dovecot"),
-    (false, "apache-auth"),
-    (false, "recidive"),
+/// Whether it is one of ours, its name, and failures that it knows.
+const FILTERS: &[(bool, &str, &[&str])] = &[
+    (true, "asterisk", ASTERISK),
+    (true, "freeswitch", FREESWITCH),
+    (false, "asterisk", ASTERISK),
+    (false, "freeswitch", FREESWITCH),
+    (false, "sshd", SSHD),
+    (false, "postfix", OTHERS),
+    (false, "dovecot", OTHERS),
+    (false, "apache-auth", OTHERS),
+    (false, "recidive", OTHERS),
 ];
 
-const FAILURES: &[&str] = &[
+const ASTERISK: &[&str] = &[
     "[2026-11-20 10:29:59] NOTICE[123] chan_sip.c: Registration from '<sip:100@192.0.2.1>' failed for '203.0.113.1:5060' - Wrong password",
     "[2026-11-20 10:29:58] NOTICE[123] res_pjsip/pjsip_distributor.c: Request 'REGISTER' from '\"a\" <sip:100@192.0.2.1>' failed for '203.0.113.2:5060' (callid: 4a7b) - No matching endpoint found",
     "[2026-11-20 10:29:58] SECURITY[999] res_security_log.c: SecurityEvent=\"InvalidPassword\",EventTV=\"2026-11-20T10:29:58.000+0000\",Severity=\"Error\",Service=\"SIP\",EventVersion=\"2\",AccountID=\"100\",SessionID=\"0x1\",LocalAddress=\"IPV4/UDP/192.0.2.1/5060\",RemoteAddress=\"IPV4/UDP/203.0.113.3/5060\",Challenge=\"1\",ReceivedChallenge=\"1\",ReceivedHash=\"0\"",
+];
+
+const FREESWITCH: &[&str] = &[
     "2026-11-20 10:29:59.123456 [WARNING] sofia_reg.c:1751 SIP auth failure (REGISTER) on sofia profile 'internal' for [100@192.0.2.1] from ip 203.0.113.4",
     "2026-11-20 10:29:59.123456 97.33% [WARNING] sofia_reg.c:3201 Can't find user [100@192.0.2.1] from 203.0.113.5",
+];
+
+const SSHD: &[&str] = &[
     "Nov 20 10:29:59 host sshd[123]: Failed password for invalid user bob from 203.0.113.6 port 22 ssh2",
     "Nov 20 10:29:59 host sshd[123]: Connection closed by authenticating user root 203.0.113.7 port 22 [preauth]",
+];
+
+const OTHERS: &[&str] = &[
     "Nov 20 10:29:59 host postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[203.0.113.8]: 550 5.1.1 <x@example.com>: Recipient address rejected",
     "Nov 20 10:29:59 host dovecot: imap-login: Disconnected: (auth failed, 1 attempts in 2 secs): user=<bob>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.1",
     "[Fri Nov 20 10:29:59.123456 2026] [auth_basic:error] [pid 1] [client 203.0.113.10:50] AH01618: user bob not found: /",

@@ -105,8 +105,8 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "time",
-        reason: "an expression may take exponential time in fail2ban",
-        is: |d| d.theirs["raised"] == "TooLong",
+        reason: "an expression may take exponential time in fail2ban; ours is given up",
+        is: |d| d.theirs["raised"] == "TooLong" || d.ours["gave up"].as_u64() > Some(0),
         with: Versions::All,
         goes_on: false,
         example: || {
@@ -213,6 +213,20 @@ pub const KNOWN: &[Known] = &[
         with: Versions::Newer,
         goes_on: false,
         example: || daemon(&["<IP6>"], &["2026-03-01 11:59:59 1:2"]),
+    },
+    Known {
+        name: "undefined byte",
+        reason: "a byte that a code page of Windows leaves out is a control character, as it is for browsers",
+        is: |d| d.case.encoding.starts_with("cp"),
+        with: Versions::All,
+        goes_on: true,
+        example: || Case {
+            encoding: "cp1252",
+            ..Case::new(
+                From::Rules(of(&["^ <F-USER>.+</F-USER> <HOST>$"])),
+                vec![Line::new(b"2026-03-01 11:59:59 \x81 192.0.2.1")],
+            )
+        },
     },
     Known {
         name: "repeated nothing",

@@ -68,6 +68,7 @@ def make(request, rules):
     made.setUseDns(request["usedns"])
     if request["logtimezone"]:
         made.setLogTimeZone(request["logtimezone"])
+    made.setLogEncoding(request["encoding"])
     made.setMaxLines(rules["maxlines"])
     made.prefRegex = rules["prefregex"]
     for regex in rules["failregex"]:
@@ -104,7 +105,7 @@ def look(made, line):
     made.inOperation = line["live"]
     ignored = []
     made.onIgnoreRegex = lambda number, _: ignored.append(number)
-    text = FileContainer.decode_line("log", "UTF-8", line["text"].encode("latin-1")).rstrip("\r\n")
+    text = FileContainer.decode_line("log", made.getLogEncoding(), line["text"].encode("latin-1")).rstrip("\r\n")
     written = line["written"]
     signal.setitimer(signal.ITIMER_REAL, LIMIT)
     try:

@@ -11,6 +11,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(matching());
     cases.extend(naming());
     cases.extend(dating());
+    cases.extend(decoding());
     cases
 }
 
@@ -157,6 +158,32 @@ fn dating() -> Vec<Case> {
     })
     .flat_map(both)
     .collect()
+}
+
+/// Bytes to text: what cannot be decoded is replaced, and nothing but `\n` ends a line.
+fn decoding() -> Vec<Case> {
+    let bytes: [&[u8]; 12] = [
+        b"a",
+        b"\xe9",
+        b"\xc3\xa9",
+        b"\x85 \x93",
+        b"\xff\xfe",
+        b"\xe2\x82",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\0",
+        b"\xa4\xa0\xff\x81",
+        b"\r x \r\r",
+        "\u{2028}\u{feff}\u{85}".as_bytes(),
+    ];
+    let names =
+        ["UTF-8", "utf8", "ascii", "latin-1", "iso8859-1", "iso8859-15", "cp1251", "koi8-r", "cp1252", "nonsense"];
+    let of = |(encoding, text): (&'static str, &[u8])| {
+        let rules = Rules { failregex: vec![r"bad <F-USER>.*</F-USER>\s<HOST>".into()], ..Rules::default() };
+        let line = [b"2026-03-01 11:59:59 bad ", text, b" 192.0.2.1\r\r"].concat();
+        Case { encoding, ..Case::new(From::Rules(rules), vec![Line::new(line)]) }
+    };
+    names.into_iter().flat_map(|name| bytes.map(|text| of((name, text)))).collect()
 }
 
 /// One line, dated, for failregexes that stand in lines.
