@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use sipjail::config::{self, FilterSettings, Spanned, UseDns};
 use sipjail::filter::date::Zones;
-use sipjail::filter::{Filter, Hit, Moment};
+use sipjail::filter::{Filter, Hit, Moment, Scan};
 use sipjail::ticket::Who;
 use sipjail::time::{Span, Timestamp};
 use sipjail::zone;
@@ -118,22 +118,27 @@ impl Case {
             Ok(made) => made,
             Err(problems) => return json!({"error": problems[0].message}),
         };
+        let mut scan = Scan::new(&[&filter], &[false]);
         let mut filter = if self.tool { filter.for_tools(true) } else { filter };
-        let lines: Vec<Value> = self.lines.iter().map(|line| self.look(&mut filter, line)).collect();
+        let lines: Vec<Value> = self.lines.iter().map(|line| self.look(&mut filter, &mut scan, line)).collect();
         json!({"rules": rules.to_json(), "lines": lines})
     }
 
-    fn look(&self, filter: &mut Filter, line: &Line) -> Value {
+    fn look(&self, filter: &mut Filter, scan: &mut Scan, line: &Line) -> Value {
         let now = Timestamp::from_secs(line.now);
         let moment = Moment { now, findtime: Span::from_secs(self.findtime), live: line.live, time: None, before: &[] };
         let (before, limits) = (filter.ignore_hits().to_vec(), filter.backtrack_limits());
         let mut hits = Vec::new();
         filter.hits(&line.text, line.written.map(Timestamp::from_secs), &moment, &mut hits);
+        let mut candidate = line.text.is_empty();
+        scan.candidates(&line.text, |_, _| candidate = true);
+        let lost = !hits.is_empty() && !candidate;
         let ignored = filter.ignore_hits().iter().zip(before).enumerate();
         let ignored: Vec<usize> = ignored.flat_map(|(i, (now, old))| vec![i; (now - old) as usize]).collect();
         let said = hits.into_iter().filter(|hit| self.is_said(hit)).map(hit_to_json);
         json!({
             "ignored": ignored, "hits": said.collect::<Vec<_>>(), "gave up": filter.backtrack_limits() - limits,
+            "lost by the prefilter": lost,
         })
     }
 
@@ -195,7 +200,8 @@ impl Rules {
 /// Whether two answers about one line are the same. Ours may say more: that a text is no address.
 pub fn same(ours: &Value, theirs: &Value) -> bool {
     let (Some(mine), Some(other)) = (ours["hits"].as_array(), theirs["hits"].as_array()) else { return false };
-    ours["ignored"] == theirs["ignored"]
+    ours["lost by the prefilter"] != true
+        && ours["ignored"] == theirs["ignored"]
         && mine.len() == other.len()
         && mine.iter().zip(other).all(|(a, b)| same_hit(a, b))
 }
