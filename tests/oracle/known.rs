@@ -212,7 +212,7 @@ pub const KNOWN: &[Known] = &[
         },
         with: Versions::Newer,
         goes_on: false,
-        example: || daemon(&["<IP6>"], &["2026-03-01 11:59:59 1:2"]),
+        example: || daemon(&[r"^ \d?<IP6>"], &["2026-03-01 11:59:59 1:2"]),
     },
     Known {
         name: "undefined byte",

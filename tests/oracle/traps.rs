@@ -12,6 +12,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(naming());
     cases.extend(dating());
     cases.extend(decoding());
+    cases.extend(forgetting());
     cases
 }
 
@@ -158,6 +159,26 @@ fn dating() -> Vec<Case> {
     })
     .flat_map(both)
     .collect()
+}
+
+/// More sessions than are remembered, and for longer.
+fn forgetting() -> Vec<Case> {
+    let of = |step: i64| {
+        let first = (0..130).map(|n| (n, "from 192.0.2.1"));
+        let second = (0..130).rev().map(|n| (n * 7 % 160, "fail"));
+        let lines = first.chain(second).zip(0..).map(|((session, text), number)| {
+            let now = NOW + number * step;
+            Line { now, ..Line::new(format!("{now} s{session} {text}")) }
+        });
+        let rules = Rules {
+            prefregex: Some(r"^ <F-MLFID>s\d+</F-MLFID> <F-CONTENT>.+</F-CONTENT>$".into()),
+            failregex: vec!["^<F-NOFAIL>from</F-NOFAIL> <HOST>$".into(), "^fail$".into()],
+            datepattern: vec!["^EPOCH".into()],
+            ..Rules::default()
+        };
+        Case::new(From::Rules(rules), lines.collect())
+    };
+    [0, 1, 3, 5].map(of).into_iter().flat_map(both).collect()
 }
 
 /// Bytes to text: what cannot be decoded is replaced, and nothing but `\n` ends a line.
