@@ -1,6 +1,8 @@
 //! The faces that a person meets: the command line, declared once, and what needs no daemon.
 
 pub mod check;
+pub mod explain;
+pub mod near;
 pub mod output;
 pub mod regex;
 pub mod replay;
@@ -14,6 +16,7 @@ use jiff::tz::TimeZone;
 use crate::command::Command;
 use crate::daemon::{clock, prepare, socket};
 use crate::error::Error;
+use crate::word::Word;
 
 pub use output::Format;
 
@@ -49,6 +52,7 @@ pub enum Face {
     Regex(regex::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Explain(explain::Args),
 }
 
 /// Does what was asked for and gives the exit code.
@@ -58,7 +62,8 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Daemon(command) => client(command, cli).map(|()| 0),
         Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
-        Face::Check(_) => check_all(cli),
+        Face::Check(args) => check_all(args, cli),
+        Face::Explain(args) => explain::run(args, cli).map(|()| 0),
     }
 }
 
@@ -73,7 +78,12 @@ fn try_regex(args: &regex::Args, cli: &Cli) -> Result<(), Error> {
     output::show(cli.format, &report, report.text().trim_end_matches('\n'))
 }
 
-fn check_all(cli: &Cli) -> Result<u8, Error> {
+fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
+    if args.dump {
+        let commands = check::dump(&crate::config::load(&cli.conf).written);
+        let lines: Vec<String> = commands.iter().map(Word::to_string).collect();
+        return output::show(cli.format, &commands, &lines.join("\n")).map(|()| 0);
+    }
     let report = check::check(prepare::prepare(&cli.conf, &TimeZone::system()).config);
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
     Ok(u8::from(report.failed()))

@@ -9,12 +9,12 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 /// How the bytes of a log become text.
 #[derive(Clone, Copy, Debug)]
 pub enum Decoder {
-    /// All that a browser knows.
-    Known(&'static Encoding),
-    /// Each byte is the character of that number; a browser takes the name for Windows'.
-    Latin1,
-    /// Nothing but ASCII; a browser takes this one for Windows' too.
+    /// Each byte below 0x80 is a character, each other one is not text.
     Ascii,
+    /// Each byte is the character of its number. Browsers read windows-1252 in its place, Python does not.
+    Latin1,
+    /// As browsers read it.
+    Of(&'static Encoding),
 }
 
 impl Decoder {
@@ -23,7 +23,7 @@ impl Decoder {
         let label = name.trim().to_ascii_lowercase().replace('_', "-");
         let encoding = match &*label {
             "ascii" | "us-ascii" | "646" => return Some(Decoder::Ascii),
-            "latin-1" | "latin1" | "l1" | "iso8859-1" | "iso-8859-1" | "8859" | "cp819" => {
+            "latin-1" | "latin1" | "latin" | "l1" | "iso8859-1" | "iso-8859-1" | "8859" | "cp819" => {
                 return Some(Decoder::Latin1);
             }
             "" | "auto" | "u8" | "utf" | "utf-8-sig" => UTF_8,
@@ -32,29 +32,33 @@ impl Decoder {
                 Encoding::for_label(format!("iso-8859-{number}").as_bytes())
             })?,
         };
-        Some(Decoder::Known(encoding))
+        Some(Decoder::Of(encoding))
     }
 
     /// Whether ASCII text stands in the bytes as itself.
     pub fn extends_ascii(self) -> bool {
-        !matches!(self, Decoder::Known(encoding) if !encoding.is_ascii_compatible())
+        match self {
+            Decoder::Ascii | Decoder::Latin1 => true,
+            Decoder::Of(encoding) => encoding.is_ascii_compatible(),
+        }
     }
 
     /// The text of a line, without the `\r` and `\n` at its end, cut to 64 KiB. A newline inside becomes `\` and `n`.
     pub fn decode(self, line: &[u8]) -> Cow<'_, str> {
         let line = &line[..line.len().min(LONGEST)];
-        let ascii = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER };
         let text = match self {
+            Decoder::Ascii => match std::str::from_utf8(line) {
+                Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+                _ => line.iter().map(|&byte| if byte.is_ascii() { char::from(byte) } else { '\u{fffd}' }).collect(),
+            },
             Decoder::Latin1 => encoding_rs::mem::decode_latin1(line),
-            Decoder::Ascii if line.is_ascii() => String::from_utf8_lossy(line),
-            Decoder::Ascii => Cow::Owned(line.iter().map(ascii).collect()),
-            Decoder::Known(e) if e == UTF_8 => String::from_utf8_lossy(line),
+            Decoder::Of(e) if e == UTF_8 => String::from_utf8_lossy(line),
             // Lines are split behind the byte 0x0a, so of each newline's two bytes one is left over.
-            Decoder::Known(e) if e == UTF_16LE && line.len() % 2 == 1 => e.decode_without_bom_handling(&line[1..]).0,
-            Decoder::Known(e) if e == UTF_16BE && line.len() % 2 == 1 => {
+            Decoder::Of(e) if e == UTF_16LE && line.len() % 2 == 1 => e.decode_without_bom_handling(&line[1..]).0,
+            Decoder::Of(e) if e == UTF_16BE && line.len() % 2 == 1 => {
                 e.decode_without_bom_handling(&line[..line.len() - 1]).0
             }
-            Decoder::Known(e) => e.decode_without_bom_handling(line).0,
+            Decoder::Of(e) => e.decode_without_bom_handling(line).0,
         };
         let ends = |c| c == '\r' || c == '\n';
         match text {
@@ -88,8 +92,10 @@ mod tests {
 
     #[test]
     fn encodings_go_by_their_python_names() {
-        assert_eq!(Decoder::new("latin_1").unwrap().decode(b"\xe9\x93"), "é\u{93}");
-        assert_eq!(Decoder::new("ascii").unwrap().decode("é".as_bytes()), "\u{fffd}\u{fffd}");
+        assert_eq!(Decoder::new("latin_1").unwrap().decode(b"\xe9\x85"), "é\u{85}");
+        assert_eq!(Decoder::new("ISO-8859-1").unwrap().decode(b"\x93a\r"), "\u{93}a");
+        assert_eq!(Decoder::new("ascii").unwrap().decode("aé\n".as_bytes()), "a\u{fffd}\u{fffd}");
+        assert!(matches!(Decoder::new("us-ascii").unwrap().decode(b"plain\r"), Cow::Borrowed("plain")));
         assert_eq!(Decoder::new("iso8859_15").unwrap().decode(b"\xa4"), "€");
         assert_eq!(Decoder::new("cp1251").unwrap().decode(b"\xe9"), "й");
         assert!(Decoder::new("klingon").is_none());

@@ -10,11 +10,13 @@ mod decode;
 pub mod failregex;
 mod hits;
 mod mlfid;
+pub mod near;
 mod notes;
 pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
+mod trace;
 pub mod translate;
 mod when;
 mod window;
@@ -35,7 +37,8 @@ use when::Clock;
 use window::Window;
 
 pub use hits::Hit;
-pub use scan::Scan;
+pub use scan::{Reason, Scan};
+pub use trace::{Dated, Trace};
 
 /// One jail's filter, compiled, with its state.
 pub struct Filter {

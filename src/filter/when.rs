@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Moment;
-use super::date::{DateValue, Detector};
+use super::date::{DateValue, Detector, Found};
 use super::decode::Decoder;
 use super::notes::{Note, Notes};
 use crate::time::{Span, Timestamp};
@@ -16,6 +16,10 @@ use crate::time::{Span, Timestamp};
 pub struct Clock {
     /// Finds the date in a line.
     pub detector: Detector,
+    /// The date of the line that was placed last, as its text says it.
+    pub found: Option<Found>,
+    /// What the failregexes do not see of that line.
+    pub cut: Range<usize>,
     last: Option<Timestamp>,
     /// That date as it stood in the log.
     text: String,
@@ -38,12 +42,13 @@ pub enum Place {
 impl Clock {
     /// A clock that has seen nothing.
     pub fn new(detector: Detector) -> Clock {
-        Clock { detector, last: None, text: String::new() }
+        Clock { detector, found: None, cut: 0..0, last: None, text: String::new() }
     }
 
     /// Places a line. `checked` is off in tools: then every date counts as it is, however old or new.
     pub fn place(&mut self, line: &str, moment: &Moment<'_>, checked: bool, from: Decoder, notes: &mut Notes) -> Place {
-        let place = match self.detector.find(line, moment.now) {
+        self.found = self.detector.find(line, moment.now);
+        let place = match self.found.clone() {
             Some(found) => match found.time {
                 DateValue::At(time) => {
                     self.remember(time, line.get(found.cut.clone()).unwrap_or_default());
@@ -54,11 +59,17 @@ impl Clock {
             },
             None => self.without_date(0..0, moment, checked, from),
         };
-        if checked { self.settle(place, moment, Some(notes)) } else { place }
+        let place = if checked { self.settle(place, moment, Some(notes)) } else { place };
+        self.cut = match &place {
+            Place::At(_, cut) | Place::Unknown(cut) => cut.clone(),
+            Place::Lent(..) | Place::TooOld => 0..0,
+        };
+        place
     }
 
     /// Places a line of which the source knows the time; no date is looked for.
     pub fn place_at(&mut self, time: Timestamp, moment: &Moment<'_>, checked: bool, notes: &mut Notes) -> Place {
+        (self.found, self.cut) = (None, 0..0);
         self.remember(time, "");
         let place = Place::At(time, 0..0);
         if checked { self.settle(place, moment, Some(notes)) } else { place }
