@@ -3,8 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+#[path = "oracle/judge.rs"]
+mod judge;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use sipjail::filter::date::{DateValue, Detector, Zones};
 use sipjail::time::Timestamp;
 use sipjail::zone;
+
+use judge::Judge;
 
 /// 2026-03-01 12:00:00 UTC
 const NOW: i64 = 1_772_366_400;
@@ -176,42 +178,17 @@ fn compare(cases: &[Case]) {
     println!("{lines} lines, {dated} with a date");
 }
 
-/// What Debian's fail2ban says, or nothing if it is not there.
-#[expect(clippy::disallowed_methods, reason = "the original is a program")]
+/// What fail2ban says, or nothing if it is not there.
 fn ask(cases: &[Case]) -> Option<Vec<Value>> {
-    let has = |python: &&str| {
-        let probe =
-            Command::new(python).args(["-c", "import fail2ban.server.datedetector"]).stderr(Stdio::null()).status();
-        probe.is_ok_and(|status| status.success())
-    };
-    let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has) else {
-        println!("skipped: no Python that has fail2ban");
-        return None;
-    };
-    let mut child = Command::new(python)
-        .args(["-c", include_str!("oracle/dates.py")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let requests: String = cases
-        .iter()
-        .map(|case| {
-            let request = json!({
-                "tz": case.tz, "now": case.now, "patterns": case.patterns,
-                "logtimezone": case.logtimezone, "lines": case.lines,
-            });
-            format!("{request}\n")
+    let mut judge = Judge::start(include_str!("oracle/dates.py"))?;
+    println!("judged by fail2ban {}", judge.version);
+    let request = |case: &Case| {
+        json!({
+            "tz": case.tz, "now": case.now, "patterns": case.patterns,
+            "logtimezone": case.logtimezone, "lines": case.lines,
         })
-        .collect();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::Builder::new().spawn(move || stdin.write_all(requests.as_bytes())).unwrap();
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    let answers: Vec<Value> =
-        output.stdout.split(|&b| b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect();
-    assert_eq!(answers.len(), cases.len(), "fail2ban stopped");
-    Some(answers)
+    };
+    Some(judge.ask(&cases.iter().map(request).collect::<Vec<_>>()))
 }
 
 fn zones(tz: &str, logtimezone: Option<&str>) -> Zones {

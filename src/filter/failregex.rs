@@ -76,10 +76,11 @@ impl FailRegex {
         groups
     }
 
-    /// Where the groups of `<SKIPLINES>` lie.
-    pub fn skipped(&self, found: &Match) -> Vec<std::ops::Range<usize>> {
+    /// What the groups of `<SKIPLINES>` hold, one after the other.
+    pub fn skipped(&self, found: &Match, text: &str) -> String {
         let named = self.pattern.names().zip(&found.groups);
-        named.filter(|(name, _)| name.starts_with("skiplines")).filter_map(|(_, range)| range.clone()).collect()
+        let skipped = named.filter(|(name, _)| name.starts_with("skiplines"));
+        skipped.filter_map(|(_, range)| text.get(range.clone()?)).collect()
     }
 }
 
@@ -94,32 +95,73 @@ pub enum Identity {
     Known(Who),
 }
 
-/// Whom the groups mean. Differs from fail2ban in one thing: what looks like an address and is none (`999.1.2.3`) is
-/// nobody's failure.
+/// Whom the groups mean. Differs from fail2ban in one thing: what looks like an address and is none (`999.1.2.3`), or is
+/// empty, is nobody's failure.
 pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
-    let get = |name: &str| groups.get(name).map(String::as_str).filter(|t| !t.is_empty());
-    let fid = get("fid");
-    let host = get("ip4").or(get("ip6"));
-    let name = get("dns");
-    let own = |text: &str| if usedns == UseDns::Raw { Id::Raw(text.into()) } else { Id::parse(text) };
-    if let Some(fid) = fid
-        && (host.is_some_and(|h| h != fid) || (host.or(name).is_none()) || (usedns == UseDns::Raw && host.is_none()))
-    {
-        return Identity::Known(Who::Id(own(fid)));
+    let get = |name: &str| groups.get(name).map(String::as_str);
+    let (host, name) = (get("ip4").or(get("ip6")), get("dns"));
+    match own_identity(groups, usedns) {
+        Some("") => return Identity::Invalid(String::new()),
+        Some(fid) if usedns == UseDns::Raw => return Identity::Known(Who::Id(Id::Raw(fid.into()))),
+        Some(fid) => return Identity::Known(Who::Id(named(fid))),
+        None => {}
     }
     if let Some(host) = host {
         return match (address(host), get("cidr").map(str::parse::<u8>)) {
             (None, _) => Identity::Invalid(host.to_owned()),
-            (Some(ip), Some(Ok(len))) => Identity::Known(Who::Id(Id::net(ip, len))),
+            (Some(ip), Some(Ok(len))) => Identity::Known(Who::Id(network(ip, len))),
             (Some(ip), _) => Identity::Known(Who::Id(ip.into())),
         };
     }
     match (name, usedns) {
         (None, _) => Identity::Nobody,
+        (Some(""), _) => Identity::Invalid(String::new()),
+        (Some(name), UseDns::No) if address(name).is_none() => Identity::Invalid(name.to_owned()),
         (Some(name), _) if address(name).is_some() => Identity::Known(Who::Id(Id::parse(name))),
         (Some(name), UseDns::Raw) => Identity::Known(Who::Id(Id::Raw(name.into()))),
-        (Some(name), UseDns::Yes | UseDns::Warn) => Identity::Known(Who::Name(name.to_owned())),
-        (Some(name), UseDns::No) => Identity::Invalid(name.to_owned()),
+        (Some(name), _) => Identity::Known(Who::Name(name.to_owned())),
+    }
+}
+
+/// The host that stands beside an identity of its own: `<ip>` for actions.
+pub fn beside(groups: &Groups, usedns: UseDns) -> Option<String> {
+    own_identity(groups, usedns)?;
+    let get = |name: &str| groups.get(name).map(String::as_str);
+    let Some(host) = get("ip4").or(get("ip6")) else { return get("dns").map(str::to_owned) };
+    let len = get("cidr").and_then(|len| len.parse().ok());
+    let shown = |ip| len.map_or_else(|| Id::from(ip), |len| network(ip, len)).to_string();
+    Some(address(host).map_or_else(|| host.to_owned(), shown))
+}
+
+/// What `<F-ID>` captured, where that and not the host is the identity.
+fn own_identity(groups: &Groups, usedns: UseDns) -> Option<&str> {
+    let get = |name: &str| groups.get(name).map(String::as_str);
+    get("fid").filter(|fid| match (get("ip4").or(get("ip6")), get("dns")) {
+        (Some(host), _) => *fid != host,
+        (None, Some(name)) => usedns == UseDns::Raw && *fid != name,
+        (None, None) => true,
+    })
+}
+
+/// What `<F-ID>` captured: an address or network where it is one, else the text without its brackets. Differs from
+/// fail2ban where text that is no address has a `/`: it takes what follows for a mask and cuts it off, or loses the line.
+fn named(text: &str) -> Id {
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|t| !t.is_empty());
+    let bare = inner.unwrap_or(text);
+    match bare.split_once('/').and_then(|(ip, len)| Some((address(ip)?, len))) {
+        Some((ip, len)) if !len.is_empty() && len.bytes().all(|b| b.is_ascii_digit()) => {
+            network(ip, len.parse().unwrap_or(u8::MAX))
+        }
+        _ => Id::parse(bare),
+    }
+}
+
+/// The network; one that would hold everybody is its address alone, as it is for fail2ban.
+fn network(ip: std::net::IpAddr, len: u8) -> Id {
+    match (len, ip) {
+        (0, std::net::IpAddr::V4(_)) => Id::Ip(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        (0, std::net::IpAddr::V6(_)) => Id::Ip(std::net::Ipv6Addr::UNSPECIFIED.into()),
+        _ => Id::net(ip, len),
     }
 }
 
@@ -281,6 +323,13 @@ mod tests {
             (r"user <F-ID>\S+</F-ID> from <HOST>", "user bob from 192.0.2.4", "bob"),
             (r"user <F-ID>\S+</F-ID>", "user [::1]", "::1"),
             (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/16", "198.51.0.0/16"),
+            (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/33", "198.51.100.1"),
+            (r"user <F-ID>\S+</F-ID>", "user 198.51.100.1/0", "0.0.0.0"),
+            (r"user <F-ID>\S+</F-ID>", "user [bob]", "bob"),
+            (r"user <F-ID>\S+</F-ID>", "user sip/100", "sip/100"),
+            (r"user <F-ID>\S*</F-ID>", "user ", "invalid "),
+            ("from <SUBNET>", "from 198.51.100.7/0", "0.0.0.0"),
+            ("from <SUBNET>", "from 198.51.100.7/33", "198.51.100.7"),
             (r"<F-ALT_ID>\w+</F-ALT_ID> (?:(?P<fid>x+)|y)", "bob y", "bob"),
         ] {
             assert_eq!(who(pattern, line, UseDns::Warn).as_deref(), Some(id), "{pattern} on {line}");

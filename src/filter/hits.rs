@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::failregex::{Groups, Identity, identify};
+use super::failregex::{Groups, Identity, beside, identify};
 use super::notes::Note;
 use super::pyregex::{Pattern, TooCostly};
 use super::when::Place;
+use super::window::Division;
 use super::{Filter, Moment, Verdict};
 use crate::text::printable;
 use crate::ticket::{Failure, Who};
@@ -21,6 +22,8 @@ pub struct Hit {
     pub who: Option<Who>,
     /// Text in the place of an address that is none: then `who` is nobody.
     pub invalid: Option<String>,
+    /// The host beside an identity that is not the host's.
+    pub ip: Option<String>,
     /// When; `None` only in tools.
     pub time: Option<Timestamp>,
     /// The line itself or `logtimezone` says the zone of its date.
@@ -36,24 +39,12 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// The address that was captured beside an identity that is another.
-    pub fn address(&self) -> Option<String> {
-        let Some(Who::Id(id)) = &self.who else { return None };
-        let host = ["ip4", "ip6"].iter().filter_map(|name| self.groups.get(*name)).find(|t| !t.is_empty())?;
-        let same = id.ip().is_some_and(|ip| host.parse() == Ok(ip));
-        let within = id.as_net().is_some_and(|net| net.prefix_len() < net.max_prefix_len());
-        (!same && !within).then(|| host.clone())
-    }
-
     /// The failure that it proves, if it proves one.
     pub fn failure(self) -> Option<Failure> {
-        let address = self.address();
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
         let mut groups = self.groups;
         groups.retain(|name, _| !WHO.contains(&name.as_str()) && !name.starts_with("skiplines"));
-        if let Some(address) = address {
-            groups.insert("ip".into(), address);
-        }
+        groups.extend(self.ip.map(|ip| ("ip".to_owned(), ip)));
         let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
         Some(Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches: self.matches, groups })
     }
@@ -97,10 +88,11 @@ impl Filter {
             Some(time) => self.clock.place_at(time, moment, self.checked, &mut self.notes),
             None => self.clock.place(&text, moment, self.checked, self.decoder, &mut self.notes),
         };
-        let (time, cut) = match place {
+        let (time, cut, date) = match place {
             Place::TooOld => return Verdict::Dropped,
-            Place::At(time, cut) => (Some(time), cut),
-            Place::Unknown(cut) => (None, cut),
+            Place::At(time, cut) => (Some(time), cut, String::new()),
+            Place::Lent(time, date) => (Some(time), 0..0, date),
+            Place::Unknown(cut) => (None, cut, String::new()),
         };
         if out.is_none() && self.rules.prefix.is_none() && !self.rules.ignores_early() {
             return Verdict::Missed;
@@ -108,12 +100,18 @@ impl Filter {
         let mut haystack = String::with_capacity(text.len() + 1);
         haystack.push_str(text.get(..cut.start).unwrap_or(&text));
         haystack.push_str(text.get(cut.end..).unwrap_or_default());
-        haystack.push('\n');
+        let date = match written {
+            Some(time) => self.clock.detector.written(time),
+            None => date,
+        };
+        let shown = if date.is_empty() { text } else { Cow::Owned(date + &text) };
         if let Some(window) = &mut self.window {
-            window.push(&text, &haystack);
+            window.push(&shown, &haystack);
             haystack = window.text();
+        } else {
+            haystack.push('\n');
         }
-        self.search(&text, haystack, time, moment, out)
+        self.search(&shown, haystack, time, moment, out)
     }
 
     fn search(
@@ -125,11 +123,19 @@ impl Filter {
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         let mut costly = Costly { count: &mut self.limits, first: None };
-        let ignored = |text: &str, hits: &mut [u64], costly: &mut Costly<'_>| {
-            ignored(&self.rules.ignore, text, self.tries_all, hits, costly)
+        let all = self.tries_all;
+        let mut ignored = |text: &str, costly: &mut Costly<'_>| {
+            let mut last = None;
+            for (number, pattern) in self.rules.ignore.iter().enumerate() {
+                if (all || last.is_none()) && costly.matches(pattern, text) {
+                    self.ignore_hits[number] += 1;
+                    last = Some(number);
+                }
+            }
+            last
         };
         if self.rules.ignores_early()
-            && let Some(number) = ignored(&haystack, &mut self.ignore_hits, &mut costly)
+            && let Some(number) = ignored(&haystack, &mut costly)
         {
             return Verdict::Ignored(number);
         }
@@ -146,10 +152,10 @@ impl Filter {
             }
             common = groups;
             if let Some(content) = common.shift_remove("content").filter(|c| !c.is_empty()) {
-                haystack = content + "\n";
                 if let Some(window) = &mut self.window {
-                    window.replace(&haystack);
+                    window.replace(&content);
                 }
+                haystack = content + "\n";
             }
         }
         let mut verdict = Verdict::Missed;
@@ -159,19 +165,15 @@ impl Filter {
         };
         for (number, regex) in self.rules.fail.iter().enumerate() {
             let Some(found) = costly.settle(regex.search(&haystack)) else { continue };
-            let (lines, searched) = match &mut self.window {
-                Some(window) => window.take(&found.whole, &regex.skipped(&found)),
-                None => (vec![line.to_owned()], String::new()),
-            };
-            let searched = if self.window.is_some() { &searched } else { &haystack };
             let mut better = |new: Verdict| {
                 if !matches!(verdict, Verdict::Matched(_)) {
                     verdict = new;
                 }
             };
-            if let Some(ignore) = ignored(searched, &mut self.ignore_hits, &mut costly) {
-                better(Verdict::Ignored(ignore));
-            } else if self.checked && time.is_none() {
+            let division = self.window.as_ref().map(|w| w.divide(&haystack, &found, &regex.skipped(&found, &haystack)));
+            let covered = division.as_ref().map(Division::text);
+            let ignore = ignored(covered.as_ref().unwrap_or(&haystack), &mut costly);
+            if ignore.is_none() && self.checked && time.is_none() {
                 self.notes.daily(Note::Undated, moment.now, || {
                     format!(
                         "a match without a date does not count, perhaps `datepattern` is wrong: {}",
@@ -179,12 +181,26 @@ impl Filter {
                     )
                 });
                 better(Verdict::Dropped);
+                continue;
+            }
+            let mut groups = common.clone();
+            groups.extend(regex.groups(&found, &haystack));
+            let lines = division.as_ref().map_or_else(|| vec![line.to_owned()], Division::originals);
+            if let (Some(window), Some(division)) = (&mut self.window, division) {
+                window.keep_rest(division);
+                haystack = window.text();
+            }
+            if let Some(ignore) = ignore {
+                better(Verdict::Ignored(ignore));
             } else {
-                let mut groups = common.clone();
-                groups.extend(regex.groups(&found, &haystack));
-                let joined = self.sessions.join(groups, lines, moment.now);
+                let joined = self.sessions.join(groups, lines, moment.now, !self.checked);
                 let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
                     Identity::Known(who) => (Some(who), None),
+                    // For fail2ban the expression is wrong then; what the line holds has been taken by it all the same.
+                    Identity::Nobody if !joined.groups.contains_key("mlfid") => match &self.window {
+                        None if !all => break,
+                        _ => continue,
+                    },
                     Identity::Nobody => (None, None),
                     Identity::Invalid(text) => {
                         self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
@@ -197,6 +213,7 @@ impl Filter {
                     regex: number,
                     who,
                     invalid,
+                    ip: beside(&joined.groups, self.rules.usedns),
                     time,
                     zoned: self.clock.found.as_ref().is_some_and(|found| found.zoned),
                     nofail: joined.nofail,
@@ -205,28 +222,13 @@ impl Filter {
                     matches: joined.matches,
                 });
             }
-            if !self.tries_all || self.window.is_some() {
+            if !self.tries_all {
                 break;
             }
         }
         costly.note(&mut self.notes, moment);
         verdict
     }
-}
-
-/// The first pattern that matches, counted in `hits`; with `all` the others that do are counted too.
-fn ignored(patterns: &[Pattern], text: &str, all: bool, hits: &mut [u64], costly: &mut Costly<'_>) -> Option<usize> {
-    let mut first = None;
-    for (number, pattern) in patterns.iter().enumerate() {
-        if costly.settle(pattern.is_match(text).map(|m| m.then_some(()))).is_some() {
-            hits[number] += 1;
-            first = first.or(Some(number));
-            if !all {
-                break;
-            }
-        }
-    }
-    first
 }
 
 /// Counts searches that were given up.
@@ -236,6 +238,10 @@ struct Costly<'a> {
 }
 
 impl Costly<'_> {
+    fn matches(&mut self, pattern: &Pattern, text: &str) -> bool {
+        self.settle(pattern.is_match(text).map(|found| found.then_some(()))).is_some()
+    }
+
     fn settle<T>(&mut self, found: Result<Option<T>, TooCostly>) -> Option<T> {
         found.unwrap_or_else(|TooCostly| {
             *self.count += 1;
@@ -327,11 +333,54 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_a_date_is_shown_with_the_one_it_borrows() {
+        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^\s*bad <HOST>$")]);
+        let mut out = Vec::new();
+        filter.line(b"bad 192.0.2.1", &moment(true, "2026-11-20 09:59:50 hello\n"), &mut out);
+        assert_eq!(out[0].matches, ["2026-11-20 09:59:50bad 192.0.2.1"]);
+        let hasty = Moment { findtime: Span::from_secs(5), ..moment(false, "") };
+        assert_eq!(age(&mut filter, "bad 192.0.2.1", &hasty), Err(Verdict::Dropped));
+        let mut tool = filter.for_tools(true);
+        assert_eq!(age(&mut tool, "bad 192.0.2.1", &moment(true, "")), Ok(10));
+    }
+
+    #[test]
+    fn a_line_that_only_helps_and_has_no_session_is_ignored_by_tools_alone() {
+        let change = |s: &mut FilterSettings| s.failregex = vec![Spanned::bare("<F-NOFAIL>ok</F-NOFAIL> <HOST>$")];
+        let line = "2026-11-20 10:00:00 ok 192.0.2.1";
+        assert_eq!(age(&mut filter(change), line, &moment(true, "")), Ok(0));
+        assert_eq!(age(&mut filter(change).for_tools(true), line, &moment(true, "")), Err(Verdict::Ignored(0)));
+    }
+
+    #[test]
+    fn tools_count_every_ignoreregex() {
+        let change = |s: &mut FilterSettings| s.ignoreregex = ["bad", "192", "x"].map(Spanned::bare).to_vec();
+        let line = b"2026-11-20 10:00:00 bad 192.0.2.1";
+        let hits = |mut filter: Filter| {
+            assert!(matches!(filter.line(line, &moment(true, ""), &mut Vec::new()), Verdict::Ignored(_)));
+            filter.ignore_hits().to_vec()
+        };
+        assert_eq!(hits(filter(change)), [1, 0, 0]);
+        assert_eq!(hits(filter(change).for_tools(true)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_match_that_names_nobody_is_none() {
+        let change = |s: &mut FilterSettings| {
+            s.failregex = ["^ bad(?: <ADDR>)?", "^ bad at <ADDR>$"].map(Spanned::bare).to_vec()
+        };
+        let line = "2026-11-20 10:00:00 bad at 192.0.2.1";
+        assert_eq!(age(&mut filter(change), line, &moment(true, "")), Err(Verdict::Missed));
+        assert_eq!(age(&mut filter(change).for_tools(true), line, &moment(true, "")), Ok(0));
+    }
+
+    #[test]
     fn a_journal_line_is_taken_whole_and_at_its_time() {
         let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^2026-11-20 09:00:00 bad <HOST>$")]);
         let mut out = Vec::new();
         filter.line_at(b"2026-11-20 09:00:00 bad 192.0.2.1", NOW, &moment(false, ""), &mut out);
         assert_eq!(out[0].time, NOW);
+        assert_eq!(out[0].matches, ["2026-11-20T10:00:00 2026-11-20 09:00:00 bad 192.0.2.1"]);
     }
 
     #[test]
@@ -370,6 +419,28 @@ mod tests {
         assert_eq!((&*failure.groups["user"], &*failure.groups["ip"]), ("bob", "192.0.2.1"));
         assert!(!failure.groups.contains_key("fid") && !failure.groups.contains_key("ip4"));
         assert_eq!(failure.matches, ["2026-11-20 10:00:00 bad x as bob 5 192.0.2.1"]);
+    }
+
+    #[test]
+    fn a_host_stands_beside_an_identity_only_where_it_is_another() {
+        let ip = |usedns: UseDns, line: &str| {
+            let settings = FilterSettings {
+                failregex: vec![Spanned::bare("^(?: as <F-ID>\\S+</F-ID>)? from <HOST>$")],
+                maxlines: 1,
+                ..FilterSettings::default()
+            };
+            let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+            let mut filter = Filter::of(&settings, usedns, "auto", zones).unwrap().0;
+            let mut out = Vec::new();
+            filter.line(line.as_bytes(), &moment(true, ""), &mut out);
+            out[0].groups.get("ip").cloned()
+        };
+        for usedns in [UseDns::Warn, UseDns::Raw] {
+            assert_eq!(ip(usedns, " from ::ffff:c000:0207"), None);
+            assert_eq!(ip(usedns, " as bob from 2001:DB8::1").as_deref(), Some("2001:db8::1"));
+        }
+        assert_eq!(ip(UseDns::Raw, " as bob from h.example").as_deref(), Some("h.example"));
+        assert_eq!(ip(UseDns::Warn, " as bob from h.example"), None);
     }
 
     #[test]

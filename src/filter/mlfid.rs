@@ -39,11 +39,12 @@ struct Session {
 impl Sessions {
     /// Takes a match with the groups `found` on `line` in; `None` stands for a match without `mlfid`, which is a
     /// failure by itself.
-    pub fn join(&mut self, mut found: Groups, line: Vec<String>, now: Timestamp) -> Joined {
-        let given = |groups: &Groups, name: &str| groups.get(name).is_some_and(|v| !v.is_empty());
-        let Some(id) = found.get("mlfid").filter(|id| !id.is_empty()).cloned() else {
-            let users = Vec::new();
-            return Joined { groups: found, matches: line, users, nofail: false };
+    ///
+    /// In tools (`tool`) a line that only helps and names nobody waits for a name too, as in fail2ban.
+    pub fn join(&mut self, mut found: Groups, line: Vec<String>, now: Timestamp, tool: bool) -> Joined {
+        let Some(id) = found.get("mlfid").cloned() else {
+            let nofail = tool && given(&found, "nofail");
+            return Joined { groups: found, matches: line, users: Vec::new(), nofail };
         };
         let mut gained = given(&found, "mlfgained");
         let mut nofail = gained || given(&found, "nofail");
@@ -53,18 +54,21 @@ impl Sessions {
         }
         let forget = found.shift_remove("mlfforget").is_some_and(|v| !v.is_empty());
 
-        self.0.retain(|_, s| (now - s.created) <= LIFETIME);
+        if self.0.get(&id).is_some_and(|session| session.is_over(now)) {
+            self.0.shift_remove(&id);
+        }
         let user = found.get("user").filter(|u| !u.is_empty()).cloned();
-        let mut session = match self.0.get_mut(&id) {
+        let (mut session, new) = match self.0.get_mut(&id) {
             Some(known) => {
                 let mut session = std::mem::replace(known, Session::new(now));
                 session.overlay(found, gained);
-                session
+                (session, false)
             }
-            None => Session { joined: Joined { groups: found, ..Joined::default() }, ..Session::new(now) },
+            None => (Session { joined: Joined { groups: found, ..Joined::default() }, ..Session::new(now) }, true),
         };
         let users = &mut session.joined.users;
         if let Some(user) = user
+            && !(new && forget)
             && !users.contains(&user)
             && users.len() < USERS
         {
@@ -88,20 +92,21 @@ impl Sessions {
         keep_newest(&mut session.helping);
         keep_newest(&mut session.joined.matches);
 
-        let anybody = ["fid", "ip4", "ip6", "dns"].iter().any(|name| given(&session.joined.groups, name));
-        session.pending = !nofail && !anybody;
+        let anybody = ["fid", "ip4", "ip6", "dns"].iter().any(|name| session.joined.groups.contains_key(*name));
+        session.pending = (tool || !nofail) && !anybody;
         let joined = Joined { nofail, ..session.joined.clone() };
         if forget {
             self.0.shift_remove(&id);
         } else {
-            self.keep(id, session);
+            self.keep(id, session, now);
         }
         joined
     }
 
-    fn keep(&mut self, id: String, session: Session) {
+    /// Makes room as fail2ban does: with what is over goes the oldest that is not.
+    fn keep(&mut self, id: String, session: Session, now: Timestamp) {
         if !self.0.contains_key(&id) && self.0.len() >= CAPACITY {
-            self.0.shift_remove_index(0);
+            while self.0.shift_remove_index(0).is_some_and(|(_, oldest)| oldest.is_over(now)) {}
         }
         self.0.insert(id, session);
     }
@@ -110,6 +115,10 @@ impl Sessions {
 impl Session {
     fn new(created: Timestamp) -> Session {
         Session { created, joined: Joined::default(), helping: Vec::new(), pending: false }
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now - self.created >= LIFETIME
     }
 
     /// Lays a later line's groups over what is known.
@@ -125,6 +134,10 @@ impl Session {
         }
         groups.extend(found);
     }
+}
+
+fn given(groups: &Groups, name: &str) -> bool {
+    groups.get(name).is_some_and(|text| !text.is_empty())
 }
 
 fn keep_newest(lines: &mut Vec<String>) {
@@ -151,7 +164,7 @@ mod tests {
         for step in steps {
             let mut groups = Groups::from([("mlfid".to_owned(), "1".to_owned())]);
             groups.extend(step.split(' ').filter_map(|w| w.split_once('=')).map(|(k, v)| (k.into(), v.into())));
-            let joined = sessions.join(groups, vec![(*step).to_owned()], Timestamp::default());
+            let joined = sessions.join(groups, vec![(*step).to_owned()], Timestamp::default(), false);
             let failed = !joined.nofail && joined.groups.contains_key("ip4");
             out.push(if failed { joined.matches.len() } else { 0 });
         }
@@ -188,21 +201,31 @@ mod tests {
     }
 
     #[test]
+    fn a_session_without_a_name_is_one_and_ends_after_five_minutes() {
+        let mut sessions = Sessions::default();
+        let mut users = |at: i64, user: &str| {
+            let groups = [("mlfid", ""), ("user", user), ("nofail", "x")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+            sessions.join(Groups::from(groups), Vec::new(), Timestamp::from_secs(at), false).users.len()
+        };
+        assert_eq!([users(0, "bob"), users(299, "eve"), users(300, "eve")], [1, 2, 1]);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut sessions = Sessions::default();
         for i in 0..1000 {
             let groups = Groups::from([("mlfid".into(), i.to_string()), ("nofail".into(), "x".into())]);
-            sessions.join(groups, vec!["l".into()], Timestamp::default());
+            sessions.join(groups, vec!["l".into()], Timestamp::default(), false);
         }
         assert_eq!(sessions.0.len(), CAPACITY);
         assert!(sessions.0.contains_key("999"));
         for _ in 0..1000 {
             let groups = Groups::from([("mlfid".into(), "999".into()), ("nofail".into(), "x".into())]);
-            sessions.join(groups, vec!["l".into()], Timestamp::default());
+            sessions.join(groups, vec!["l".into()], Timestamp::default(), false);
         }
         assert_eq!(sessions.0["999"].helping.len(), LINES);
         let groups = Groups::from([("mlfid".into(), "x".into())]);
-        sessions.join(groups, vec![], Timestamp::from_secs(301));
-        assert_eq!(sessions.0.len(), 1);
+        sessions.join(groups, vec![], Timestamp::from_secs(300), false);
+        assert_eq!(sessions.0.len(), 1, "those that are over go when room is needed");
     }
 }

@@ -165,9 +165,9 @@ impl Filter {
         Ok((filter, problems))
     }
 
-    /// The same for a tool that examines a log: no line is too old or too new, one without a date has none (see
-    /// [`Hit::time`]), and with `tries_all` every failregex and ignoreregex is tried and counted,
-    /// not only until the first match.
+    /// The same for a tool that examines a log: no line is too old or too new, one without a date has none unless a line
+    /// before it was written just now (see [`Hit::time`]), and with `tries_all` every failregex and ignoreregex is tried
+    /// and counted, not only until the first match.
     pub fn for_tools(mut self, tries_all: bool) -> Filter {
         self.checked = false;
         self.tries_all = tries_all;

@@ -280,6 +280,13 @@ mod tests {
     }
 
     #[test]
+    fn words_are_pythons() {
+        assert!(matches(r"^\w+$", "aé²ⅷ٣中_\n"));
+        assert!(!matches(r"\w", "\u{301}\u{200d}\n"));
+        assert!(matches(r"^[^\w]$", "\u{301}\n"));
+    }
+
+    #[test]
     fn back_references_and_atomic_groups_work() {
         assert!(matches(r"^(?P<a>\w)x(?P=a)$", "bxb\n"));
         assert!(!matches(r"^(?P<a>\w)x(?P=a)$", "bxc\n"));
@@ -320,6 +327,8 @@ mod tests {
             r"\2(a)",
             r"a{3,2}",
             r"(?<name>x)",
+            r"(?i-i:x)",
+            r"(?i-:x)",
             "a\\",
             r"\x1",
         ] {

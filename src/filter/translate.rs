@@ -285,8 +285,15 @@ impl Translator {
         let letters = |t: &Self| -> String { t.input[t.at..].iter().take_while(|c| c.is_ascii_alphabetic()).collect() };
         let on = letters(self);
         self.at += on.len();
-        let off = if self.eat("-") { letters(self) } else { String::new() };
+        let minus = self.eat("-");
+        let off = if minus { letters(self) } else { String::new() };
         self.at += off.len();
+        if minus && off.is_empty() {
+            return Err("missing flag".into());
+        }
+        if off.contains(|c| on.contains(c)) {
+            return Err("flag turned on and off".into());
+        }
         if !self.eat(":") {
             return Err(match self.peek() {
                 Some(')') if !on.is_empty() => "global flags not at the start of the expression".into(),

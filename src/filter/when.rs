@@ -21,6 +21,8 @@ pub struct Clock {
     /// What the failregexes do not see of that line.
     pub cut: Range<usize>,
     last: Option<Timestamp>,
+    /// That date as it stood in the log.
+    text: String,
 }
 
 /// A line's place in time.
@@ -28,6 +30,9 @@ pub struct Clock {
 pub enum Place {
     /// Written then; the range is the date, which the failregexes do not see.
     At(Timestamp, Range<usize>),
+    /// Without a date: it has that of a line before, whose text stands before the line where the line is shown. The
+    /// failregexes see all of the line, also what looked like a date.
+    Lent(Timestamp, String),
     /// Nobody knows when.
     Unknown(Range<usize>),
     /// Older than `findtime`.
@@ -37,67 +42,72 @@ pub enum Place {
 impl Clock {
     /// A clock that has seen nothing.
     pub fn new(detector: Detector) -> Clock {
-        Clock { detector, found: None, cut: 0..0, last: None }
+        Clock { detector, found: None, cut: 0..0, last: None, text: String::new() }
     }
 
-    /// Places a line. `checked` is off in tools: then every date counts as it is, and a line without one has none.
+    /// Places a line. `checked` is off in tools: then every date counts as it is, however old or new.
     pub fn place(&mut self, line: &str, moment: &Moment<'_>, checked: bool, from: Decoder, notes: &mut Notes) -> Place {
         self.found = self.detector.find(line, moment.now);
-        let place = self.settle_line(moment, checked, from, notes);
+        let place = match self.found.clone() {
+            Some(found) => match found.time {
+                DateValue::At(time) => {
+                    self.remember(time, line.get(found.cut.clone()).unwrap_or_default());
+                    Place::At(time, found.cut)
+                }
+                DateValue::Empty => self.lend(moment).unwrap_or(Place::At(moment.now, found.cut)),
+                DateValue::Unparsable => self.without_date(found.cut, moment, checked, from),
+            },
+            None => self.without_date(0..0, moment, checked, from),
+        };
+        let place = if checked { self.settle(place, moment, Some(notes)) } else { place };
         self.cut = match &place {
             Place::At(_, cut) | Place::Unknown(cut) => cut.clone(),
-            Place::TooOld => 0..0,
+            Place::Lent(..) | Place::TooOld => 0..0,
         };
         place
-    }
-
-    fn settle_line(&mut self, moment: &Moment<'_>, checked: bool, from: Decoder, notes: &mut Notes) -> Place {
-        let (cut, time) = match self.found.clone() {
-            None => (0..0, None),
-            Some(found) => match found.time {
-                DateValue::At(time) => (found.cut, Some(time)),
-                DateValue::Empty => {
-                    let recent = self.last.filter(|last| *last > moment.now - RECENT);
-                    (found.cut, Some(recent.unwrap_or(moment.now)))
-                }
-                DateValue::Unparsable => (found.cut, None),
-            },
-        };
-        match time.or(moment.time) {
-            Some(time) if !checked => {
-                self.last = Some(time);
-                Place::At(time, cut)
-            }
-            None if !checked => Place::Unknown(cut),
-            Some(time) => self.settle(time, moment, Some(notes)).map_or(Place::TooOld, |time| Place::At(time, cut)),
-            None => {
-                self.look_back(moment, from);
-                match self.last.filter(|last| *last > moment.now - RECENT) {
-                    // The whole line then, also what looked like a date.
-                    Some(last) => Place::At(last, 0..0),
-                    None if moment.live => Place::At(moment.now, cut),
-                    None => Place::Unknown(cut),
-                }
-            }
-        }
     }
 
     /// Places a line of which the source knows the time; no date is looked for.
     pub fn place_at(&mut self, time: Timestamp, moment: &Moment<'_>, checked: bool, notes: &mut Notes) -> Place {
         (self.found, self.cut) = (None, 0..0);
-        if !checked {
-            return Place::At(time, 0..0);
-        }
-        self.settle(time, moment, Some(notes)).map_or(Place::TooOld, |time| Place::At(time, 0..0))
+        self.remember(time, "");
+        let place = Place::At(time, 0..0);
+        if checked { self.settle(place, moment, Some(notes)) } else { place }
     }
 
-    /// Remembers a date and makes it plausible; `None` is too old.
-    fn settle(&mut self, time: Timestamp, moment: &Moment<'_>, notes: Option<&mut Notes>) -> Option<Timestamp> {
-        let off = time - moment.now;
-        let skewed = moment.live && (off.0 / 1_000_000).abs() > 60;
-        let old = !moment.live && time < moment.now - moment.findtime;
-        let time = if skewed { moment.now } else { time };
+    fn without_date(&mut self, cut: Range<usize>, moment: &Moment<'_>, checked: bool, from: Decoder) -> Place {
+        if let Some(time) = moment.time {
+            self.remember(time, "");
+            return Place::At(time, cut);
+        }
+        if checked {
+            self.look_back(moment, from);
+        }
+        match self.lend(moment) {
+            Some(place) => place,
+            None if checked && moment.live => Place::At(moment.now, cut),
+            None => Place::Unknown(cut),
+        }
+    }
+
+    fn lend(&self, moment: &Moment<'_>) -> Option<Place> {
+        let last = self.last.filter(|last| *last > moment.now - RECENT)?;
+        Some(Place::Lent(last, self.text.clone()))
+    }
+
+    fn remember(&mut self, time: Timestamp, text: &str) {
         self.last = Some(time);
+        self.text.clear();
+        self.text.push_str(text);
+    }
+
+    /// Makes a time plausible: in a log that is being written it is the present, more or less; in one that is read for
+    /// the first time it may be too old.
+    fn settle(&mut self, place: Place, moment: &Moment<'_>, notes: Option<&mut Notes>) -> Place {
+        let (Place::At(time, _) | Place::Lent(time, _)) = &place else { return place };
+        let off = *time - moment.now;
+        let skewed = moment.live && (off.0 / 1_000_000).abs() > 60;
+        let old = !moment.live && *time < moment.now - moment.findtime;
         match notes {
             Some(notes) if skewed => notes.daily(Note::Skewed, moment.now, || skew(off)),
             Some(notes) if old => notes.daily(Note::Old, moment.now, || {
@@ -108,7 +118,15 @@ impl Clock {
             }),
             _ => {}
         }
-        (!old).then_some(time)
+        if skewed {
+            self.last = Some(moment.now);
+        }
+        match place {
+            _ if old => Place::TooOld,
+            Place::At(_, cut) if skewed => Place::At(moment.now, cut),
+            Place::Lent(_, text) if skewed => Place::Lent(moment.now, text),
+            place => place,
+        }
     }
 
     /// Finds the date of the nearest earlier line that has one.
@@ -122,9 +140,11 @@ impl Clock {
             }
             let start = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
             let line: Cow<'_, str> = from.decode(&rest[start..]);
-            let found = self.detector.find(&line, moment.now).map(|found| found.time);
-            if let Some(DateValue::At(time)) = found {
-                self.settle(time, moment, None);
+            if let Some(found) = self.detector.find(&line, moment.now)
+                && let DateValue::At(time) = found.time
+            {
+                self.remember(time, line.get(found.cut).unwrap_or_default());
+                self.settle(Place::At(time, 0..0), moment, None);
                 return;
             }
             rest = &rest[..start.saturating_sub(1)];

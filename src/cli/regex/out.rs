@@ -64,7 +64,7 @@ impl Out {
         for id in ids {
             match &self.form {
                 Form::Id => self.write(id, to)?,
-                Form::Ip => self.write(&hit.address().unwrap_or_else(|| id.clone()), to)?,
+                Form::Ip => self.write(&hit.ip.clone().unwrap_or_else(|| id.clone()), to)?,
                 Form::Lines => hit.matches.iter().try_for_each(|line| self.write(line, to))?,
                 Form::Row => self.write(&row(hit, id, &names), to)?,
                 Form::Group(name) => self.write(&group(hit, name), to)?,
@@ -138,7 +138,7 @@ fn row(hit: &Hit, id: &str, names: &[String]) -> String {
         "users" => python::set(&hit.users),
         name => python::optional(hit.groups.get(name).map(String::as_str)),
     };
-    let address = hit.address().map(|address| ("ip", python::text(&address)));
+    let address = hit.ip.as_deref().map(|ip| ("ip", python::text(ip)));
     let dict = python::dict(names.iter().map(|name| (name.as_str(), value(name))).chain(address));
     format!("[{},\t{time},\t{dict}],", python::text(id))
 }
@@ -156,7 +156,7 @@ fn group(hit: &Hit, name: &str) -> String {
             format!("[{}]", lines.join(", "))
         }
         name => {
-            hit.groups.get(name).cloned().or_else(|| hit.address().filter(|_| name == "ip")).unwrap_or("None".into())
+            hit.groups.get(name).cloned().or_else(|| hit.ip.clone().filter(|_| name == "ip")).unwrap_or("None".into())
         }
     }
 }

@@ -132,6 +132,17 @@ impl Detector {
         Some(Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id })
     }
 
+    /// A moment that a journal knows, as fail2ban writes it before the line where the line is shown.
+    pub fn written(&self, time: Timestamp) -> String {
+        let there = time.zoned(&self.zones.local);
+        let form = if there.microsecond() == 0 && there.millisecond() == 0 {
+            "%Y-%m-%dT%H:%M:%S "
+        } else {
+            "%Y-%m-%dT%H:%M:%S%.6f "
+        };
+        there.strftime(form).to_string()
+    }
+
     /// The templates in the order in which they are tried at present.
     pub fn templates(&self) -> impl Iterator<Item = TemplateInfo> {
         self.entries.iter().map(|entry| TemplateInfo {
