@@ -160,7 +160,11 @@ impl FilterFile {
         }
         init(&self.merged, &given, &mut self.parameters)?;
         combined.extend(self.parameters.clone());
-        tags::fill(&mut combined, &HashSet::new(), &Material { merged: &self.merged, vars: &vars }, &mut self.found)?;
+        // What has a value under a condition of its own (`x?family=inet6`) is decided where it is used: in an action.
+        let conditional = combined.keys().filter_map(|name| name.split_once('?')).map(|(name, _)| name.to_owned());
+        let conditional: Vec<String> = conditional.collect();
+        let ignore: HashSet<&str> = conditional.iter().map(String::as_str).collect();
+        tags::fill(&mut combined, &ignore, &Material { merged: &self.merged, vars: &vars }, &mut self.found)?;
         Ok(combined)
     }
 }

@@ -521,6 +521,19 @@ pub const SOUND: &[(&str, Files<'static>)] = &[
     ),
     ("ignored words behind a tab", &[("jail.conf", "[j]\nenabled=1\nfilter=\nignoreip=10.0.0.0/8\t::1\n")]),
     (
+        "a filter's tag under a condition",
+        &[
+            (
+                "jail.conf",
+                "[j]\nenabled=1\nfilter=f\nlogpath=/dev/null\n[k]\nenabled=1\nfilter=f[x=7]\nlogpath=/dev/null\n",
+            ),
+            (
+                "filter.d/f.conf",
+                "[Definition]\nfailregex = ^<x> <y> <HOST>$\n[Init]\nx = 1<y>\ny = 3\n[Init?family=inet6]\nx = 2\n",
+            ),
+        ],
+    ),
+    (
         "a parameter under a condition",
         &[
             ("jail.conf", "[j]\nenabled=1\nfilter=\naction=a[block=P]\n"),
