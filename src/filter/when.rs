@@ -108,7 +108,7 @@ impl Clock {
             }
             let start = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
             let line: Cow<'_, str> = from.decode(&rest[start..]);
-            let found = self.detector.find(&line, moment.now).map(|found| found.time);
+            let found = self.detector.find_too(&line, moment.now).map(|found| found.time);
             if let Some(DateValue::At(time)) = found {
                 self.settle(time, moment, None);
                 return;

@@ -72,7 +72,7 @@ impl Window {
 }
 
 /// Bytes of all lines together.
-const BYTES: usize = 1 << 20;
+const BYTES: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -49,8 +49,9 @@ impl Translator {
         Some(match (c, self.flags.ascii) {
             ('d', false) => r"\d",
             ('D', false) => r"\D",
-            ('w', false) => r"\w",
-            ('W', false) => r"\W",
+            // Without marks and joiners, which Python does not count among them.
+            ('w', false) => r"[\p{L}\p{N}_]",
+            ('W', false) => r"[^\p{L}\p{N}_]",
             // Python counts the four separators as white space.
             ('s', false) => r"[\s\x1c-\x1f]",
             ('S', false) => r"[^\s\x1c-\x1f]",
