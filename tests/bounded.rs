@@ -74,10 +74,10 @@ fn look(filter: &mut Filter, line: &str, name: &str) -> bool {
 
 /// What a line may take, as `pyregex` and `date` have it.
 const STEPS: usize = 150_000;
-const STEPS_PER_BYTE: usize = 6;
+const STEPS_PER_BYTE: usize = 5;
 const LONGEST: usize = 64 << 10;
 const DATE_STEPS: usize = 80_000;
-const DATE_STEPS_PER_BYTE: usize = 4;
+const DATE_STEPS_PER_BYTE: usize = 3;
 
 /// Our own tree, and fail2ban's where it is installed.
 fn trees() -> Vec<PathBuf> {

@@ -212,7 +212,7 @@ fn repeats_a_repetition(hir: &Hir, inside: bool) -> bool {
 /// Steps that all expressions of a filter may take on a line …
 const STEPS: usize = 150_000;
 /// … and on a long one, so that none is given up for its length alone.
-const STEPS_PER_BYTE: usize = 6;
+const STEPS_PER_BYTE: usize = 5;
 /// The longest line that a source hands on; a window of several may be longer, and gets no more for that.
 const LONG: usize = 64 << 10;
 
@@ -288,6 +288,15 @@ mod tests {
         assert!(!matches(r"^(?>a+)a$", "aaa\n"));
         assert!(!matches(r"^a++a$", "aaa\n"));
         assert!(matches(r"(?<=x)y", "xy\n"));
+    }
+
+    #[test]
+    fn marks_are_no_part_of_a_word() {
+        assert!(matches(r"\B\Wz", "\u{607}\u{5a3}z\n"));
+        assert!(matches(r"^a\b\W$", "a\u{301}\n"));
+        assert!(matches(r"^a\W(?!b)", "a\u{301}\n"));
+        let relaxed = Pattern::new(r"\B\Wz", Options::default()).unwrap().relaxed().to_owned();
+        assert!(regex::Regex::new(&relaxed).unwrap().is_match("\u{607}\u{5a3}z\n"));
     }
 
     #[test]

@@ -328,7 +328,7 @@ impl Entry {
 /// Enough for all templates on a short line …
 const STEPS: usize = 80_000;
 /// … and on a long one.
-const STEPS_PER_BYTE: usize = 4;
+const STEPS_PER_BYTE: usize = 3;
 
 /// An entry that was not used for so much longer gives way.
 const STALE: Span = Span::from_secs(300);

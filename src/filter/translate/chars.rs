@@ -8,9 +8,15 @@ impl Translator {
         let text = match c {
             'A' => r"\A",
             'Z' => r"\z",
+            // What is a word beside a mark the linear engine sees differently, so the relaxed form does not ask.
+            'b' | 'B' if self.relaxed => "(?:)",
             'b' if self.flags.ascii => r"(?-u:\b)",
             'b' => r"\b",
-            'B' if self.flags.ascii => return Err(r"`\B` under the flag `a` is not supported".into()),
+            // The linear engine does not have this one.
+            'B' if self.flags.ascii => {
+                self.backtracks = true;
+                r"\B"
+            }
             'B' => r"\B",
             '1'..='9' => return self.digits(c),
             c => {
