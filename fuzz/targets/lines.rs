@@ -45,9 +45,16 @@ fuzz_target!(|input: &[u8]| {
     let mut seen = HashSet::new();
     Scan::new(&[&filter], &[escaped]).candidates(log, |line, _| drop(seen.insert(line.start)));
     let (mut at, mut failures) = (0, Vec::new());
-    for line in log.split(|byte| *byte == b'\n') {
-        let moment =
-            Moment { now: NOW, findtime: Span::from_secs(600), live: option(5) % 2 == 1, time: None, before: &log[..at] };
+    // Behind the last line feed there is no line.
+    let lines = log.strip_suffix(b"\n").unwrap_or(log);
+    for line in lines.split(|byte| *byte == b'\n').filter(|_| !log.is_empty()) {
+        let moment = Moment {
+            now: NOW,
+            findtime: Span::from_secs(600),
+            live: option(5) % 2 == 1,
+            time: None,
+            before: &log[..at],
+        };
         let verdict = match option(6) % 4 {
             1 => filter.line_at(line, NOW, &moment, &mut failures),
             _ => filter.line(line, &moment, &mut failures),
