@@ -47,9 +47,15 @@ enum Node {
     Call(&'static str, Vec<Node>),
 }
 
+/// What stands before a `#`: fail2ban has Python read such texts, which takes the rest for a comment.
+pub fn code(text: &str) -> &str {
+    text.split_once('#').map_or(text, |(code, _)| code)
+}
+
 impl Expr {
     /// Reads an expression; names are checked when it is computed.
     pub fn parse(text: &str) -> Result<Expr, ExprError> {
+        let text = code(text);
         let mut parser = Parser { text, at: 0, depth: 0 };
         let node = parser.conditional()?;
         parser.space();

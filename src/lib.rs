@@ -14,10 +14,10 @@
 //! | floor | modules | may do |
 //! | --- | --- | --- |
 //! | 4 faces | [`cli`] | talk to a person |
-//! | 3 daemon | [`daemon`] → [`command`] → [`engine`] | `daemon`: threads, clock, signals, sockets; the others none of these |
+//! | 3 daemon | [`daemon`] → [`compat`] → [`command`] → [`engine`] | `daemon`: threads, clock, signals, sockets; the others none of these |
 //! | 2 stages | [`source`] [`filter`] [`jail`] [`firewall`] [`store`] | their own resource and no other stage |
 //! | 1 settings | [`config`] | read configuration files |
-//! | 0 leaves | [`mod@line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`error`] | nothing: plain values |
+//! | 0 leaves | [`mod@line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`word`] [`error`] | nothing: plain values |
 
 pub mod addr;
 pub mod error;
@@ -27,6 +27,7 @@ pub mod record;
 pub mod text;
 pub mod ticket;
 pub mod time;
+pub mod word;
 pub mod zone;
 
 pub mod config;
@@ -38,6 +39,7 @@ pub mod source;
 pub mod store;
 
 pub mod command;
+pub mod compat;
 pub mod daemon;
 pub mod engine;
 

@@ -5,10 +5,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use sipjail::cli::Cli;
+use sipjail::cli::{Cli, Program, fail2ban_regex};
 use sipjail::text;
 
 fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    match Program::called_as(words.first().map(|name| &**name)) {
+        Program::Fail2banRegex => ExitCode::from(fail2ban_regex::run(words)),
+        Program::Sipjail => sipjail(),
+    }
+}
+
+fn sipjail() -> ExitCode {
     match sipjail::cli::run(&Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

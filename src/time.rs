@@ -101,7 +101,7 @@ impl Span {
         self.0 as f64 / 1e6
     }
 
-    /// Reads fail2ban's time text: `600`, `10m`, `1d12h`, `1h 30`, `24*60*60`, `1d-1h`, `-1`.
+    /// Reads fail2ban's time text: `600`, `10m`, `1d12h`, `1h 30`, `24*60*60`, `1d-1h`, `-1`; a `#` begins a comment.
     ///
     /// Units are case-insensitive, so `10M` is ten minutes; a month is 30.4375 days, a year 365.25 days.
     pub fn parse(text: &str) -> Result<Span, SpanError> {
@@ -168,7 +168,7 @@ pub struct SpanError {
 /// Seconds in fail2ban's time text; the fraction matters to `--str2sec`.
 pub fn seconds(text: &str) -> Result<f64, SpanError> {
     let bad = || SpanError { text: text.to_owned() };
-    let arithmetic = expand_units(text).ok_or_else(bad)?;
+    let arithmetic = expand_units(expr::code(text)).ok_or_else(bad)?;
     let value = expr::Expr::parse(&arithmetic).and_then(|e| e.eval(&[])).map_err(|_| bad())?;
     if value.is_finite() { Ok(value) } else { Err(bad()) }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Stdio;
 use std::time::Instant;
@@ -14,9 +14,9 @@ fn raw(world: &World, request: &[u8]) -> String {
     let mut stream = UnixStream::connect(world.path("sock")).expect("it listens");
     let _refused = stream.write_all(request);
     let _reset = stream.shutdown(std::net::Shutdown::Write);
-    let mut reply = String::new();
-    let _reset = BufReader::new(stream).read_line(&mut reply);
-    reply
+    let mut reply = Vec::new();
+    let _reset = stream.read_to_end(&mut reply);
+    String::from_utf8_lossy(&reply).into_owned()
 }
 
 fn banned(world: &World) -> Vec<String> {
@@ -100,7 +100,14 @@ fn nonsense_on_the_socket_is_answered_and_forgotten() {
     let deep = format!("{{\"command\":{}\n", "[".repeat(100_000));
     let bomb = format!("{}\n", "{\"a\":".repeat(100_000));
     for (request, said) in [
-        (&b"\x80\x04\x95\x00 pickle\n"[..], "not a JSON object"),
+        (&b"status\n"[..], "not a JSON object"),
+        (b"\x80\x04\x95\x00 pickle<F2B_END_COMMAND>", "ERROR: "),
+        (b"(cos\nsystem\n(S'true'\ntRl.<F2B_END_COMMAND>", "ERROR: "),
+        (b"[\"ping\"]<F2B_END_COMMAND>", "invalid load key"),
+        (b"\x80\x02(U\x04pingl.<F2B_END_COMMAND><F2B_CLOSE_COMMAND><F2B_END_COMMAND>", "pong"),
+        (b"\x80\x02(U\x04pingl.", ""),
+        (b"\x80\x02N.<F2B_END_COMMAND>", "Invalid command"),
+        (b"\x80\x02].<F2B_END_COMMAND>", "list index out of range"),
         (b"\n", "not a JSON object"),
         (b"{}\n", "missing field `command`"),
         (b"{\"command\":[]}\n", "no command was given"),
@@ -111,6 +118,7 @@ fn nonsense_on_the_socket_is_answered_and_forgotten() {
         (deep.as_bytes(), "not understood"),
         (bomb.as_bytes(), "not understood"),
         (&vec![b'{'; 10 << 20], ""),
+        (&vec![b'('; 100 << 20], ""),
     ] {
         let reply = raw(&world, request);
         let start = String::from_utf8_lossy(&request[..request.len().min(40)]).into_owned();

@@ -56,6 +56,31 @@ fn bans_by_hand_come_and_go() {
 }
 
 #[test]
+fn a_running_jail_is_asked_and_changed_in_fail2bans_words() {
+    let world = World::new();
+    let mut daemon = world.run();
+    assert_eq!(world.text(&["get", "door", "maxretry"]), "3\n");
+    assert_eq!(world.json(&["get", "door", "bantime"]), 3600);
+    assert_eq!(world.text(&["set", "door", "maxretry", "1"]), "1\n");
+    world.knock("192.0.2.30");
+    daemon.wait_for("[door] Ban 192.0.2.30");
+    assert_eq!(world.text(&["set", "door", "banip", "192.0.2.31"]), "1\n");
+    assert_eq!(world.json(&["get", "door", "banip"]).as_array().map(Vec::len), Some(2));
+    assert_eq!(world.text(&["set", "door", "unbanip", "192.0.2.30", "192.0.2.31"]), "2\n");
+    for (words, said) in [
+        (&["set", "door", "maxrety", "1"][..], "did you mean `maxretry`?"),
+        (&["set", "door", "usedns", "no"], "into the jail's configuration and reload"),
+        (&["set", "door", "maxretry"], "`maxretry` wants a value"),
+        (&["get", "nosuch", "maxretry"], "there is no jail `nosuch`"),
+        (&["get", "door"], "options of the daemon are"),
+    ] {
+        let output = world.client(words);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && text.contains(said), "{words:?}: {text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_meant_is_named_with_what_was_meant() {
     let world = World::new();
     let _daemon = world.run();

@@ -855,6 +855,22 @@ fn every_jail_begins_where_it_was() {
 }
 
 #[test]
+fn a_log_that_says_tail_begins_at_its_end_whatever_was_saved() {
+    let world = World::new();
+    world.append(failed(NOW, "192.0.2.1"));
+    let mut tail = jail("a", &[&world.path]);
+    tail.logpath[0].tail = true;
+    let mut jails = followed(&[tail]);
+    jails[0].saved = vec![Position { path: world.path.clone(), file: None, offset: 0, first_line: None }];
+    let mut logs = Logs::new(jails);
+    let found = |logs: &mut Logs| step(logs, NOW).into_iter().filter(|text| text.starts_with('+')).collect::<Vec<_>>();
+    assert_eq!(found(&mut logs), [""; 0]);
+    // In operation from the start: what is old counts as just written.
+    world.append(failed(NOW - Span::from_secs(3600), "192.0.2.2"));
+    assert_eq!(found(&mut logs), ["+a 192.0.2.2"]);
+}
+
+#[test]
 fn what_is_heard_is_read_and_nothing_else() {
     let world = World::new();
     let other = world.directory.path().join("other");

@@ -2,13 +2,20 @@
 
 use serde::Serialize;
 
+use crate::compat::stream;
 use crate::config::problem::Printer;
-use crate::config::{Config, Enabled, Problem, Severity};
+use crate::config::{Config, Enabled, JailSettings, Original, Problem, Severity, Written};
+use crate::source::glob;
 use crate::text::printable;
+use crate::word::Word;
 
 /// Say what is wrong with the configuration: path, line, column, and what to do
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print what fail2ban would be told instead: its `-d`, one command a line
+    #[arg(long)]
+    pub dump: bool,
+}
 
 /// What a configuration amounts to.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +28,8 @@ pub struct Report {
     pub warnings: usize,
     /// How many notes.
     pub notes: usize,
+    /// What fail2ban would do with the same files.
+    pub fail2ban: Original,
     /// What is wrong, in the order in which it was met.
     pub problems: Vec<Problem>,
 }
@@ -42,7 +51,8 @@ pub struct JailReport {
 
 /// Sums a configuration up, after its filters were compiled.
 pub fn check(config: Config) -> Report {
-    let problems = config.problems;
+    let mut problems = config.problems;
+    problems.extend(config.jails.iter().filter_map(without_log));
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
     let jails = config.jails.iter().map(|jail| JailReport {
         name: jail.name.clone(),
@@ -59,8 +69,27 @@ pub fn check(config: Config) -> Report {
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
         notes: count(Severity::Note),
+        fail2ban: problems.iter().map(|problem| problem.fail2ban).max().unwrap_or_default(),
         problems,
     }
+}
+
+/// A jail that is on and has no log yet.
+fn without_log(jail: &JailSettings) -> Option<Problem> {
+    let none = || jail.logpath.iter().all(|log| glob::every(&log.pattern).is_empty());
+    if jail.enabled != Enabled::Yes || jail.journal.is_some() || jail.logpath.is_empty() || !none() {
+        return None;
+    }
+    let message = "none of its logs exists yet; the jail waits for one";
+    let problem = Problem::new(Severity::Note, jail.origin.clone(), message).of_jail(&jail.name);
+    let journal = "it has a `journalmatch`; `backend = systemd` would read the journal";
+    let hint = (!jail.filter.journalmatch.is_empty()).then(|| journal.to_owned());
+    Some(Problem { hint, ..problem.fail2ban(Original::Stops) })
+}
+
+/// What fail2ban would be told, each command a list.
+pub fn dump(written: &Written) -> Vec<Word> {
+    stream::stream(written, &glob::every).into_iter().map(Word::List).collect()
 }
 
 impl Report {
@@ -87,6 +116,11 @@ impl Report {
         out.push_str(" · ");
         out.push_str(&if counts.is_empty() { "nothing wrong".to_owned() } else { counts.join(", ") });
         out.push('\n');
+        out.push_str(match self.fail2ban {
+            Original::Ignores => "",
+            Original::SkipsJail => "fail2ban would leave jails out\n",
+            Original::StopsServer | Original::Stops => "fail2ban would not start with this\n",
+        });
         out
     }
 }
@@ -108,21 +142,25 @@ mod tests {
     #[test]
     fn a_report_names_problems_and_jails() {
         let dir = tempfile::tempdir().expect("a directory");
-        let text = "[sip]\nenabled = true\nfilter =\nlogpath = /var/log/x\naction = ipset\nmaxrety = 3\n\
+        let text = "[sip]\nenabled = true\nfilter =\nlogpath = /nonexistent\naction = ipset\nmaxrety = 3\n\
                     [bad]\nenabled = true\nfilter = nosuch\n";
         std::fs::write(dir.path().join("jail.conf"), text).expect("a file");
         let mut config = config::load(dir.path());
         let extra = Problem::new(Severity::Error, Origin::default(), "`(` does not close").of_jail("sip");
         config.problems.push(extra);
         let report = check(config);
-        assert_eq!((report.errors, report.warnings, report.notes), (2, 2, 0), "{report:?}");
+        assert_eq!((report.errors, report.warnings, report.notes), (2, 2, 1), "{report:?}");
         assert!(report.failed());
         let text = report.text(false);
         assert!(text.contains("did you mean `maxretry`?"), "{text}");
-        assert!(text.ends_with("1 jail: sip · 2 errors, 2 warnings\n"), "{text}");
+        assert!(
+            text.ends_with("1 jail: sip · 2 errors, 2 warnings, 1 note\nfail2ban would not start with this\n"),
+            "{text}"
+        );
         let data = serde_json::to_value(&report).expect("it is plain");
         assert_eq!(data["jails"][0]["name"], "sip");
         assert_eq!(data["problems"][1]["severity"], "warning");
+        assert_eq!((&data["fail2ban"], &data["problems"][2]["fail2ban"]), (&"stops".into(), &"skips the jail".into()));
     }
 
     #[test]

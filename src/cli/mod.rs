@@ -1,21 +1,27 @@
 //! The faces that a person meets: the command line, declared once, and what needs no daemon.
 
 pub mod check;
+pub mod explain;
+pub mod fail2ban_regex;
+pub mod near;
 pub mod output;
 pub mod regex;
 pub mod replay;
 pub mod run;
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use jiff::tz::TimeZone;
 
 use crate::command::Command;
-use crate::daemon::{clock, prepare, socket};
-use crate::error::Error;
+use crate::daemon::{clock, prepare, socket, workers};
+use crate::error::{Error, Kind};
+use crate::word::Word;
 
-pub use output::Format;
+pub use output::{Format, Screen};
 
 /// Guard an Asterisk or FreeSWITCH host: fail2ban's filters and jails, bans in the kernel's ipsets
 #[derive(Clone, Debug, Parser)]
@@ -49,6 +55,24 @@ pub enum Face {
     Regex(regex::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Explain(explain::Args),
+}
+
+/// The programs that this one is, by the name under which it was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Itself.
+    Sipjail,
+    /// fail2ban's tool of that name.
+    Fail2banRegex,
+}
+
+impl Program {
+    /// By the file name in `argv[0]`; an unknown name is sipjail's.
+    pub fn called_as(argv0: Option<&OsStr>) -> Program {
+        let name = argv0.and_then(|path| Path::new(path).file_name());
+        if name == Some(OsStr::new("fail2ban-regex")) { Program::Fail2banRegex } else { Program::Sipjail }
+    }
 }
 
 /// Does what was asked for and gives the exit code.
@@ -58,22 +82,49 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Daemon(command) => client(command, cli).map(|()| 0),
         Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
-        Face::Check(_) => check_all(cli),
+        Face::Check(args) => check_all(args, cli),
+        Face::Explain(args) => explain::run(args, cli).map(|()| 0),
     }
 }
 
 fn try_regex(args: &regex::Args, cli: &Cli) -> Result<(), Error> {
-    let bar = output::progress(0);
-    let mut progress = |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    };
-    let report = regex::run(args, &cli.conf, clock::now(), &TimeZone::system(), &mut progress)?;
-    bar.finish_and_clear();
-    output::show(cli.format, &report, report.text().trim_end_matches('\n'))
+    if args.form().is_some() && cli.format != Format::Text {
+        let error = Error::new(Kind::Usage, "`--out` and `--format` contradict each other");
+        return Err(error.hint("`--format json` shows the summary as data, `--out` prints the failures alone"));
+    }
+    let Some(report) = examine(args, &cli.conf).map_err(|refused| refused.error)? else { return Ok(()) };
+    let text = if cli.format == Format::Text { report.text(Screen::of_stdout()) } else { String::new() };
+    output::show(cli.format, &report, text.strip_suffix('\n').unwrap_or(&text))
 }
 
-fn check_all(cli: &Cli) -> Result<u8, Error> {
+/// Runs a filter over a log with the present, the host's zone, its name server and a bar on a terminal.
+fn examine(args: &regex::Args, conf: &Path) -> Result<Option<regex::Report>, regex::Refused> {
+    let (start, zone) = (clock::now(), TimeZone::system());
+    let bar = output::progress(0);
+    let mut world = regex::World {
+        conf,
+        now: start,
+        zone: &zone,
+        screen: Screen::of_stdout(),
+        stdout: &mut io::BufWriter::new(io::stdout()),
+        look_up: &mut |name| workers::resolve(name, true).unwrap_or_default(),
+        progress: &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        },
+    };
+    let report = regex::run(args, &mut world);
+    bar.finish_and_clear();
+    let seconds = (clock::now() - start).as_secs_f64().max(0.0);
+    report.map(|report| report.map(|report| regex::Report { seconds: Some(seconds), ..report }))
+}
+
+fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
+    if args.dump {
+        let commands = check::dump(&crate::config::load(&cli.conf).written);
+        let lines: Vec<String> = commands.iter().map(Word::to_string).collect();
+        return output::show(cli.format, &commands, &lines.join("\n")).map(|()| 0);
+    }
     let report = check::check(prepare::prepare(&cli.conf, &TimeZone::system()).config);
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
     Ok(u8::from(report.failed()))
@@ -92,5 +143,19 @@ impl Cli {
     /// Where the daemon listens: as told, else as configured.
     pub fn socket_path(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(|| crate::config::main(&self.conf).socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_known_by_its_file_name() {
+        let called = |name: &str| Program::called_as(Some(OsStr::new(name)));
+        assert_eq!(called("/usr/bin/fail2ban-regex"), Program::Fail2banRegex);
+        assert_eq!(called("fail2ban-regex"), Program::Fail2banRegex);
+        assert_eq!(called("/usr/bin/fail2ban-regex/sipjail"), Program::Sipjail);
+        assert_eq!(Program::called_as(None), Program::Sipjail);
     }
 }

@@ -33,9 +33,25 @@ pub fn show(format: Format, data: &impl Serialize, text: &str) -> Result<(), Err
     }
 }
 
-/// Whether colours may be used on stdout.
+/// Who looks at stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// A terminal, so whatever a sender wrote is made harmless; else a file or a program, which gets it as it is.
+    pub terminal: bool,
+    /// Colours may be used.
+    pub colour: bool,
+}
+
+impl Screen {
+    /// What stdout is.
+    pub fn of_stdout() -> Screen {
+        Screen { terminal: io::stdout().is_terminal(), colour: colour() }
+    }
+}
+
+/// Whether colours may be used on stdout: a terminal, and `NO_COLOR` is not set.
 pub fn colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A bar over `bytes` bytes on stderr, which shows itself only on a terminal.

@@ -7,8 +7,10 @@
 
 pub mod ban;
 pub mod banned;
+pub mod get;
 pub mod ping;
 pub mod reload;
+pub mod set;
 pub mod status;
 pub mod stop;
 pub mod unban;
@@ -20,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::Main;
 use crate::engine::{Engine, Request};
 use crate::error::{Error, Kind};
 use crate::time::Timestamp;
@@ -35,6 +38,8 @@ pub enum Command {
     Reload(reload::Args),
     Ping(ping::Args),
     Stop(stop::Args),
+    Get(get::Args),
+    Set(set::Args),
 }
 
 /// What a command may look at and change.
@@ -47,6 +52,8 @@ pub struct House<'a> {
     pub gave_up: &'a IndexMap<String, u64>,
     /// Jails that wait for one of these logs to appear.
     pub waiting: &'a IndexMap<String, Vec<String>>,
+    /// The daemon's own settings.
+    pub main: &'a Main,
     /// What bans.
     pub firewall: &'a str,
     /// The present.
@@ -92,6 +99,8 @@ impl Command {
             Command::Reload(_) => vec!["reload".into()],
             Command::Ping(_) => vec!["ping".into()],
             Command::Stop(args) => args.words(),
+            Command::Get(args) => args.words(),
+            Command::Set(args) => args.words(),
         }
     }
 
@@ -103,6 +112,8 @@ impl Command {
             Command::Unban(args) => args.run(house).map(data),
             Command::Banned(args) => args.run(house).map(data),
             Command::Ping(args) => Ok(data(args.run())),
+            Command::Get(args) => args.run(house).map(data),
+            Command::Set(args) => args.run(house).map(data),
             Command::Reload(_) | Command::Stop(_) => {
                 Err(Error::new(Kind::Daemon, "only the daemon itself can do this"))
             }
@@ -119,6 +130,7 @@ impl Command {
             Command::Reload(_) => shown::<reload::ReloadReply>(reply),
             Command::Ping(_) => shown::<ping::Pong>(reply),
             Command::Stop(_) => shown::<stop::StopReply>(reply),
+            Command::Get(_) | Command::Set(_) => shown::<get::Setting>(reply),
         }
     }
 
@@ -212,6 +224,9 @@ mod tests {
             "ping",
             "stop",
             "stop --keep",
+            "get asterisk banip --with-time",
+            "set asterisk bantime -1",
+            "set asterisk unbanip --report-absent 203.0.113.7",
         ] {
             let command = Command::from_words(&words(line)).expect(line);
             assert_eq!(Command::from_words(&command.words()), Ok(command), "{line}");

@@ -1,69 +1,126 @@
 //! The `action` list of a jail: names and parameters, and what of it sipjail does itself.
 
+pub mod file;
+
 use std::collections::HashSet;
 
 use super::filter::Reference;
+use super::ini::Options;
 use super::tree::Tree;
 use super::value::Value;
-use super::{ActionSettings, Problem, Severity, brackets};
+use super::{ActionSettings, Original, Problem, Severity, brackets};
+use crate::word::repr;
+use file::{Action, Refused};
 
 /// What is said once for all jails.
 #[derive(Debug, Default)]
 pub struct Said(HashSet<String>);
 
-/// Reads the list. Errors among the problems mean that the jail is left out.
-pub fn actions(tree: &Tree, value: &Value, jail: &str, said: &mut Said) -> (Vec<ActionSettings>, Vec<Problem>) {
-    let mut problems = Vec::new();
-    let mut actions: Vec<ActionSettings> = Vec::new();
+/// The actions of a jail.
+#[derive(Debug)]
+pub struct Actions {
+    /// As they are asked for, in order.
+    pub settings: Vec<ActionSettings>,
+    /// As their files say; else why fail2ban would leave the jail out.
+    pub read: Result<Vec<Action>, String>,
+    /// Errors among them mean that the jail is left out.
+    pub problems: Vec<Problem>,
+}
+
+impl Default for Actions {
+    fn default() -> Actions {
+        Actions { settings: Vec::new(), read: Ok(Vec::new()), problems: Vec::new() }
+    }
+}
+
+/// Reads the list. `options` are the jail's own, as [`spoken`](super::written::spoken) gives them.
+pub fn actions(tree: &Tree, value: &Value, jail: &str, options: &Options, said: &mut Said) -> Actions {
+    let mut actions = Actions::default();
     let mut identities = HashSet::new();
     for range in brackets::split(value.text()) {
-        let item = match Reference::parse(&value.slice(range)) {
+        let text = value.slice(range);
+        let item = match Reference::parse(&text) {
             Ok(item) => item,
             Err(fault) => {
-                problems.push(fault.problem(Severity::Error).of_jail(jail));
+                actions.skip(format!("Invalid action definition {}: {}", repr(text.text()), fault.original));
+                let problem = fault.problem(Severity::Error).fail2ban(Original::SkipsJail);
+                actions.problems.push(problem.of_jail(jail));
                 continue;
             }
         };
-        let parameters = item.parameters.into_iter().map(|(name, value)| (name, value.text().to_owned()));
-        let action = ActionSettings { name: item.name, parameters: parameters.collect(), origin: item.origin };
-        let identity = identity(&action, jail);
+        let identity = file::identity(&item.name, &item.parameters, jail);
         if !identities.insert(identity.clone()) {
             let message = format!("action `{identity}` stands twice");
-            let problem = Problem::new(Severity::Warning, action.origin.clone(), message).of_jail(jail);
-            problems.push(problem.hint("fail2ban would not start; give one of them `actname=…`"));
+            let problem = Problem::new(Severity::Warning, item.origin.clone(), message).of_jail(jail);
+            actions.problems.push(problem.hint("give one of them `actname=…`").fail2ban(Original::StopsServer));
         }
-        problems.extend(remark(tree, &action).filter(|problem| said.0.insert(problem.message.clone())));
-        actions.push(action);
+        let problems = actions.file(tree, &item, jail, options);
+        actions.problems.extend(problems.into_iter().filter(|problem| said.0.insert(problem.message.clone())));
+        let parameters = item.parameters.into_iter().map(|(name, value)| (name, value.text().to_owned()));
+        let settings = ActionSettings { name: item.name, parameters: parameters.collect(), origin: item.origin };
+        actions.settings.push(settings);
     }
-    (actions, problems)
+    actions
 }
 
-/// What fail2ban calls the action: two of one name cannot be in a jail.
-fn identity(action: &ActionSettings, jail: &str) -> String {
-    if let Some(name) = action.parameters.get("actname") {
-        return name.clone();
+impl Actions {
+    /// Reads the action's file, and gives what the operator should know about it.
+    fn file(&mut self, tree: &Tree, item: &Reference, jail: &str, options: &Options) -> Vec<Problem> {
+        let name = &item.name;
+        let say = |severity, message: String| Problem::new(severity, item.origin.clone(), message);
+        let fault = match file::read(tree, item, jail, options) {
+            Ok(action) => {
+                self.add(action);
+                return vec![remark(item)];
+            }
+            Err(Refused::Missing) if BUILT_IN.contains(&name.as_str()) => {
+                self.add(file::built_in(item, jail));
+                return Vec::from_iter(without_effect(item));
+            }
+            Err(Refused::Missing) => {
+                self.skip(format!("Unable to read action {}", repr(name)));
+                let message = format!("there is no action `{name}`; bans go into the kernel's ipsets instead");
+                let problem = say(Severity::Warning, message).fail2ban(Original::SkipsJail);
+                let blank = name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
+                return vec![Problem { hint: blank, ..problem }];
+            }
+            Err(Refused::Files(problems)) => problems,
+            Err(Refused::Text(fault)) => vec![fault.problem(Severity::Error)],
+        };
+        let warning = |problem| Problem { severity: Severity::Warning, jail: Some(jail.to_owned()), ..problem };
+        let mut problems: Vec<Problem> = fault.into_iter().map(warning).collect();
+        problems
+            .push(say(Severity::Warning, format!("`{name}` cannot be read; bans go into the kernel's ipsets instead")));
+        problems
     }
-    match action.parameters.get("name").filter(|name| *name != jail) {
-        Some(name) => match name.strip_prefix(jail) {
-            Some(suffix) => format!("{}{suffix}", action.name),
-            None => format!("{}-{name}", action.name),
-        },
-        None => action.name.clone(),
+
+    fn add(&mut self, action: Action) {
+        if let Ok(read) = &mut self.read {
+            read.push(action);
+        }
+    }
+
+    /// The first reason is the one that fail2ban gives.
+    fn skip(&mut self, reason: String) {
+        if self.read.is_ok() {
+            self.read = Err(reason);
+        }
     }
 }
 
-/// What the operator should know about an action.
-fn remark(tree: &Tree, action: &ActionSettings) -> Option<Problem> {
-    let name = &action.name;
-    let say = |severity, message: String| Some(Problem::new(severity, action.origin.clone(), message));
-    let file = ["conf", "local"].iter().any(|end| tree.exists(&tree.dir().join(format!("action.d/{name}.{end}"))));
-    if BUILT_IN.contains(&name.as_str()) && !file {
-        if !action.parameters.keys().any(|parameter| WITHOUT_EFFECT.contains(&parameter.as_str())) {
-            return None;
-        }
-        let message = format!("`port`, `protocol` and `chain` have no effect on `{name}`");
-        return Some(say(Severity::Note, message)?.hint("a banned address is cut off on every port and protocol"));
-    }
+/// What is to be said of an action of ours.
+fn without_effect(item: &Reference) -> Option<Problem> {
+    let name = &item.name;
+    item.parameters.keys().find(|parameter| WITHOUT_EFFECT.contains(&parameter.as_str()))?;
+    let message = format!("`port`, `protocol` and `chain` have no effect on `{name}`");
+    let problem = Problem::new(Severity::Note, item.origin.clone(), message);
+    Some(problem.hint("a banned address is cut off on every port and protocol"))
+}
+
+/// What is to be said of an action that has a file.
+fn remark(item: &Reference) -> Problem {
+    let name = &item.name;
+    let say = |severity, message: String| Problem::new(severity, item.origin.clone(), message);
     if name.ends_with(".py") {
         return say(Severity::Note, format!("`{name}` is a Python program, which sipjail cannot run"));
     }
@@ -102,17 +159,20 @@ const BANNING: [&str; 18] = [
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     type Read = (Vec<(String, usize)>, Vec<(Severity, String)>);
 
     fn read(text: &str) -> Read {
-        let tree = Tree::new(Path::new("/nonexistent"));
-        let (actions, problems) = actions(&tree, &Value::bare(text), "sip", &mut Said::default());
-        let actions = actions.into_iter().map(|a| (a.name, a.parameters.len())).collect();
-        (actions, problems.into_iter().map(|p| (p.severity, p.message)).collect())
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join("action.d")).expect("a folder");
+        for name in ["iptables-multiport", "mail"] {
+            std::fs::write(dir.path().join(format!("action.d/{name}.conf")), "[Definition]\n").expect("a file");
+        }
+        let options = Options::new();
+        let found = actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &options, &mut Said::default());
+        let actions = found.settings.into_iter().map(|a| (a.name, a.parameters.len())).collect();
+        (actions, found.problems.into_iter().map(|p| (p.severity, p.message)).collect())
     }
 
     #[test]

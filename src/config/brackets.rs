@@ -1,5 +1,6 @@
 //! `name[option=value, …]`: how filters, actions and backends are given parameters, and how a list of actions is split.
 
+use std::fmt;
 use std::ops::Range;
 
 /// A name and where its parameters stand in the text.
@@ -14,21 +15,41 @@ pub struct Bracketed<'a> {
 /// Each parameter's name with the bytes of its value, trimmed; in the order written.
 pub type Parameters<'a> = Vec<(&'a str, Range<usize>)>;
 
-/// The byte where reading stopped, and what was expected there.
-pub type Unread = (usize, String);
+/// The byte where reading stopped, and why.
+pub type Unread = (usize, Wrong);
+
+/// What is wrong with a text in brackets; shown for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    message: String,
+    /// The same in fail2ban's words.
+    pub original: String,
+}
+
+impl Wrong {
+    fn whole(message: String) -> Wrong {
+        Wrong { message, original: "unexpected option syntax".to_owned() }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
 
 /// Takes `name[a=1, b="2,3"][c=4]` apart.
 pub fn parse(text: &str) -> Result<Bracketed<'_>, Unread> {
     let name = &text[..text.find('[').unwrap_or(text.len())];
     if name.is_empty() {
-        return Err((0, "a name is missing".to_owned()));
+        return Err((0, Wrong::whole("a name is missing".to_owned())));
     }
     let rest = super::ini::trim_end(&text[name.len()..]);
     if rest.is_empty() {
         return Ok(Bracketed { name, parameters: Vec::new() });
     }
     if !rest.ends_with(']') || rest.len() < 2 {
-        return Err((name.len(), format!("the bracket behind `{name}` is not closed by a last `]`")));
+        return Err((name.len(), Wrong::whole(format!("the bracket behind `{name}` is not closed by a last `]`"))));
     }
     let parameters = list(text, name.len() + 1..name.len() + rest.len() - 1)?;
     Ok(Bracketed { name, parameters })
@@ -37,15 +58,22 @@ pub fn parse(text: &str) -> Result<Bracketed<'_>, Unread> {
 /// The parameters inside the brackets, `a=1, b=2`, as `ignorecache` writes them without any bracket.
 pub fn list(text: &str, inside: Range<usize>) -> Result<Parameters<'_>, Unread> {
     let (mut at, end) = (inside.start, inside.end);
+    let first = |at: usize, count| text[at..end].chars().take(count).collect::<String>();
+    let place = |at: usize| text[inside.start..at].chars().count();
     let mut parameters = Vec::new();
     loop {
+        let before = at;
         at += blanks(&text[at..end]);
         if at >= end {
             return Ok(parameters);
         }
+        if text[before..end].starts_with(',') && at + 1 + blanks(&text[at + 1..end]) == end {
+            return Ok(parameters);
+        }
         let name = option_name(&text[at..end]).ok_or_else(|| {
-            let shown: String = text[at..end].chars().take(20).collect();
-            (at, format!("`option=value` is expected at `{shown}`, without blanks around the `=`"))
+            let message = format!("`option=value` is expected at `{}`, without blanks around the `=`", first(at, 20));
+            let original = format!("expected option, wrong syntax at {}: {}", place(before), first(before, 25));
+            (at, Wrong { message, original })
         })?;
         at += name.len() + 1;
         let (value, width) = value(&text[at..end]);
@@ -54,9 +82,10 @@ pub fn list(text: &str, inside: Range<usize>) -> Result<Parameters<'_>, Unread> 
         let rest = &text[at..end];
         if let Some(width) = separator(rest) {
             at += width;
-        } else if !rest.is_empty() {
-            let shown: String = rest.chars().take(20).collect();
-            return Err((at, format!("`,` or `]` is expected behind the value of `{name}`, not `{shown}`")));
+        } else if !rest.is_empty() && rest != "\n" {
+            let message = format!("`,` or `]` is expected behind the value of `{name}`, not `{}`", first(at, 20));
+            let original = format!("unexpected syntax at {} after option '{name}': {}", place(at), first(at, 25));
+            return Err((at, Wrong { message, original }));
         }
     }
 }
@@ -175,6 +204,9 @@ mod tests {
             ("a[x=1,\n   y=2]", "a", &[("x", "1"), ("y", "2")]),
             ("a[x=1 , y=2]", "a", &[("x", "1"), ("y", "2")]),
             ("a[x=1,]", "a", &[("x", "1")]),
+            ("a[x=1,,]", "a", &[("x", "1")]),
+            ("a[, ]", "a", &[]),
+            ("a[x=\"1\"\n]", "a", &[("x", "1")]),
             ("a[x=\"1\",\n ]", "a", &[("x", "1")]),
             ("a[x=,y=2]", "a", &[("x", ""), ("y", "2")]),
             ("a[x=\"a\nb\"]", "a", &[("x", "a\nb")]),
@@ -204,6 +236,7 @@ mod tests {
             "a[x=\"1\"\"2\"]",
             "a[known/x=5]",
             "a[x=1,,y=2]",
+            "a[ ,]",
             "a[x=1, y]",
             "a[x=\"1\" , y=2]",
             "a[x=\"1\" ]",

@@ -2,37 +2,91 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexMap;
+
 use super::include::{self, Layers};
 use super::interpolate::Scope;
 use super::number::{int, truth};
 use super::options::{self, Effect, Place};
 use super::tree::Tree;
 use super::value::Value;
-use super::{Main, Problem, Severity};
+use super::written::word;
+use super::{Main, Original, Problem, Severity};
 use crate::record::Level;
 use crate::text::did_you_mean;
 use crate::time::Span;
+use crate::word::Word;
+
+/// What the files say of the daemon.
+pub struct Daemon {
+    /// Ready for use.
+    pub main: Main,
+    /// In plain words, with what fail2ban puts in where nothing is written.
+    pub words: IndexMap<&'static str, Word>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
 
 /// Reads them; what no file says stays as in `defaults`.
-pub fn main(tree: &Tree, defaults: Main) -> (Main, Vec<Problem>) {
+pub fn main(tree: &Tree, defaults: Main) -> Daemon {
     let mut files = include::layers(tree, &tree.dir().join("fail2ban"));
     files.extend(include::layers(tree, &tree.dir().join("sipjail")));
     let layers = include::read(tree, &files);
+    let mut words = unwritten(&defaults);
     let mut main = defaults;
     let mut problems: Vec<Problem> = layers.problems.iter().cloned().map(|p| Problem { jail: None, ..p }).collect();
-    for option in options::OPTIONS.iter().filter(|option| option.place == Place::Main) {
+    let section = layers.merged.has("Definition");
+    if layers.found && !section {
+        words.insert("dbmaxmatches", Word::None);
+    }
+    for option in options::OPTIONS.iter().filter(|option| section && option.place == Place::Main) {
         match Scope::new(&layers.merged, "Definition").get(option.name) {
             Ok(None) => {}
             Ok(Some(value)) => {
+                words.insert(option.name, word(option.name, &value));
                 if let Err(message) = set(&mut main, option.name, &value) {
-                    problems.push(Problem::new(Severity::Error, value.origin(), message));
+                    let problem = Problem::new(Severity::Error, value.origin(), message);
+                    problems.push(problem.fail2ban(verdict(option.name)));
                 }
             }
             Err(fault) => problems.push(fault.problem(Severity::Error)),
         }
     }
+    if layers.merged.has("Thread") {
+        match Scope::new(&layers.merged, "Thread").get("stacksize") {
+            Ok(Some(value)) => {
+                let stacksize = ("stacksize".to_owned(), word("stacksize", &value));
+                words.insert("thread", Word::Dict([stacksize].into()));
+            }
+            Ok(None) => {}
+            Err(fault) => problems.push(fault.problem(Severity::Warning)),
+        }
+    }
     problems.extend(unknown(&layers));
-    (main, problems)
+    Daemon { main, words, problems }
+}
+
+/// What fail2ban says where nothing is written; `dbmaxmatches` is its server's affair.
+fn unwritten(main: &Main) -> IndexMap<&'static str, Word> {
+    let dbfile = main.dbfile.as_ref().map_or("None".to_owned(), |path| path.display().to_string());
+    let words = [
+        ("loglevel", "INFO"),
+        ("logtarget", &main.logtarget),
+        ("syslogsocket", &main.syslogsocket),
+        ("allowipv6", &main.allowipv6),
+        ("dbfile", &dbfile),
+        ("dbpurgeage", "1d"),
+    ];
+    words.map(|(name, text)| (name, Word::text(text))).into()
+}
+
+/// What fail2ban does about a bad value.
+fn verdict(option: &str) -> Original {
+    match option {
+        "loglevel" => Original::Stops,
+        "dbmaxmatches" | "dbpurgeage" => Original::StopsServer,
+        _ => Original::Ignores,
+    }
 }
 
 fn set(main: &mut Main, option: &str, value: &Value) -> Result<(), String> {
@@ -58,7 +112,7 @@ fn set(main: &mut Main, option: &str, value: &Value) -> Result<(), String> {
 }
 
 /// A level's name or number; fail2ban's levels below DEBUG are DEBUG.
-fn level(text: &str) -> Option<Level> {
+pub fn level(text: &str) -> Option<Level> {
     match (text.to_uppercase().as_str(), int(text)) {
         ("HEAVYDEBUG" | "TRACEDEBUG" | "MSG", _) => Some(Level::Debug),
         (_, Some(number)) => {
@@ -112,7 +166,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).expect("a file");
         }
-        let (main, problems) = main(&Tree::new(dir.path()), Main::default());
+        let Daemon { main, problems, .. } = main(&Tree::new(dir.path()), Main::default());
         (main, problems.into_iter().map(|p| p.message).collect())
     }
 

@@ -3,6 +3,7 @@
 //! fail2ban reads a filter twice for a jail and once for `fail2ban-regex`, with slightly different results where
 //! `[Init]` and `[Definition]` share a name; both ways are kept.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -11,16 +12,18 @@ use super::brackets;
 use super::include::{self, Layers};
 use super::ini::Options;
 use super::interpolate::{Fault, Scope};
+use super::material::{Material, init, lower};
 use super::merge::Merged;
-use super::tags::{self, Lookup};
+use super::number::int;
+use super::tags;
 use super::tree::Tree;
 use super::value::Value;
-use super::{FilterSettings, Origin, Problem, Severity};
+use super::{FilterSettings, Origin, Original, Problem, Severity};
 use crate::text;
 
-/// The options of a filter file that do something; everything else in it is material for tags.
+/// The options of a filter file that do something, in fail2ban's order; everything else in it is material for tags.
 pub const OPTIONS: [&str; 7] =
-    ["usedns", "prefregex", "maxlines", "failregex", "ignoreregex", "datepattern", "journalmatch"];
+    ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +39,10 @@ pub struct Reference {
 impl Reference {
     /// Takes an option's value apart.
     pub fn parse(value: &Value) -> Result<Reference, Fault> {
-        let read = brackets::parse(value.text()).map_err(|(at, message)| Fault {
-            origin: value.origin_at(at),
-            message: format!("`{}` cannot be read: {message}", value.text()),
+        let read = brackets::parse(value.text()).map_err(|(at, wrong)| Fault {
             hint: Some("write `name[option=value, other=\"a, b\"]`".to_owned()),
+            original: wrong.original.clone(),
+            ..Fault::new(value.origin_at(at), format!("`{}` cannot be read: {wrong}", value.text()))
         })?;
         let parameters = read.parameters.into_iter().map(|(name, range)| (name.to_owned(), value.slice(range)));
         Ok(Reference { name: read.name.to_owned(), parameters: parameters.collect(), origin: value.origin() })
@@ -50,11 +53,10 @@ impl Reference {
 pub struct FilterFile {
     merged: Merged,
     name: String,
-    /// Parameters as they were given, with `logtype`.
-    given: Options,
-    /// The same and what `[Init]` added to them.
+    /// As they were given, with `logtype` and what `[Init]` added to them.
     parameters: Options,
     early: Options,
+    found: tags::Found,
     /// What should be known about the files although they can be used.
     pub remarks: Vec<Problem>,
 }
@@ -76,21 +78,22 @@ impl FilterFile {
             let looked = format!("neither `{}.conf` nor a stock filter of that name exists", stem.display());
             let blank = wanted.name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
             let hint = blank.or(meant).unwrap_or(looked);
-            return Err(vec![problem.hint(hint)]);
+            return Err(vec![problem.hint(hint).fail2ban(Original::SkipsJail)]);
         }
         let problems = problems.into_iter().map(|problem| Problem { jail: None, ..problem });
         let (bad, remarks): (Vec<_>, Vec<_>) = problems.partition(|problem| problem.severity == Severity::Error);
         if !bad.is_empty() {
-            return Err(bad);
+            let worst = |problem: Problem| problem.fail2ban.max(Original::SkipsJail);
+            return Err(bad.into_iter().map(|p| Problem { fail2ban: worst(p.clone()), ..p }).collect());
         }
         let mut parameters = wanted.parameters.clone();
         if let Some(logtype) = logtype
-            && !parameters.contains_key("logtype")
+            && parameters.get("logtype").is_none_or(|value| value.text().is_empty())
             && merged.own("Definition", "logtype").is_none()
         {
             parameters.insert("logtype".to_owned(), Value::bare(logtype));
         }
-        Ok(FilterFile { merged, name: wanted.name.clone(), given: parameters.clone(), parameters, early, remarks })
+        Ok(FilterFile { merged, name: wanted.name.clone(), parameters, early, found: tags::Found::new(), remarks })
     }
 
     /// The filter of a jail that has none: only what the jail itself says.
@@ -98,81 +101,81 @@ impl FilterFile {
         FilterFile {
             merged: Merged::default(),
             name: String::new(),
-            given: Options::new(),
             parameters: Options::new(),
             early: Options::new(),
+            found: tags::Found::new(),
             remarks: Vec::new(),
         }
     }
 
     /// The pass before a jail's options are read: everything in the filter, for `%(known/x)s` in the jail.
     pub fn known(&mut self) -> Result<Options, Fault> {
-        self.pass(&Options::new(), true)
+        let early = self.early.clone();
+        self.pass(&early, true)
     }
 
     /// The pass that counts. `jail` are the options that the jail itself sets; they come before the filter's.
-    pub fn settings(&mut self, jail: &Options) -> Result<(FilterSettings, Option<Value>), Fault> {
-        let combined = self.pass(jail, false)?;
-        let filters = |name: &str| {
-            let wanted = !jail.contains_key(name) || self.parameters.contains_key(name);
-            combined.get(name).filter(|_| wanted)
-        };
-        let first = |name: &str| filters(name).or_else(|| jail.get(name));
+    pub fn settings(&mut self, jail: &Options) -> Result<Filled, Fault> {
+        let filter = self.pass(jail, false)?;
+        let first = |name: &str| filter.get(name).or_else(|| jail.get(name));
         let both = |name: &str| {
-            let mut lines: Vec<_> = filters(name).into_iter().flat_map(Value::lines).collect();
+            let mut lines: Vec<_> = filter.get(name).into_iter().flat_map(Value::lines).collect();
             lines.extend(jail.get(name).into_iter().flat_map(Value::lines));
             lines
         };
-        let datepattern = jail.get("datepattern").or_else(|| filters("datepattern"));
+        let number = |options: &Options| options.get("maxlines").filter(|value| int(value.text()).is_some()).cloned();
+        let maxlines = number(&filter).or_else(|| number(jail)).or_else(|| first("maxlines").cloned());
+        let datepattern = jail.get("datepattern").or_else(|| filter.get("datepattern"));
         let settings = FilterSettings {
             name: self.name.clone(),
             prefregex: first("prefregex").filter(|value| !value.text().is_empty()).map(Value::whole),
             failregex: both("failregex"),
             ignoreregex: both("ignoreregex"),
             datepattern: datepattern.into_iter().flat_map(Value::lines).collect(),
-            maxlines: first("maxlines").map(maxlines).transpose()?.unwrap_or(1),
+            maxlines: 0,
             journalmatch: both("journalmatch"),
         };
-        Ok((settings, first("usedns").cloned()))
+        let usedns = first("usedns").cloned();
+        let own = filter.into_iter().filter(|(name, _)| OPTIONS.contains(&name.as_str())).collect();
+        Ok(Filled { settings, usedns, maxlines, own })
     }
 
-    /// One reading: options, then `[Init]`, then tags.
+    /// One reading: options, then `[Init]`, then tags. An option that a jail or a parameter sets is not read here, but
+    /// may come in again as a parameter.
     fn pass(&mut self, jail: &Options, everything: bool) -> Result<Options, Fault> {
-        let mut vars = lower(&self.early);
-        vars.extend(lower(jail));
-        vars.extend(lower(&self.parameters));
+        let mut given = jail.clone();
+        given.extend(self.parameters.clone());
+        let vars = lower(&given);
         let mut combined = Options::new();
-        let mut wanted: Vec<&str> = OPTIONS.to_vec();
-        if let Some(definition) = self.merged.sections.get("Definition").filter(|_| everything) {
-            wanted.extend(definition.options.keys().map(String::as_str).filter(|name| !OPTIONS.contains(name)));
-        }
-        let definition = Scope::new(&self.merged, "Definition").with(&vars);
-        for name in wanted {
-            let own = self.merged.own("Definition", name).filter(|_| everything);
-            let value = match own {
-                Some(raw) if !OPTIONS.contains(&name) || vars.contains_key(name) => {
-                    Some(Scope::new(&self.merged, "Definition").expand(name, raw)?)
+        if self.merged.has("Definition") {
+            let definition = Scope::new(&self.merged, "Definition");
+            for name in OPTIONS.into_iter().filter(|name| !given.contains_key(*name)) {
+                combined.extend(definition.with(&vars).get(name)?.map(|value| (name.to_owned(), value)));
+            }
+            for (name, raw) in self.merged.sections["Definition"].options.iter().filter(|_| everything) {
+                if !combined.contains_key(name) {
+                    combined.insert(name.clone(), definition.expand(name, raw)?);
                 }
-                _ if self.merged.raw("Definition", name).is_none() => None,
-                _ if vars.contains_key(name) => Some(vars[name].clone()),
-                _ => definition.get(name)?,
-            };
-            combined.extend(value.map(|value| (name.to_owned(), value)));
-        }
-        if let Some(init) = self.merged.sections.get("Init") {
-            let scope = Scope::new(&self.merged, "Init");
-            for (name, raw) in &init.options {
-                let value = scope.expand(name, raw)?;
-                combined.insert(format!("known/{name}"), value.clone());
-                self.parameters.entry(name.clone()).or_insert(value);
             }
         }
+        init(&self.merged, &given, &mut self.parameters)?;
         combined.extend(self.parameters.clone());
-        let mut vars = lower(&self.early);
-        vars.extend(lower(&self.given));
-        tags::fill(&mut combined, &Material { merged: &self.merged, vars: &vars })?;
+        tags::fill(&mut combined, &HashSet::new(), &Material { merged: &self.merged, vars: &vars }, &mut self.found)?;
         Ok(combined)
     }
+}
+
+/// A filter with everything filled in.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// What it looks for, but for `maxlines`.
+    pub settings: FilterSettings,
+    /// `usedns`, the jail's or the filter's.
+    pub usedns: Option<Value>,
+    /// `maxlines`, likewise.
+    pub maxlines: Option<Value>,
+    /// What the filter itself says of [`OPTIONS`], in fail2ban's order.
+    pub own: Options,
 }
 
 /// The filter `name[parameters]`, or the file at a path, read once, as `fail2ban-regex` does; `logtype` is `file` unless
@@ -194,7 +197,13 @@ pub fn filter_with(dir: &Path, name: &str, parameters: &IndexMap<String, String>
 
 fn once(tree: &Tree, wanted: &Reference, logtype: Option<&str>) -> Result<FilterSettings, Refused> {
     let mut file = FilterFile::open(tree, wanted, logtype, Options::new())?;
-    let (settings, _) = file.settings(&Options::new()).map_err(refuse)?;
+    let Filled { mut settings, maxlines, .. } = file.settings(&Options::new()).map_err(refuse)?;
+    settings.maxlines = match maxlines.map(|value| (int(value.text()), value)) {
+        Some((Some(number), value)) => usize::try_from(number).ok().filter(|n| *n > 0).ok_or_else(|| {
+            vec![Problem::new(Severity::Error, value.origin(), "`maxlines` has to be a whole number from 1 on")]
+        })?,
+        _ => 0,
+    };
     Ok(settings)
 }
 
@@ -217,46 +226,6 @@ fn names(tree: &Tree) -> Vec<String> {
     let own = own.iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     let stock = super::stock::list("filter.d").filter_map(|name| name.strip_prefix("filter.d/")?.strip_suffix(".conf"));
     own.chain(stock.map(str::to_owned)).collect()
-}
-
-fn lower(options: &Options) -> Options {
-    options.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect()
-}
-
-fn maxlines(value: &Value) -> Result<usize, Fault> {
-    let lines = super::number::int(value.text()).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-    lines.ok_or_else(|| Fault {
-        origin: value.origin(),
-        message: format!("`maxlines` has to be a whole number from 1 on, not `{}`", value.text()),
-        hint: None,
-    })
-}
-
-/// Where a tag's value comes from when it is no option: another section, or an option that does nothing by itself.
-struct Material<'a> {
-    merged: &'a Merged,
-    vars: &'a Options,
-}
-
-impl Lookup for Material<'_> {
-    fn tag(&self, tag: &str) -> Result<Option<Value>, Fault> {
-        let Some((section, option)) = tag.split_once('/') else {
-            let name = tag.to_lowercase();
-            return Scope::new(self.merged, "Definition").with(self.vars).get(&name);
-        };
-        let name = option.to_lowercase();
-        let (section, raw) = match section {
-            "known" => {
-                let known = self.merged.known.get("Definition");
-                let known = known.and_then(|known| known.get(&name).or_else(|| self.merged.defaults.get(&name)));
-                ("Definition", known.or_else(|| self.merged.raw("Definition", &name)))
-            }
-            "DEFAULT" | "default" => ("Definition", self.merged.defaults.get(&name)),
-            section if self.merged.sections.contains_key(section) => (section, self.merged.raw(section, &name)),
-            _ => return Ok(None),
-        };
-        raw.map(|raw| Scope::new(self.merged, section).with(self.vars).expand(&name, raw)).transpose()
-    }
 }
 
 #[cfg(test)]
@@ -296,7 +265,7 @@ mod tests {
         let opened = FilterFile::open(&Tree::new(dir.path()), &wanted, None, Options::new());
         let Ok(mut twice) = opened else { panic!("it opens") };
         assert_eq!(twice.known().expect("it is sound")["failregex"].text(), "DEF INI");
-        assert_eq!(twice.settings(&Options::new()).expect("it is sound").0.failregex[0].text, "INI INI");
+        assert_eq!(twice.settings(&Options::new()).expect("it is sound").settings.failregex[0].text, "INI INI");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `ignoreip` and `ignorecache`: who is never counted, as values.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::value::Value;
-use super::{IgnoreCache, IgnoreItem, Problem, Severity, brackets};
+use super::{IgnoreCache, IgnoreItem, Original, Problem, Severity, brackets};
 use crate::addr::Id;
 use crate::time::Span;
 
@@ -15,13 +16,31 @@ pub fn list(value: &Value, problems: &mut Vec<Problem>) -> Vec<IgnoreItem> {
             match item(word) {
                 Ok(item) => items.push(item),
                 Err((severity, message, item)) => {
-                    problems.push(Problem::new(severity, line.origin.clone(), message));
+                    let stops = if severity == Severity::Error { Original::StopsServer } else { Original::Ignores };
+                    problems.push(Problem::new(severity, line.origin.clone(), message).fail2ban(stops));
                     items.extend(item);
                 }
             }
         }
     }
     items
+}
+
+impl IgnoreItem {
+    /// Reads one word, with nobody there to be told of a doubt: a doubtful word is an error.
+    pub fn parse(word: &str) -> Result<IgnoreItem, String> {
+        item(word).map_err(|(_, message, _)| message)
+    }
+}
+
+impl fmt::Display for IgnoreItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IgnoreItem::Net(id) => id.fmt(f),
+            IgnoreItem::Name(name) => f.write_str(name),
+            IgnoreItem::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
 }
 
 type Doubtful = (Severity, String, Option<IgnoreItem>);
@@ -46,7 +65,7 @@ fn item(word: &str) -> Result<IgnoreItem, Doubtful> {
         let message = format!("`{word}` in `ignoreip` is longer than an address; it means `{addr}` alone");
         return match len.bytes().all(|b| b.is_ascii_digit()) && !len.is_empty() {
             true => Err((Severity::Warning, message, Some(IgnoreItem::Net(Id::from(ip))))),
-            false => Err((Severity::Error, format!("`{word}` in `ignoreip` is no network"), None)),
+            false => Err((Severity::Warning, format!("`{word}` in `ignoreip` is no network and is passed over"), None)),
         };
     }
     if word.chars().all(|c| c.is_alphanumeric() || ".-_".contains(c)) && word.chars().any(char::is_alphabetic) {
@@ -62,7 +81,7 @@ pub fn cache(value: &Value) -> Result<Option<IgnoreCache>, String> {
     if super::ini::trim(text).is_empty() {
         return Ok(None);
     }
-    let parameters = brackets::list(text, 0..text.len()).map_err(|(_, message)| message)?;
+    let parameters = brackets::list(text, 0..text.len()).map_err(|(_, wrong)| wrong.to_string())?;
     let mut cache = IgnoreCache { key: String::new(), max_count: 100, max_time: Span::from_secs(300) };
     for (name, range) in parameters {
         let text = &text[range];

@@ -7,7 +7,7 @@ use super::ini::{DEFAULT, Ini};
 use super::interpolate::Scope;
 use super::merge::Merged;
 use super::tree::{File, Tree};
-use super::{Origin, Problem, Severity};
+use super::{Origin, Original, Problem, Severity};
 
 /// What the files of one name say together.
 #[derive(Clone, Debug, Default)]
@@ -81,10 +81,16 @@ impl Flat<'_> {
             return;
         }
         let Some(file) = self.tree.file(path) else { return };
+        if !ancestors.is_empty() && file.unreadable {
+            let problems = file.problems.iter().cloned();
+            self.problems.extend(problems.map(|problem| Problem { severity: Severity::Warning, ..problem }));
+            return;
+        }
         if self.order.len() >= MAX_FILES || ancestors.len() >= MAX_DEPTH {
             self.full = true;
             let origin = Origin { path: path.into(), ..Origin::default() };
             let problem = Problem::new(Severity::Error, origin, "files include each other without end");
+            let problem = problem.fail2ban(Original::Stops);
             self.problems.push(problem.hint("look for a file that is included by what it includes"));
             return;
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::value::Value;
-use super::{Origin, Problem, Severity};
+use super::{Origin, Original, Problem, Severity};
 
 /// Options of a section by lower-case name, in the order written.
 pub type Options = IndexMap<String, Value>;
@@ -45,7 +45,7 @@ pub fn parse(path: &Arc<Path>, text: &str) -> (Ini, Vec<Problem>) {
         Some(rest) => {
             let origin = reader.place(1, 0, 0);
             let problem = Problem::new(Severity::Warning, origin, "the file begins with a byte order mark");
-            reader.report(problem.hint(REFUSED));
+            reader.report(problem.fail2ban(Original::Stops));
             rest
         }
         None => text,
@@ -70,8 +70,6 @@ pub fn trim_end(text: &str) -> &str {
 pub fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
-
-const REFUSED: &str = "fail2ban would not start with this file";
 
 /// Problems reported for one file; a binary that was taken for a configuration has thousands.
 const MAX_PROBLEMS: usize = 20;
@@ -112,6 +110,7 @@ impl Reader<'_> {
         } else if self.open.is_none() {
             if !self.headless {
                 let problem = Problem::new(Severity::Error, origin, "there is no section before this line");
+                let problem = problem.fail2ban(Original::Stops);
                 self.report(problem.hint("a line such as `[Definition]` or `[asterisk]` has to come first"));
             }
             self.headless = true;
@@ -132,7 +131,7 @@ impl Reader<'_> {
             Some(index) => {
                 if name != DEFAULT {
                     let message = format!("section `{name}` stands twice in this file");
-                    self.report(Problem::new(Severity::Warning, origin, message).hint(REFUSED));
+                    self.report(Problem::new(Severity::Warning, origin, message).fail2ban(Original::Stops));
                 }
                 index
             }
@@ -153,6 +152,7 @@ impl Reader<'_> {
             let origin = self.place(number, indent + 1, value.chars().count());
             let message = "this line is neither `option = value` nor a continuation";
             let mut problem = Problem::new(Severity::Error, origin, message)
+                .fail2ban(Original::Stops)
                 .hint("a line that goes on with the one before has to be indented deeper than it");
             let section = self.ini.sections.get_index(index).expect("the open section is there").0;
             if section != DEFAULT {
@@ -175,7 +175,7 @@ impl Reader<'_> {
         self.open = Some(Open { section: index, option: Some(option), indent });
         if before.is_some() {
             let message = format!("option `{name}` stands twice in this section; the last one holds");
-            self.report(Problem::new(Severity::Warning, place, message).hint(REFUSED));
+            self.report(Problem::new(Severity::Warning, place, message).fail2ban(Original::Stops));
         }
     }
 
@@ -197,7 +197,8 @@ impl Reader<'_> {
         }
         if self.dropped > 0 {
             let message = format!("{} more problems in this file", self.dropped);
-            self.problems.push(Problem::new(Severity::Error, self.place(0, 0, 0), message));
+            let problem = Problem::new(Severity::Error, self.place(0, 0, 0), message);
+            self.problems.push(problem.fail2ban(Original::Stops));
         }
         (self.ini, self.problems)
     }

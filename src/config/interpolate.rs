@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::ini::Options;
 use super::merge::Merged;
 use super::value::Value;
-use super::{Origin, Problem, Severity};
+use super::{Origin, Original, Problem, Severity};
 use crate::text;
 
 /// A section that is being read.
@@ -26,12 +26,20 @@ pub struct Fault {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// What is wrong in fail2ban's words, where it says so to its server.
+    pub original: String,
 }
 
 impl Fault {
-    /// As a problem.
+    /// What is wrong at a place.
+    pub fn new(origin: Origin, message: impl Into<String>) -> Fault {
+        Fault { origin, message: message.into(), hint: None, original: String::new() }
+    }
+
+    /// As a problem; fail2ban refuses everything for it.
     pub fn problem(self, severity: Severity) -> Problem {
-        Problem { severity, origin: self.origin, jail: None, message: self.message, hint: self.hint }
+        let problem = Problem::new(severity, self.origin, self.message).fail2ban(Original::Stops);
+        Problem { hint: self.hint, ..problem }
     }
 }
 
@@ -117,7 +125,7 @@ impl Run<'_, '_> {
         if depth > MAX_DEPTH {
             let message =
                 format!("`{option}` refers to itself or to more than {MAX_DEPTH} values, one inside the other");
-            return Err(Fault { origin: value.origin(), message, hint: None });
+            return Err(Fault::new(value.origin(), message));
         }
         let text = value.text();
         let (mut done, mut line) = (0, 0);
@@ -159,11 +167,9 @@ impl Run<'_, '_> {
 
     fn stray(&self, value: &Value, at: usize) -> Fault {
         let shown: String = value.text()[at..].chars().take(12).collect();
-        Fault {
-            origin: value.origin_at(at),
-            message: format!("`%` in `{}` is followed by neither `%` nor `(`: `{shown}`", self.option),
-            hint: Some("write `%%` for a percent sign; a value that is referred to needs it once more".to_owned()),
-        }
+        let message = format!("`%` in `{}` is followed by neither `%` nor `(`: `{shown}`", self.option);
+        let hint = Some("write `%%` for a percent sign; a value that is referred to needs it once more".to_owned());
+        Fault { hint, ..Fault::new(value.origin_at(at), message) }
     }
 
     fn unknown(&self, value: &Value, at: usize, name: &str) -> Fault {
@@ -174,19 +180,14 @@ impl Run<'_, '_> {
             }
             _ => meant,
         };
-        Fault {
-            origin: value.origin_at(at),
-            message: format!(
-                "`{}` refers to `%({name})s`, which `[{}]` does not know",
-                self.option, self.scope.section
-            ),
-            hint,
-        }
+        let section = self.scope.section;
+        let message = format!("`{}` refers to `%({name})s`, which `[{section}]` does not know", self.option);
+        Fault { hint, ..Fault::new(value.origin_at(at), message) }
     }
 
     fn too_long(&self, value: &Value) -> Fault {
         let message = format!("`{}` grows beyond all bounds", self.option);
-        Fault { origin: value.origin(), message, hint: None }
+        Fault::new(value.origin(), message)
     }
 }
 

@@ -3,21 +3,22 @@
 //! A section's `enabled`, `backend` and `filter` come first, then its filter's options as `known/…`, then all others.
 //! What is wrong with a jail leaves that jail out and no other.
 
-use std::collections::HashSet;
-
-use super::action::{self, Said};
-use super::filter::{FilterFile, Reference};
+use super::action::{self, Actions, Said};
+use super::filter::{Filled, FilterFile, Reference};
 use super::include::Layers;
 use super::ini::Options;
-use super::interpolate::{Fault, Scope, references};
-use super::merge::Merged;
+use super::interpolate::{Fault, Scope};
+use super::journal::words;
+use super::merge::{KNOWN, Merged};
 use super::number::truth;
-use super::options::{self, Effect};
+use super::options;
 use super::settings::Values;
 use super::tree::Tree;
+use super::unknown::Mentioned;
 use super::value::Value;
-use super::{Enabled, FilterSettings, JailSettings, Origin, Problem, Severity, UseDns};
-use crate::text::did_you_mean;
+use super::written::{Sheet, WrittenJail, spoken, word};
+use super::{Enabled, JailSettings, Origin, Original, Problem, Severity, UseDns};
+use crate::word::repr;
 
 /// What the sections say.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Jails {
     pub refused: Vec<JailSettings>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// What is said of every jail that is on.
+    pub written: Vec<WrittenJail>,
 }
 
 /// Reads every jail that is on or may come on.
@@ -35,13 +38,20 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
     let mut merged = layers.merged.clone();
     for (name, text) in [
         ("fail2ban_version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("fail2ban_confpath", tree.dir().display().to_string()),
+        ("fail2ban_confpath", tree.dir().display().to_string().trim_end_matches('/').to_owned()),
     ] {
         merged.defaults.insert(name.to_owned(), Value::bare(text.replace('%', "%%")));
     }
-    let mut reader =
-        Reader { tree, referenced: referenced(&merged), merged, said: Said::default(), problems: Vec::new() };
-    let names: Vec<String> = reader.merged.sections.keys().filter(|name| *name != "INCLUDES").cloned().collect();
+    let mut reader = Reader {
+        tree,
+        mentioned: Mentioned::of(&merged),
+        merged,
+        said: Said::default(),
+        problems: vec![],
+        written: vec![],
+    };
+    let hidden = |name: &str| name == "INCLUDES" || name.starts_with(KNOWN);
+    let names: Vec<String> = reader.merged.sections.keys().filter(|name| !hidden(name)).cloned().collect();
     let mut jails = Jails::default();
     for name in &names {
         let broken = layers.problems.iter().any(|p| p.severity == Severity::Error && p.jail.as_ref() == Some(name));
@@ -54,15 +64,16 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
             jails.good.extend(jail);
         }
     }
-    Jails { problems: reader.problems, ..jails }
+    Jails { problems: reader.problems, written: reader.written, ..jails }
 }
 
 struct Reader<'a> {
     tree: &'a Tree,
     merged: Merged,
-    referenced: HashSet<String>,
+    mentioned: Mentioned,
     said: Said,
     problems: Vec<Problem>,
+    written: Vec<WrittenJail>,
 }
 
 impl Reader<'_> {
@@ -84,21 +95,22 @@ impl Reader<'_> {
             for (_, value) in early {
                 if let Err(fault) = value {
                     let problem = fault.problem(Severity::Warning).of_jail(name);
-                    self.problems.push(problem.hint("the jail is off; fail2ban would not start all the same"));
+                    self.problems.push(problem.hint("the jail is off; fail2ban minds all the same"));
                 }
             }
             return None;
         };
-        let defaults = [("enabled", "True"), ("backend", "auto"), ("filter", "")];
-        let mut options: Options = defaults.map(|(option, text)| (option.to_owned(), Value::bare(text))).into();
+        let mut options = Options::new();
         for (option, value) in early {
             match value {
                 Ok(value) => options.extend(value.map(|value| (option.to_owned(), value))),
                 Err(fault) => return self.fail(name, fault),
             }
         }
-        let backend = options.get("backend").cloned().unwrap_or_else(|| Value::bare("auto"));
-        let mut filter = self.filter(name, backend.text(), &options)?;
+        let mut early = spoken(&options);
+        early.shift_remove("action");
+        let backend = early["backend"].clone();
+        let mut filter = self.filter(name, backend.text(), &early)?;
         match filter.known() {
             Ok(known) => {
                 let section = self.merged.sections.get_mut(name).expect("the section is being read");
@@ -107,12 +119,29 @@ impl Reader<'_> {
             Err(fault) => return self.fail(name, fault),
         }
         let jail = self.options(name)?;
-        let (filter, usedns) = match filter.settings(&jail) {
-            Ok(settings) => settings,
+        let spoken = spoken(&jail);
+        let filter = match filter.settings(&spoken) {
+            Ok(filter) => filter,
             Err(fault) => return self.fail(name, fault),
         };
-        self.unknown(name);
-        self.settings(name, enabled, backend, filter, usedns, &jail)
+        let actions = action::actions(self.tree, &spoken["action"], name, &spoken, &mut self.said);
+        let sheet = match &actions.read {
+            Ok(actions) => Ok(Sheet {
+                backend: backend.text().to_owned(),
+                filter: filter.own.iter().map(|(option, value)| (option.clone(), word(option, value))).collect(),
+                options: jail.iter().map(|(option, value)| (option.clone(), word(option, value))).collect(),
+                actions: actions.clone(),
+            }),
+            Err(reason) => Err(reason.clone()),
+        };
+        self.written.push(WrittenJail { name: name.to_owned(), sheet });
+        self.problems.extend(self.mentioned.unknown(name, &self.merged.sections[name]));
+        Some(self.settings(name, enabled, backend, filter, actions, &jail))
+    }
+
+    /// What fail2ban leaves out, and its reason.
+    fn skip(&mut self, name: &str, reason: String) {
+        self.written.push(WrittenJail { name: name.to_owned(), sheet: Err(reason) });
     }
 
     fn filter(&mut self, name: &str, backend: &str, early: &Options) -> Option<FilterFile> {
@@ -123,15 +152,22 @@ impl Reader<'_> {
         };
         let wanted = match Reference::parse(value) {
             Ok(wanted) => wanted,
-            Err(fault) => return self.fail(name, fault),
+            Err(fault) => {
+                self.skip(name, format!("Invalid filter definition {}: {}", repr(value.text()), fault.original));
+                self.problems.push(fault.problem(Severity::Error).fail2ban(Original::SkipsJail).of_jail(name));
+                return None;
+            }
         };
-        let logtype = if backend.to_lowercase().starts_with("systemd") { "journal" } else { "file" };
+        let logtype = if backend.starts_with("systemd") { "journal" } else { "file" };
         match FilterFile::open(self.tree, &wanted, Some(logtype), early.clone()) {
             Ok(file) => {
                 self.problems.extend(file.remarks.iter().cloned().map(|problem| problem.of_jail(name)));
                 Some(file)
             }
             Err(problems) => {
+                if !problems.iter().any(|problem| problem.fail2ban.stops()) {
+                    self.skip(name, format!("Unable to read the filter {}", repr(&wanted.name)));
+                }
                 self.problems.extend(problems.into_iter().map(|problem| problem.of_jail(name)));
                 None
             }
@@ -153,45 +189,32 @@ impl Reader<'_> {
         sound.then_some(jail)
     }
 
-    /// Options of the section itself that nobody knows and nothing refers to.
-    fn unknown(&mut self, name: &str) {
-        let section = &self.merged.sections[name];
-        for (option, origin) in &section.names {
-            let say = |severity, message| Problem::new(severity, origin.clone(), message).of_jail(name);
-            match options::in_jail().find(|known| known.name == option) {
-                Some(known) if known.effect == Effect::None => {
-                    self.problems.push(say(Severity::Note, format!("`{option}` is known, but without effect here")));
-                }
-                None if !self.referenced.contains(option) && !option.starts_with("known/") => {
-                    let meant = did_you_mean(option, options::in_jail().map(|known| known.name));
-                    let problem = say(Severity::Warning, format!("unknown option `{option}`"));
-                    self.problems.push(Problem { hint: meant, ..problem });
-                }
-                _ => {}
-            }
-        }
-    }
-
     fn settings(
         &mut self,
         name: &str,
         enabled: Enabled,
         backend: Value,
-        filter: FilterSettings,
-        usedns: Option<Value>,
+        filter: Filled,
+        actions: Actions,
         jail: &Options,
-    ) -> Option<JailSettings> {
+    ) -> JailSettings {
         let origin = self.place(name);
         let mut values = Values::new(jail, name);
+        let Filled { settings: mut filter, usedns, maxlines, .. } = filter;
+        filter.maxlines = maxlines.map_or(1, |value| values.maxlines(&value));
         let journal = values.backend(&backend, &filter.journalmatch);
+        for line in filter.journalmatch.iter().filter(|line| journal.is_none() && words(&line.text).is_err()) {
+            values.warn(&line.origin, "this `journalmatch` cannot be split into words; no journal is read here", None);
+            values.last(Original::Stops);
+        }
         let logpath = if journal.is_some() { Vec::new() } else { values.logpath() };
         if logpath.is_empty() && journal.is_none() {
-            values.warn(&origin, "the jail has no `logpath`", Some("fail2ban would not start"));
+            values.warn(&origin, "the jail has no `logpath`", None);
+            if jail.get("logpath").is_some_and(|value| value.text().is_empty()) {
+                values.last(Original::Stops);
+            }
         }
-        let (actions, remarks) = match jail.get("action") {
-            Some(value) => action::actions(self.tree, value, name, &mut self.said),
-            None => Default::default(),
-        };
+        let Actions { settings: actions, problems: remarks, .. } = actions;
         if actions.is_empty() && !remarks.iter().any(|p| p.severity == Severity::Error) {
             values.warn(&origin, "the jail has no `action`: it bans nobody", Some("write `action = ipset`"));
         }
@@ -218,7 +241,7 @@ impl Reader<'_> {
         };
         self.problems.append(&mut values.problems);
         self.problems.extend(remarks);
-        Some(settings)
+        settings
     }
 
     fn place(&self, name: &str) -> Origin {
@@ -238,15 +261,6 @@ fn on(value: &Value) -> (Option<Enabled>, bool) {
     }
     let (yes, meant) = truth(value.text());
     (yes.then_some(Enabled::Yes), meant)
-}
-
-/// Every option name that `%(…)s` mentions anywhere in the jails.
-fn referenced(merged: &Merged) -> HashSet<String> {
-    let sections = merged.sections.values().flat_map(|section| section.options.values());
-    let memories = merged.known.values().flat_map(|options| options.values());
-    let all = merged.defaults.values().chain(sections).chain(memories);
-    let names = all.flat_map(|value| references(value.text()).collect::<Vec<_>>());
-    names.map(|name| name.rsplit_once('/').map(|(_, option)| option.to_owned()).unwrap_or(name)).collect()
 }
 
 #[cfg(test)]
@@ -287,9 +301,8 @@ mod tests {
             ("filter = nosuch", "there is no filter `nosuch`"),
             ("filter = f[x", "`f[x` cannot be read: the bracket behind `f` is not closed by a last `]`"),
             ("maxretry = x", "`maxretry` has to be a whole number from 1 on, not `x`"),
-            ("maxretry = 0", "`maxretry` has to be a whole number from 1 on, not `0`"),
             ("findtime = abc", "`findtime`: `abc` is not a length of time"),
-            ("findtime = 7 # not comment", "`findtime`: `7 # not comment` is not a length of time"),
+            ("findtime = 7;x", "`findtime`: `7;x` is not a length of time"),
             ("bantime = %d", "`%` in `bantime` is followed by neither `%` nor `(`: `%d`"),
             ("logpath = /dev/null bogus", "`bogus` behind a path is neither `head` nor `tail`"),
             ("logtimezone = Europe/Paris", "`Europe/Paris` is no time zone that a log can have here"),

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::brackets::Bracketed;
 use super::value::Value;
-use super::{Problem, Severity, Spanned};
+use super::{Original, Problem, Severity, Spanned};
 use crate::text::did_you_mean;
 
 /// What a jail reads of the journal.
@@ -28,7 +28,8 @@ impl Journal {
             let text = &backend.text()[range.clone()];
             let origin = backend.slice(range.clone()).origin();
             let mut say = |severity, message: String| {
-                problems.push(Problem::new(severity, origin.clone(), message));
+                let stops = if severity == Severity::Error { Original::StopsServer } else { Original::Ignores };
+                problems.push(Problem::new(severity, origin.clone(), message).fail2ban(stops));
             };
             let places = match *name {
                 "journalpath" => vec![format!("--directory={text}")],
@@ -78,6 +79,8 @@ impl Journal {
                 Ok(groups) => matches.extend(groups),
                 Err(message) => {
                     let problem = Problem::new(Severity::Error, line.origin.clone(), message);
+                    let original = if words(&line.text).is_err() { Original::Stops } else { Original::StopsServer };
+                    let problem = problem.fail2ban(original);
                     problems.push(problem.hint("write `_SYSTEMD_UNIT=asterisk.service`; `+` between matches means or"));
                 }
             }
@@ -148,7 +151,7 @@ fn is_match(word: &str) -> bool {
 }
 
 /// Splits as a POSIX shell does, without expansions: blanks, `'…'`, `"…"`, `\`.
-fn words(line: &str) -> Result<Vec<String>, String> {
+pub fn words(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();

@@ -55,11 +55,25 @@ impl Merged {
         self.own(section, option).or_else(|| self.defaults.get(option))
     }
 
-    /// The option of a section itself.
+    /// The option of a section itself; `KNOWN/x` are the values of `x` that were overwritten.
     pub fn own(&self, section: &str, option: &str) -> Option<&super::value::Value> {
-        self.sections.get(section)?.options.get(option)
+        match section.strip_prefix(KNOWN) {
+            Some(section) => self.known.get(section)?.get(option),
+            None => self.sections.get(section)?.options.get(option),
+        }
+    }
+
+    /// Whether there is such a section, `[DEFAULT]` and `KNOWN/x` being two.
+    pub fn has(&self, section: &str) -> bool {
+        match section.strip_prefix(KNOWN) {
+            Some(section) => self.known.contains_key(section),
+            None => section == DEFAULT || self.sections.contains_key(section),
+        }
     }
 }
+
+/// What stands before the name of a section's memory.
+pub const KNOWN: &str = "KNOWN/";
 
 /// `Init?family=inet6` → `Init`, `?family=inet6`.
 fn split_condition(name: &str) -> (&str, &str) {

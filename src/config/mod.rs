@@ -14,6 +14,7 @@ pub mod ini;
 pub mod interpolate;
 pub mod jail;
 pub mod journal;
+pub mod material;
 pub mod merge;
 pub mod number;
 pub mod options;
@@ -22,7 +23,9 @@ pub mod settings;
 pub mod stock;
 pub mod tags;
 pub mod tree;
+pub mod unknown;
 pub mod value;
+pub mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,7 +40,8 @@ use crate::time::{Bantime, Span};
 
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
-pub use problem::{Origin, Problem, Severity};
+pub use problem::{Origin, Original, Problem, Severity};
+pub use written::Written;
 
 /// Everything that the files say.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +54,8 @@ pub struct Config {
     pub refused: Vec<JailSettings>,
     /// What is wrong or has no effect, in the order in which it was met.
     pub problems: Vec<Problem>,
+    /// The same in plain words, bad jails included: what fail2ban's reader would hand to its server.
+    pub written: Written,
 }
 
 /// Settings of the daemon itself: `fail2ban.conf`, then `sipjail.conf`.
@@ -71,7 +77,7 @@ pub struct Main {
     pub logtarget: String,
     /// The socket for `SYSLOG`; `auto` is `/dev/log`.
     pub syslogsocket: String,
-    /// Whether IPv6 is dealt with: `auto`, `yes`, `no`.
+    /// Whether a name may mean IPv6 addresses: `auto` (which is yes), `yes`, `no`.
     pub allowipv6: String,
 }
 
@@ -123,7 +129,7 @@ pub struct JailSettings {
     pub logpath: Vec<LogPath>,
     /// Read only the first of them that exists.
     pub logpath_first: bool,
-    /// `logencoding`, as written; `auto` is UTF-8 unless the locale says otherwise.
+    /// `logencoding`, as written; `auto` is UTF-8, whatever the locale.
     pub logencoding: String,
     /// Offset from UTC in seconds for lines whose date names no zone; `None` is local time.
     pub logtimezone: Option<i32>,
@@ -187,6 +193,12 @@ pub enum UseDns {
     Raw,
 }
 
+impl UseDns {
+    /// Every way with the word that the option takes.
+    pub const WORDS: &[(&str, UseDns)] =
+        &[("yes", UseDns::Yes), ("warn", UseDns::Warn), ("no", UseDns::No), ("raw", UseDns::Raw)];
+}
+
 /// What a jail's filter looks for, with all tags of the configuration (not `<HOST>` and its kind) filled in.
 #[derive(Clone, Debug, Default)]
 pub struct FilterSettings {
@@ -200,7 +212,7 @@ pub struct FilterSettings {
     pub ignoreregex: Vec<Spanned>,
     /// One per line; empty: the default templates.
     pub datepattern: Vec<Spanned>,
-    /// Lines looked at together.
+    /// Lines looked at together; `0` where nobody says, which means one.
     pub maxlines: usize,
     /// What to ask the journal for, one match expression per line.
     pub journalmatch: Vec<Spanned>,
@@ -313,15 +325,15 @@ pub fn load(dir: &Path) -> Config {
 
 /// The daemon's own settings alone: enough to find it.
 pub fn main(dir: &Path) -> Main {
-    daemon::main(&Tree::new(dir), Main::default()).0
+    daemon::main(&Tree::new(dir), Main::default()).main
 }
 
 /// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].
 pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
-    let (main, mut problems) = daemon::main(&tree, defaults);
+    let daemon::Daemon { main, words, mut problems } = daemon::main(&tree, defaults);
     let layers = include::read(&tree, &jail_files(&tree));
-    let jail::Jails { good: jails, refused, problems: found } = jail::jails(&tree, &layers);
+    let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
     problems.extend(layers.problems.iter().cloned().map(|p| if named(&p) { p } else { Problem { jail: None, ..p } }));
     problems.extend(found);
@@ -331,7 +343,8 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
             problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
         }
     }
-    Config { main, jails, refused, problems }
+    let written = Written { main: words, jails: written };
+    Config { main, jails, refused, problems, written }
 }
 
 /// A directory with a `jail.conf` decides alone; otherwise its other jail files lie over the stock jails.

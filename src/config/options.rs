@@ -118,7 +118,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Main, "loglevel", Word(&["CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"]), "INFO", Full, "what is written to the log"),
     row(Main, "logtarget", Text, "/var/log/sipjail.log", Full, "where the log goes: a path, STDOUT, STDERR, SYSOUT, SYSLOG, SYSTEMD-JOURNAL"),
     row(Main, "syslogsocket", Text, "auto", Full, "the socket for the target SYSLOG"),
-    row(Main, "allowipv6", Word(&["auto", "yes", "no"]), "auto", Full, "whether IPv6 is dealt with"),
+    row(Main, "allowipv6", Word(&["auto", "yes", "no"]), "auto", Full, "whether a name in a log may mean IPv6 addresses; `auto` is yes"),
     row(Thread, "stacksize", Number, "0", Without, "memory for each thread of fail2ban's"),
 
     row(Jail, "enabled", Word(&["true", "false", "auto"]), "false", Full, "whether the jail is on; `auto`: once one of its logs exists"),

@@ -24,6 +24,43 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// What fail2ban does about the same thing.
+    pub fail2ban: Original,
+}
+
+/// What fail2ban does where we report a problem, from the mildest on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Original {
+    /// It goes on as if nothing were wrong, at most with a line in its log.
+    #[default]
+    #[serde(rename = "ignores")]
+    Ignores,
+    /// It leaves the jail out and starts; its `-t` fails.
+    #[serde(rename = "skips the jail")]
+    SkipsJail,
+    /// It takes the files (`-t` is content), but its server gives up at the start.
+    #[serde(rename = "stops at start")]
+    StopsServer,
+    /// It refuses the configuration as a whole.
+    #[serde(rename = "stops")]
+    Stops,
+}
+
+impl Original {
+    /// Whether not even the good jails would run.
+    pub fn stops(self) -> bool {
+        self >= Original::StopsServer
+    }
+
+    /// In a few words; nothing where there is nothing to say.
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            Original::Ignores => None,
+            Original::SkipsJail => Some("fail2ban would leave the jail out"),
+            Original::StopsServer => Some("fail2ban's server would not start"),
+            Original::Stops => Some("fail2ban would refuse everything"),
+        }
+    }
 }
 
 /// How bad a problem is.
@@ -70,7 +107,8 @@ impl fmt::Display for Origin {
 impl Problem {
     /// A problem at a place.
     pub fn new(severity: Severity, origin: Origin, message: impl Into<String>) -> Problem {
-        Problem { severity, origin, jail: None, message: message.into(), hint: None }
+        let (message, fail2ban) = (message.into(), Original::Ignores);
+        Problem { severity, origin, jail: None, message, hint: None, fail2ban }
     }
 
     /// The same, for a jail.
@@ -83,6 +121,11 @@ impl Problem {
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same with what fail2ban does.
+    pub fn fail2ban(self, fail2ban: Original) -> Problem {
+        Problem { fail2ban, ..self }
     }
 }
 
@@ -107,7 +150,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// As data: `severity`, `path`, `line`, `column`, `jail`, `message`, `hint`; what is not there is null.
+/// As data: `severity`, `path`, `line`, `column`, `jail`, `message`, `hint`, `fail2ban`; what is not
+/// there is null.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -119,6 +163,7 @@ impl Serialize for Problem {
             jail: Option<&'a str>,
             message: &'a str,
             hint: Option<&'a str>,
+            fail2ban: Original,
         }
         let Origin { path, line, column, .. } = &self.origin;
         Data {
@@ -129,6 +174,7 @@ impl Serialize for Problem {
             jail: self.jail.as_deref(),
             message: &self.message,
             hint: self.hint.as_deref(),
+            fail2ban: self.fail2ban,
         }
         .serialize(serializer)
     }
@@ -193,7 +239,7 @@ impl Printer {
         let body = &out[out.find('\n')? + 1..];
         let severity = problem.severity.to_string();
         let severity = if self.color { format!("\x1b[{code}m{severity}:\x1b[0m") } else { severity + ":" };
-        Some(format!("{severity} {}\n{body}", problem.sentence()))
+        Some(format!("{severity} {}{}\n{body}", problem.sentence(), aside(problem)))
     }
 }
 
@@ -208,7 +254,12 @@ impl Problem {
 /// Without the line: of a file as a whole, or of no file.
 fn plain(problem: &Problem) -> String {
     let hint = problem.hint.as_ref().map(|hint| format!("  help: {}\n", printable(hint))).unwrap_or_default();
-    format!("{}: {problem}\n{hint}", problem.severity)
+    format!("{}: {problem}{}\n{hint}", problem.severity, aside(problem))
+}
+
+/// What fail2ban does, in brackets.
+fn aside(problem: &Problem) -> String {
+    problem.fail2ban.words().map(|words| format!(" ({words})")).unwrap_or_default()
 }
 
 /// A line of a file for showing: not too long, and every character as wide as in the file.
@@ -259,6 +310,8 @@ mod tests {
         assert_eq!(Printer::new(false).show(&problem(Path::new("nowhere.conf"), 9, 1)), said);
         let bare = Problem::new(Severity::Note, Origin::default(), "x\x1b");
         assert_eq!(Printer::new(false).show(&bare), "note: x\\x1b\n");
+        let skipped = bare.fail2ban(Original::SkipsJail);
+        assert_eq!(Printer::new(false).show(&skipped), "note: x\\x1b (fail2ban would leave the jail out)\n");
     }
 
     #[test]
@@ -266,7 +319,7 @@ mod tests {
         let data = serde_json::to_value(problem(Path::new("a.conf"), 2, 0)).expect("it is plain");
         let expected = serde_json::json!({
             "severity": "error", "path": "a.conf", "line": 2, "column": null, "jail": "sip",
-            "message": "unknown option `maxrety`", "hint": "did you mean `maxretry`?"
+            "message": "unknown option `maxrety`", "hint": "did you mean `maxretry`?", "fail2ban": "ignores"
         });
         assert_eq!(data, expected);
     }

@@ -3,8 +3,10 @@
 use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
-use super::{Ignore, Increment, Journal, LogPath, Origin, Problem, Severity, Spanned, UseDns, brackets, ignore};
-use crate::expr::Expr;
+use super::{
+    Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, UseDns, brackets, ignore,
+};
+use crate::expr::{Expr, ExprError};
 use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
 use crate::zone;
@@ -38,8 +40,8 @@ impl<'a> Values<'a> {
     pub fn backend(&mut self, backend: &Value, journalmatch: &[Spanned]) -> Option<Journal> {
         let read = match brackets::parse(backend.text()) {
             Ok(read) => read,
-            Err((_, message)) => {
-                self.report(Severity::Error, backend.origin(), format!("`backend`: {message}"), None);
+            Err((_, wrong)) => {
+                self.report(Severity::Error, backend.origin(), format!("`backend`: {wrong}"), None);
                 return None;
             }
         };
@@ -49,7 +51,10 @@ impl<'a> Values<'a> {
             self.problems.extend(problems.into_iter().map(|problem| problem.of_jail(self.jail)));
             return Some(journal);
         }
-        if !BACKENDS.contains(&name.as_str()) {
+        if name == "gamin" {
+            let message = "`gamin` is gone since fail2ban 1.1; the log is read as with `auto`";
+            self.warn(&backend.origin(), message, None);
+        } else if !BACKENDS.contains(&name.as_str()) {
             let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`";
             let message = format!("there is no backend `{}`", backend.text());
             self.report(Severity::Error, backend.origin(), message, Some(hint));
@@ -95,34 +100,53 @@ impl<'a> Values<'a> {
             let message = format!("`unwrap` does not know `{}`", value.text());
             let hint = format!("one of {}", super::options::UNWRAP.map(|word| format!("`{word}`")).join(", "));
             self.report(Severity::Error, value.origin(), message, Some(&hint));
+            self.last(Original::Ignores);
             Unwrap::default()
         })
     }
 
     /// `usedns`; a word that does not exist means `no`, as for fail2ban.
     pub fn usedns(&mut self, value: &Value) -> UseDns {
-        match value.text().to_lowercase().as_str() {
-            "yes" => UseDns::Yes,
-            "warn" => UseDns::Warn,
-            "no" => UseDns::No,
-            "raw" => UseDns::Raw,
-            word => {
-                let message = format!("`usedns` does not know `{word}` and is read as `no`");
-                self.warn(&value.origin(), &message, Some("one of `yes`, `warn`, `no`, `raw`"));
-                UseDns::No
-            }
-        }
+        let word = value.text().to_lowercase();
+        let known = UseDns::WORDS.iter().find(|(known, _)| *known == word);
+        known.map(|(_, usedns)| *usedns).unwrap_or_else(|| {
+            let message = format!("`usedns` does not know `{word}` and is read as `no`");
+            self.warn(&value.origin(), &message, Some("one of `yes`, `warn`, `no`, `raw`"));
+            UseDns::No
+        })
     }
 
-    /// A whole number of at least `least`.
+    /// A whole number of at least `least`; a smaller one is taken for that, since it means the same to fail2ban.
     pub fn count(&mut self, option: &str, least: i64) -> Option<u32> {
         let value = self.options.get(option)?;
-        let number = int(value.text()).filter(|n| *n >= least).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        if number.is_none() {
+        let Some(number) = int(value.text()) else {
             let message = format!("`{option}` has to be a whole number from {least} on, not `{}`", value.text());
             self.report(Severity::Error, value.origin(), message, None);
+            return None;
+        };
+        if number < least {
+            self.warn(&value.origin(), &format!("`{option} = {number}` is read as {least}"), None);
         }
-        number
+        Some(u32::try_from(number.max(least)).unwrap_or(u32::MAX))
+    }
+
+    /// `maxlines`; what is no number counts for nothing, as for fail2ban.
+    pub fn maxlines(&mut self, value: &Value) -> usize {
+        let number = int(value.text());
+        if number.is_none() {
+            self.warn(
+                &value.origin(),
+                &format!("`maxlines = {}` is no whole number and is read as 1", value.text()),
+                None,
+            );
+            return 1;
+        }
+        let lines = number.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        if lines.is_none() {
+            let message = format!("`maxlines` has to be a whole number from 1 on, not `{}`", value.text());
+            self.report(Severity::Error, value.origin(), message, None);
+        }
+        lines.unwrap_or(1)
     }
 
     /// `findtime`.
@@ -151,12 +175,7 @@ impl<'a> Values<'a> {
     /// `bantime.increment` and its family.
     pub fn increment(&mut self) -> Increment {
         let default = Increment::default();
-        let formula = self.parsed("bantime.formula", |text| {
-            let formula = Expr::parse(text).map_err(|e| format!("`{text}`: {e}"))?;
-            let names = [("ban.Time", 600.0), ("ban.Count", 1.0), ("banFactor", 1.0)];
-            formula.eval(&names).map_err(|e| format!("`{text}`: {e}"))?;
-            Ok(formula)
-        });
+        let formula = self.formula();
         let factor = self.parsed("bantime.factor", |text| {
             Expr::parse(text).and_then(|e| e.eval(&[])).map_err(|e| format!("`{text}`: {e}"))
         });
@@ -164,6 +183,13 @@ impl<'a> Values<'a> {
             let number = |word: &str| int(word).ok_or_else(|| format!("`{word}` is no whole number"));
             text.split_whitespace().map(|word| number(word).map(|n| n as f64)).collect::<Result<Vec<_>, _>>()
         });
+        if let Some(value) = self.options.get("bantime.multipliers").filter(|_| multipliers.is_some())
+            && value.text().split(' ').any(|word| int(word).is_none())
+        {
+            let message = "`bantime.multipliers` are parted by more than one blank";
+            self.report(Severity::Note, value.origin(), message.to_owned(), None);
+            self.last(Original::StopsServer);
+        }
         Increment {
             enabled: self.truth("bantime.increment").unwrap_or(default.enabled),
             factor: factor.unwrap_or(default.factor),
@@ -172,6 +198,23 @@ impl<'a> Values<'a> {
             maxtime: self.time("bantime.maxtime"),
             rndtime: self.time("bantime.rndtime"),
             overalljails: self.truth("bantime.overalljails").unwrap_or(default.overalljails),
+        }
+    }
+
+    /// `bantime.formula`. fail2ban finds out about a name that does not exist when it bans.
+    fn formula(&mut self) -> Option<Expr> {
+        let value = self.options.get("bantime.formula").filter(|value| !value.text().is_empty())?;
+        let names = [("ban.Time", 600.0), ("ban.Count", 1.0), ("banFactor", 1.0)];
+        match Expr::parse(value.text()).and_then(|formula| formula.eval(&names).map(|_| formula)) {
+            Ok(formula) => Some(formula),
+            Err(error) => {
+                let message = format!("`bantime.formula`: `{}`: {error}", value.text());
+                self.report(Severity::Error, value.origin(), message, None);
+                if !matches!(error, ExprError::Syntax(_)) {
+                    self.last(Original::Ignores);
+                }
+                None
+            }
         }
     }
 
@@ -222,13 +265,22 @@ impl<'a> Values<'a> {
             .ok()
     }
 
+    /// An error counts as one that fail2ban's server would stop at, unless [`last`](Values::last) says otherwise.
     fn report(&mut self, severity: Severity, origin: Origin, message: String, hint: Option<&str>) {
-        let problem = Problem::new(severity, origin, message).of_jail(self.jail);
+        let original = if severity == Severity::Error { Original::StopsServer } else { Original::Ignores };
+        let problem = Problem::new(severity, origin, message).of_jail(self.jail).fail2ban(original);
         self.problems.push(Problem { hint: hint.map(str::to_owned), ..problem });
+    }
+
+    /// What fail2ban does about what was reported last.
+    pub fn last(&mut self, original: Original) {
+        if let Some(problem) = self.problems.last_mut() {
+            problem.fail2ban = original;
+        }
     }
 }
 
-const BACKENDS: [&str; 4] = ["auto", "polling", "pyinotify", "gamin"];
+const BACKENDS: [&str; 3] = ["auto", "polling", "pyinotify"];
 
 #[cfg(test)]
 mod tests {
@@ -265,6 +317,7 @@ mod tests {
     #[test]
     fn values_are_read() {
         assert_eq!(read(&[("maxretry", " 1_0 ")], |v| v.count("maxretry", 1)), (Some(10), 0));
+        assert_eq!(read(&[("maxretry", "0")], |v| v.count("maxretry", 1)), (Some(1), 1));
         assert_eq!(read(&[("maxretry", "99999999999")], |v| v.count("maxretry", 1)), (Some(u32::MAX), 0));
         assert_eq!(read(&[("bantime", "-1")], |v| v.bantime()), (Bantime::Forever, 0));
         assert_eq!(read(&[("bantime", "-2")], |v| v.bantime()), (Bantime::For(Span::from_secs(-2)), 1));
@@ -280,7 +333,7 @@ mod tests {
             ("bantime.formula", "ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)"),
         ];
         let (got, problems) = read(&lines, |v| v.increment());
-        assert_eq!((problems, got.enabled, got.factor, got.rndtime), (0, true, 4.0, None));
+        assert_eq!((problems, got.enabled, got.factor, got.rndtime), (1, true, 4.0, None));
         assert_eq!((got.multipliers, got.maxtime), (vec![1.0, 5.0, 30.0], Some(Span::from_secs(3600))));
     }
 }

@@ -1,6 +1,6 @@
-//! `<tag>` in the options of a filter: filled in from the inside out until nothing changes, unknown tags stay.
+//! `<tag>` in the options of a filter or an action: filled in from the inside out until nothing changes, unknown tags stay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::ini::Options;
 use super::interpolate::{Fault, MAX_LENGTH};
@@ -12,11 +12,14 @@ pub trait Lookup {
     fn tag(&self, tag: &str) -> Result<Option<Value>, Fault>;
 }
 
-/// Fills in the tags of every value, from the values themselves and then from `lookup`.
-pub fn fill(values: &mut Options, lookup: &dyn Lookup) -> Result<(), Fault> {
-    let names: Vec<String> = values.keys().cloned().collect();
+/// What tags were found to mean: it holds for all passes over the same file.
+pub type Found = HashMap<String, Option<Value>>;
+
+/// Fills in the tags of every value, from the values themselves and then from `lookup`. What is named in `ignore` is
+/// neither filled in where it stands as a tag, nor are its own tags.
+pub fn fill(values: &mut Options, ignore: &HashSet<&str>, lookup: &dyn Lookup, found: &mut Found) -> Result<(), Fault> {
+    let names: Vec<String> = values.keys().filter(|name| !ignore.contains(name.as_str())).cloned().collect();
     let mut counts: HashMap<(String, String), usize> = HashMap::new();
-    let mut found: HashMap<String, Option<Value>> = HashMap::new();
     let mut steps = 0;
     loop {
         let mut changed = false;
@@ -26,6 +29,10 @@ pub fn fill(values: &mut Options, lookup: &dyn Lookup) -> Result<(), Fault> {
             let mut touched = false;
             while let Some((start, tag)) = next_tag(value.text(), at) {
                 let tag = tag.to_owned();
+                if ignore.contains(tag.as_str()) {
+                    at = start + tag.len() + 2;
+                    continue;
+                }
                 if tag == *name {
                     return Err(circle(name, &tag, &value));
                 }
@@ -90,11 +97,7 @@ fn next_tag(text: &str, at: usize) -> Option<(usize, &str)> {
 }
 
 fn circle(option: &str, tag: &str, value: &Value) -> Fault {
-    Fault {
-        origin: value.origin(),
-        message: format!("`<{tag}>` in `{option}` leads back to itself or grows beyond all bounds"),
-        hint: Some("fail2ban would not start with this filter".to_owned()),
-    }
+    Fault::new(value.origin(), format!("`<{tag}>` in `{option}` leads back to itself or grows beyond all bounds"))
 }
 
 #[cfg(test)]
@@ -111,7 +114,7 @@ mod tests {
 
     fn filled(values: &[(&str, &str)]) -> Result<Vec<String>, Fault> {
         let mut options: Options = values.iter().map(|(n, v)| (n.to_string(), Value::bare(*v))).collect();
-        fill(&mut options, &Nothing)?;
+        fill(&mut options, &HashSet::from(["off"]), &Nothing, &mut Found::new())?;
         Ok(options.values().map(|v| v.text().to_owned()).collect())
     }
 
@@ -120,6 +123,10 @@ mod tests {
         let got =
             filled(&[("failregex", "<mdre-<mode>> <HOST> <a b>"), ("mode", "x"), ("mdre-x", "^<mode>$ <mdre-typo>")]);
         assert_eq!(got.expect("it is sound")[0], "^x$ <mdre-typo> <HOST> <a b>");
+        assert_eq!(
+            filled(&[("a", "<off> <b>"), ("off", "<b>"), ("b", "1")]).expect("it is sound"),
+            ["<off> 1", "<b>", "1"]
+        );
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct File {
     pub ini: Ini,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// Nothing of it could be read.
+    pub unreadable: bool,
 }
 
 impl Tree {
@@ -72,6 +74,7 @@ impl Tree {
         let place = |path: FileName| Origin { path, ..Origin::default() };
         let wrong = |message: String| File {
             problems: vec![Problem::new(Severity::Error, place(path.into()), message)],
+            unreadable: true,
             ..File::default()
         };
         let bytes = match bytes(path) {
@@ -79,7 +82,7 @@ impl Tree {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let (name, text) = self.stock(path)?;
                 let (ini, problems) = ini::parse(&name, text);
-                return Some(File { ini, problems });
+                return Some(File { ini, problems, unreadable: false });
             }
             Err(error) => return Some(wrong(format!("the file cannot be read: {error}"))),
         };
@@ -94,11 +97,11 @@ impl Tree {
                 let origin = Origin { path: path.into(), line, ..Origin::default() };
                 let problem = Problem::new(Severity::Error, origin, "the file is not valid UTF-8 and is left out");
                 let problem = problem.hint("store it as UTF-8, for example with `iconv -f latin1 -t utf8`");
-                return Some(File { problems: vec![problem], ..File::default() });
+                return Some(File { problems: vec![problem], unreadable: true, ..File::default() });
             }
         };
         let (ini, problems) = ini::parse(&path.into(), &text);
-        Some(File { ini, problems })
+        Some(File { ini, problems, unreadable: false })
     }
 
     fn stock(&self, path: &Path) -> Option<(FileName, &'static str)> {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -23,6 +23,8 @@ use super::{clock, host, signals};
 use crate::command::reload::ReloadReply;
 use crate::command::stop::StopReply;
 use crate::command::{Command, House, Told};
+use crate::compat::pickle::Plain;
+use crate::compat::{self, Said};
 use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
@@ -63,9 +65,29 @@ enum End {
     /// SIGTERM: bans stay in the kernel.
     Signal,
     /// `stop`, with whether bans are kept and the one who waits for the answer.
-    Stop { keep: bool, reply: std::sync::mpsc::SyncSender<Told> },
+    Stop { keep: bool, reply: Waiter },
     /// A thread that must not end has ended.
     Broken(&'static str),
+}
+
+/// Who waits for the end, in the language that they speak.
+enum Waiter {
+    Ours(SyncSender<Told>),
+    Theirs(SyncSender<Plain>),
+}
+
+impl Waiter {
+    fn tell(self, kept: bool, result: Result<(), Error>) {
+        let _left = match self {
+            Waiter::Ours(reply) => {
+                let kept = serde_json::to_value(StopReply { kept }).expect("it is plain data");
+                reply.send(result.map(|()| kept).into()).is_ok()
+            }
+            Waiter::Theirs(reply) => {
+                reply.send(compat::reply(result.map(|()| Plain::None).map_err(Into::into))).is_ok()
+            }
+        };
+    }
 }
 
 struct Guard {
@@ -163,6 +185,7 @@ impl Guard {
             halfway: false,
             _sole: sole,
         };
+        guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
         guard.hand_on(out);
         host::write_pid(&guard.main.pidfile);
         let _unsupervised = sd_notify::notify(&[NotifyState::Ready]);
@@ -239,37 +262,60 @@ impl Guard {
             Message::Signal(Signal::End) => return Some(End::Signal),
             Message::Signal(Signal::ReopenLog) => self.reopen_log(out),
             Message::Client { words, reply } => return self.client(&words, reply, out),
+            Message::Foreign { request, reply } => return self.foreign(&request, reply, out),
         }
         None
     }
 
-    fn client(
-        &mut self,
-        words: &[String],
-        reply: std::sync::mpsc::SyncSender<Told>,
-        out: &mut Vec<Request>,
-    ) -> Option<End> {
+    fn client(&mut self, words: &[String], reply: SyncSender<Told>, out: &mut Vec<Request>) -> Option<End> {
         let answer = match Command::from_words(words) {
-            Ok(Command::Stop(args)) => return Some(End::Stop { keep: args.keep, reply }),
+            Ok(Command::Stop(args)) => return Some(End::Stop { keep: args.keep, reply: Waiter::Ours(reply) }),
             Ok(Command::Reload(_)) => self.reload(out),
-            Ok(command) => {
-                let waiting = self.waiting.iter();
-                let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
-                command.run(&mut House {
-                    engine: &mut self.engine,
-                    files: &self.files,
-                    gave_up: &self.gave_up,
-                    waiting: &waiting.map(|(name, jail)| (name.clone(), paths(jail))).collect(),
-                    firewall: self.firewall,
-                    now: clock::now(),
-                    zone: &self.zone,
-                    out,
-                })
-            }
+            Ok(command) => self.within(out, |house| command.run(house)),
             Err(error) => Err(error),
         };
         let _left = reply.send(answer.into());
         None
+    }
+
+    /// The same for a client of fail2ban's.
+    fn foreign(&mut self, request: &Plain, reply: SyncSender<Plain>, out: &mut Vec<Request>) -> Option<End> {
+        let answer = match self.within(out, |house| compat::hear(request, house)) {
+            Ok(Said::Stop) => return Some(End::Stop { keep: false, reply: Waiter::Theirs(reply) }),
+            Ok(Said::Reply(value)) => Ok(value),
+            Ok(Said::Reload { unban }) => {
+                let lifted = if unban { self.engine.unban_all(None, clock::now(), out).map(drop) } else { Ok(()) };
+                lifted.and_then(|()| self.reload(out)).map(|_| "OK".into()).map_err(Into::into)
+            }
+            Ok(Said::FlushLogs) => {
+                self.reopen_log(out);
+                Ok(if self.log.is_file() { "rolled over" } else { "flushed" }.into())
+            }
+            Ok(Said::LogLevel(level)) => {
+                self.main.loglevel = level;
+                self.log.set_level(level);
+                Ok(level.to_string().into())
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let _left = reply.send(compat::reply(answer));
+        None
+    }
+
+    /// Lets a command look at what the daemon holds.
+    fn within<T>(&mut self, out: &mut Vec<Request>, look: impl FnOnce(&mut House<'_>) -> T) -> T {
+        let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
+        look(&mut House {
+            engine: &mut self.engine,
+            files: &self.files,
+            gave_up: &self.gave_up,
+            waiting: &self.waiting.iter().map(|(name, jail)| (name.clone(), paths(jail))).collect(),
+            main: &self.main,
+            firewall: self.firewall,
+            now: clock::now(),
+            zone: &self.zone,
+            out,
+        })
     }
 
     fn files_changed(&mut self, jail: &Arc<str>, files: &[PathBuf], out: &mut Vec<Request>) {
@@ -308,6 +354,7 @@ impl Guard {
         self.gave_up.retain(|name, _| stays(name));
         self.engine.reload(on, now, out).map_err(host::refused)?;
         self.follower.reload(follow_jails(&config.jails, filters));
+        self.askers.allow_ipv6(config.main.allowipv6 != "no");
         self.main.loglevel = config.main.loglevel;
         self.main.logtarget.clone_from(&config.main.logtarget);
         self.main.syslogsocket.clone_from(&config.main.syslogsocket);
@@ -366,8 +413,7 @@ impl Guard {
         match end {
             End::Signal => stopped,
             End::Stop { keep, reply } => {
-                let kept = serde_json::to_value(StopReply { kept: keep }).expect("it is plain data");
-                let _left = reply.send(stopped.clone().map(|()| kept).into());
+                reply.tell(keep, stopped.clone());
                 stopped
             }
             End::Broken(what) => {

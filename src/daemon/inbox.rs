@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::command::Told;
+use crate::compat::pickle::Plain;
 use crate::engine::Answer;
 use crate::line::Position;
 use crate::record::Record;
@@ -45,6 +46,13 @@ pub enum Message {
         words: Vec<String>,
         /// Takes the reply.
         reply: SyncSender<Told>,
+    },
+    /// A client that speaks fail2ban's protocol asks.
+    Foreign {
+        /// The request.
+        request: Plain,
+        /// Takes the reply.
+        reply: SyncSender<Plain>,
     },
     /// A signal arrived.
     Signal(Signal),

@@ -46,6 +46,16 @@ impl Log {
         Log { target: Target::Stdout, level, zone, echo: false }
     }
 
+    /// Records below `level` are dropped from now on.
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
+    /// Whether it goes into a file of its own.
+    pub fn is_file(&self) -> bool {
+        matches!(self.target, Target::File(..))
+    }
+
     /// Writes one record. A log that cannot be written to (a full disk) loses it and harms nobody.
     pub fn write(&mut self, record: &Record, now: Timestamp) {
         if record.level < self.level {

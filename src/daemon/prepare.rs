@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, Enabled, JailSettings, Problem, Severity};
+use crate::config::{self, Config, Enabled, JailSettings, Original, Problem, Severity};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::firewall::MANUAL;
@@ -33,15 +33,23 @@ pub fn prepare(dir: &Path, zone: &TimeZone) -> Prepared {
                 filters.push(filter);
                 usable.push(jail);
             }
-            Err(problems) => config.problems.extend(problems.into_iter().map(|p| p.of_jail(&jail.name))),
+            Err(problems) => config.problems.extend(problems.into_iter().map(|p| refused(p, &jail.name))),
         }
     }
     config.jails = usable;
     for jail in &config.refused {
-        let found = Filter::new(jail, zone).map_or_else(|errors| errors, |(_, notes)| notes);
-        config.problems.extend(found.into_iter().map(|p| p.of_jail(&jail.name)));
+        match Filter::new(jail, zone) {
+            Ok((_, notes)) => config.problems.extend(notes.into_iter().map(|p| p.of_jail(&jail.name))),
+            Err(problems) => config.problems.extend(problems.into_iter().map(|p| refused(p, &jail.name))),
+        }
     }
     Prepared { config, filters }
+}
+
+/// What does not compile here does not compile in fail2ban's server either.
+fn refused(problem: Problem, jail: &str) -> Problem {
+    let original = if problem.severity == Severity::Error { Original::StopsServer } else { Original::Ignores };
+    problem.of_jail(jail).fail2ban(original)
 }
 
 impl Prepared {

@@ -1,7 +1,7 @@
-//! The control socket: one JSON object a line in, one out.
+//! The control socket, for two languages: a client whose first byte is `{` speaks ours, one JSON object a line in, one
+//! out; others speak fail2ban's, pickles with a word at their end.
 //!
-//! A first byte `{` is our own protocol; fail2ban's clients begin with another and are told so. Only root may connect
-//! (mode 0600). Each connection has a thread of its own, so that no client can keep another waiting; where there are too
+//! Only root may connect (mode 0600). Each connection has a thread of its own, so that no client can keep another waiting; where there are too
 //! many, the one that was silent longest is sent away for the new one.
 
 use std::fs;
@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use super::inbox::{Inbox, Message};
 use crate::command::{Ask, Told};
+use crate::compat;
+use crate::compat::pickle::{self, Plain};
 use crate::error::{Error, Kind};
 
 /// The open socket; its file goes with it.
@@ -124,6 +126,12 @@ const MAX_CLIENTS: usize = 64;
 /// Longest request.
 const MAX_REQUEST: u64 = 1 << 20;
 
+/// Ends a request and a reply in fail2ban's protocol.
+const END_MARK: &[u8] = b"<F2B_END_COMMAND>";
+
+/// A request that says good-bye.
+const CLOSE_MARK: &[u8] = b"<F2B_CLOSE_COMMAND>";
+
 /// How long a client that was answered may take to read it when the daemon ends.
 const LAST_REPLIES: Duration = Duration::from_millis(300);
 
@@ -141,7 +149,7 @@ fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Clients) {
         if !clients.enter(&client) {
             let full = format!("{MAX_CLIENTS} clients wait for a reply");
             let told = Told::from(Err(Error::new(Kind::Daemon, full).hint("try again in a moment")));
-            let _gone = client.tell(&told);
+            let _gone = client.answer(|| json(&told));
             continue;
         }
         let (inbox, all, guest) = (inbox.clone(), clients.clone(), Arc::clone(&client));
@@ -181,32 +189,86 @@ impl Client {
         self.asks.load(Ordering::Acquire)
     }
 
-    fn tell(&self, told: &Told) -> io::Result<()> {
-        let mut reply = serde_json::to_vec(told)?;
-        reply.push(b'\n');
-        self.stream.set_write_timeout(Some(PATIENCE))?;
-        (&self.stream).write_all(&reply)
+    /// Finds the reply to a request and sends it in one write: there are clients that cannot put two together.
+    fn answer(&self, reply: impl FnOnce() -> Vec<u8>) -> io::Result<()> {
+        self.asks.store(true, Ordering::Release);
+        let sent = self.stream.set_write_timeout(Some(PATIENCE)).and_then(|()| (&self.stream).write_all(&reply()));
+        self.asks.store(false, Ordering::Release);
+        sent
     }
 }
 
 fn serve(client: &Client, inbox: &Inbox) -> io::Result<()> {
     client.stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(&client.stream);
+    match reader.fill_buf()?.first() {
+        None => Ok(()),
+        // No request of fail2ban's begins with a word or a blank: that is a person who tries.
+        Some(b) if *b == b'{' || b.is_ascii_alphanumeric() || b.is_ascii_whitespace() => lines(client, reader, inbox),
+        Some(_) => pickles(client, reader, inbox),
+    }
+}
+
+/// Our own protocol.
+fn lines(client: &Client, mut reader: BufReader<&UnixStream>, inbox: &Inbox) -> io::Result<()> {
     loop {
         let mut line = Vec::new();
         let read = reader.by_ref().take(MAX_REQUEST).read_until(b'\n', &mut line)?;
         if read == 0 {
             return Ok(());
         }
-        client.asks.store(true, Ordering::Release);
-        let whole = line.ends_with(b"\n");
-        let told = client.tell(&answer(&line, inbox));
-        client.asks.store(false, Ordering::Release);
-        told?;
-        if !whole || line.first() != Some(&b'{') {
+        client.answer(|| json(&answer(&line, inbox)))?;
+        if !line.ends_with(b"\n") || line.first() != Some(&b'{') {
             return Ok(());
         }
     }
+}
+
+/// fail2ban's: any number of requests, each up to its end mark, in order.
+fn pickles(client: &Client, mut reader: BufReader<&UnixStream>, inbox: &Inbox) -> io::Result<()> {
+    // The first `searched` bytes of what came hold no end mark.
+    let (mut held, mut searched) = (Vec::new(), 0);
+    loop {
+        while let Some(found) = memchr::memmem::find(&held[searched..], END_MARK) {
+            let end = searched + found;
+            let request: Vec<u8> = held.drain(..end + END_MARK.len()).take(end).collect();
+            searched = 0;
+            if request == CLOSE_MARK {
+                return Ok(());
+            }
+            client.answer(|| [&pickle::encode(&answer_pickle(&request, inbox))[..], END_MARK].concat())?;
+        }
+        searched = held.len().saturating_sub(END_MARK.len());
+        let read = reader.fill_buf()?;
+        if read.is_empty() {
+            return Ok(());
+        }
+        held.extend_from_slice(read);
+        let length = read.len();
+        reader.consume(length);
+        if held.len() > pickle::MAX_BYTES {
+            let too_long = Plain::from(format!("ERROR: {}", pickle::Unreadable::TooBig));
+            return client.answer(|| [&pickle::encode(&too_long)[..], END_MARK].concat());
+        }
+    }
+}
+
+fn json(told: &Told) -> Vec<u8> {
+    let mut reply = serde_json::to_vec(told).expect("replies are plain data");
+    reply.push(b'\n');
+    reply
+}
+
+fn answer_pickle(request: &[u8], inbox: &Inbox) -> Plain {
+    let request = match pickle::decode(request) {
+        Ok(request) => request,
+        Err(e) => return format!("ERROR: {e}").into(),
+    };
+    let (reply, answer) = sync_channel(1);
+    if inbox.send(Message::Foreign { request, reply }).is_err() {
+        return compat::ending();
+    }
+    answer.recv().unwrap_or_else(|_| compat::ending())
 }
 
 fn answer(line: &[u8], inbox: &Inbox) -> Told {

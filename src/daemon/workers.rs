@@ -8,6 +8,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -131,6 +132,8 @@ fn say(inbox: &Inbox, level: Level, text: String) {
 pub struct Askers {
     questions: Option<Sender<(u64, Question)>>,
     inbox: Inbox,
+    /// Whether a name may mean IPv6 addresses: `allowipv6`; the threads look at it with each answer.
+    ipv6: Arc<AtomicBool>,
 }
 
 /// Questions that are worked on at the same time.
@@ -139,27 +142,36 @@ const ASKERS: usize = 4;
 impl Askers {
     /// None run yet.
     pub fn new(inbox: Inbox) -> Askers {
-        Askers { questions: None, inbox }
+        Askers { questions: None, inbox, ipv6: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Leaves IPv6 addresses out of what names mean, or lets them in again.
+    pub fn allow_ipv6(&self, allowed: bool) {
+        self.ipv6.store(allowed, Ordering::Relaxed);
     }
 
     /// Asks; the answer comes through the inbox.
     pub fn ask(&mut self, token: u64, question: Question) {
         let inbox = &self.inbox;
-        let sender = self.questions.get_or_insert_with(|| start_askers(inbox));
+        let ipv6 = &self.ipv6;
+        let sender = self.questions.get_or_insert_with(|| start_askers(inbox, ipv6));
         let _gone = sender.send((token, question));
     }
 }
 
-fn start_askers(inbox: &Inbox) -> Sender<(u64, Question)> {
+fn start_askers(inbox: &Inbox, ipv6: &Arc<AtomicBool>) -> Sender<(u64, Question)> {
     let (sender, receiver) = channel::<(u64, Question)>();
     let receiver = Arc::new(Mutex::new(receiver));
     for _ in 0..ASKERS {
-        let (receiver, inbox) = (Arc::clone(&receiver), inbox.clone());
+        let (receiver, inbox, ipv6) = (Arc::clone(&receiver), inbox.clone(), Arc::clone(ipv6));
         let work = move || {
             loop {
                 let next = receiver.lock().map(|r| r.recv());
                 let Ok(Ok((token, question))) = next else { return };
-                if inbox.send(Message::Answer { token, answer: find_out(&question) }).is_err() {
+                if inbox
+                    .send(Message::Answer { token, answer: find_out(&question, ipv6.load(Ordering::Relaxed)) })
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -170,26 +182,29 @@ fn start_askers(inbox: &Inbox) -> Sender<(u64, Question)> {
     sender
 }
 
-fn find_out(question: &Question) -> Answer {
+fn find_out(question: &Question, ipv6: bool) -> Answer {
     match question {
-        Question::Resolve(name) => Answer::Addresses(resolve(name)),
+        Question::Resolve(name) => Answer::Addresses(resolve(name, ipv6)),
         Question::Run { script, args } => Answer::Exit(run(script, args)),
         Question::Words(path) => Answer::Words(words(path)),
     }
 }
 
-fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
+/// The addresses of a host name, those of IPv6 only where it is used; it may take long.
+pub fn resolve(name: &str, ipv6: bool) -> Result<Vec<IpAddr>, String> {
     let found = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
     let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
     addresses.sort();
     addresses.dedup();
+    addresses.retain(|address| ipv6 || address.is_ipv4());
     Ok(addresses)
 }
 
 /// The largest file of addresses that is read.
 const MAX_WORDS_FILE: u64 = 64 << 20;
 
-fn words(path: &Path) -> Result<Vec<String>, String> {
+/// The words of a file of `ignoreip = file:PATH`, without its comments.
+pub fn words(path: &Path) -> Result<Vec<String>, String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     file.take(MAX_WORDS_FILE).read_to_end(&mut bytes).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -241,6 +256,14 @@ mod tests {
         let hostile = "x; exit 3".to_owned();
         assert_eq!(run("test \"$0\" = 'x; exit 3'", std::slice::from_ref(&hostile)), Ok(0));
         assert_eq!(run("exit 7", &[]), Ok(7));
+    }
+
+    #[test]
+    fn ipv6_addresses_are_left_out_where_they_are_not_allowed() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("it is one");
+        assert_eq!(resolve("::1", true), Ok(vec![address("::1")]));
+        assert_eq!(resolve("::1", false), Ok(vec![]));
+        assert_eq!(resolve("127.0.0.1", false), Ok(vec![address("127.0.0.1")]));
     }
 
     #[test]

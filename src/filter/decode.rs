@@ -8,37 +8,57 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// How the bytes of a log become text.
 #[derive(Clone, Copy, Debug)]
-pub struct Decoder(&'static Encoding);
+pub enum Decoder {
+    /// Each byte below 0x80 is a character, each other one is not text.
+    Ascii,
+    /// Each byte is the character of its number. Browsers read windows-1252 in its place, Python does not.
+    Latin1,
+    /// As browsers read it.
+    Of(&'static Encoding),
+}
 
 impl Decoder {
     /// By fail2ban's (Python's) name of an encoding; `auto` is UTF-8. `None` for a name that nobody knows.
     pub fn new(name: &str) -> Option<Decoder> {
         let label = name.trim().to_ascii_lowercase().replace('_', "-");
         let encoding = match &*label {
-            "" | "auto" | "ascii" | "us-ascii" | "646" | "u8" | "utf" | "utf-8-sig" => UTF_8,
-            "latin-1" | "iso8859-1" | "8859" | "cp819" => encoding_rs::WINDOWS_1252,
+            "ascii" | "us-ascii" | "646" => return Some(Decoder::Ascii),
+            "latin-1" | "latin1" | "latin" | "l1" | "iso8859-1" | "iso-8859-1" | "8859" | "cp819" => {
+                return Some(Decoder::Latin1);
+            }
+            "" | "auto" | "u8" | "utf" | "utf-8-sig" => UTF_8,
             label => Encoding::for_label(label.as_bytes()).or_else(|| {
                 let number = label.strip_prefix("iso8859-")?;
                 Encoding::for_label(format!("iso-8859-{number}").as_bytes())
             })?,
         };
-        Some(Decoder(encoding))
+        Some(Decoder::Of(encoding))
     }
 
     /// Whether ASCII text stands in the bytes as itself.
     pub fn extends_ascii(self) -> bool {
-        self.0.is_ascii_compatible()
+        match self {
+            Decoder::Ascii | Decoder::Latin1 => true,
+            Decoder::Of(encoding) => encoding.is_ascii_compatible(),
+        }
     }
 
     /// The text of a line, without the `\r` and `\n` at its end, cut to 64 KiB. A newline inside becomes `\` and `n`.
     pub fn decode(self, line: &[u8]) -> Cow<'_, str> {
         let line = &line[..line.len().min(LONGEST)];
-        let text = match self.0 {
-            e if e == UTF_8 => String::from_utf8_lossy(line),
+        let text = match self {
+            Decoder::Ascii => match std::str::from_utf8(line) {
+                Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+                _ => line.iter().map(|&byte| if byte.is_ascii() { char::from(byte) } else { '\u{fffd}' }).collect(),
+            },
+            Decoder::Latin1 => encoding_rs::mem::decode_latin1(line),
+            Decoder::Of(e) if e == UTF_8 => String::from_utf8_lossy(line),
             // Lines are split behind the byte 0x0a, so of each newline's two bytes one is left over.
-            e if e == UTF_16LE && line.len() % 2 == 1 => e.decode_without_bom_handling(&line[1..]).0,
-            e if e == UTF_16BE && line.len() % 2 == 1 => e.decode_without_bom_handling(&line[..line.len() - 1]).0,
-            e => e.decode_without_bom_handling(line).0,
+            Decoder::Of(e) if e == UTF_16LE && line.len() % 2 == 1 => e.decode_without_bom_handling(&line[1..]).0,
+            Decoder::Of(e) if e == UTF_16BE && line.len() % 2 == 1 => {
+                e.decode_without_bom_handling(&line[..line.len() - 1]).0
+            }
+            Decoder::Of(e) => e.decode_without_bom_handling(line).0,
         };
         let ends = |c| c == '\r' || c == '\n';
         match text {
@@ -72,7 +92,10 @@ mod tests {
 
     #[test]
     fn encodings_go_by_their_python_names() {
-        assert_eq!(Decoder::new("latin_1").unwrap().decode(b"\xe9"), "é");
+        assert_eq!(Decoder::new("latin_1").unwrap().decode(b"\xe9\x85"), "é\u{85}");
+        assert_eq!(Decoder::new("ISO-8859-1").unwrap().decode(b"\x93a\r"), "\u{93}a");
+        assert_eq!(Decoder::new("ascii").unwrap().decode("aé\n".as_bytes()), "a\u{fffd}\u{fffd}");
+        assert!(matches!(Decoder::new("us-ascii").unwrap().decode(b"plain\r"), Cow::Borrowed("plain")));
         assert_eq!(Decoder::new("iso8859_15").unwrap().decode(b"\xa4"), "€");
         assert_eq!(Decoder::new("cp1251").unwrap().decode(b"\xe9"), "й");
         assert!(Decoder::new("klingon").is_none());

@@ -24,6 +24,8 @@ pub struct Hit {
     pub invalid: Option<String>,
     /// When; `None` only in tools.
     pub time: Option<Timestamp>,
+    /// The line itself or `logtimezone` says the zone of its date.
+    pub zoned: bool,
     /// It only helps other lines.
     pub nofail: bool,
     /// All groups by name.
@@ -35,17 +37,23 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// The address that was captured beside an identity that is another.
+    pub fn address(&self) -> Option<String> {
+        let Some(Who::Id(id)) = &self.who else { return None };
+        let host = ["ip4", "ip6"].iter().filter_map(|name| self.groups.get(*name)).find(|t| !t.is_empty())?;
+        let same = id.ip().is_some_and(|ip| host.parse() == Ok(ip));
+        let within = id.as_net().is_some_and(|net| net.prefix_len() < net.max_prefix_len());
+        (!same && !within).then(|| host.clone())
+    }
+
     /// The failure that it proves, if it proves one.
     pub fn failure(self) -> Option<Failure> {
+        let address = self.address();
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
         let mut groups = self.groups;
-        let host = ["ip4", "ip6"].iter().filter_map(|name| groups.get(*name)).find(|t| !t.is_empty()).cloned();
         groups.retain(|name, _| !WHO.contains(&name.as_str()) && !name.starts_with("skiplines"));
-        if let (Who::Id(id), Some(host)) = (&who, host)
-            && id.ip().is_none_or(|ip| host.parse() != Ok(ip))
-            && id.as_net().is_none_or(|net| net.prefix_len() == net.max_prefix_len())
-        {
-            groups.insert("ip".into(), host);
+        if let Some(address) = address {
+            groups.insert("ip".into(), address);
         }
         let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
         Some(Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches: self.matches, groups })
@@ -62,6 +70,24 @@ impl Filter {
         moment: &Moment<'_>,
         out: &mut Vec<Hit>,
     ) -> Verdict {
+        self.look(line, written, moment, Some(out))
+    }
+
+    /// What counts of a line that no failregex can match, as a [`Scan`](super::Scan) found out: its date, the prefregex,
+    /// and the ignoreregexes where they are tried first. Gives what [`Filter::hits`] would have given.
+    pub fn passed_over(&mut self, line: &[u8], moment: &Moment<'_>) -> Verdict {
+        self.look(line, None, moment, None)
+    }
+
+    /// Without `out` no failregex is tried.
+    fn look(
+        &mut self,
+        line: &[u8],
+        written: Option<Timestamp>,
+        moment: &Moment<'_>,
+        out: Option<&mut Vec<Hit>>,
+    ) -> Verdict {
+        self.prefix_found = None;
         let gave_up = self.clock.detector.gave_up();
         let text = self.decoder.decode(line);
         if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
@@ -83,6 +109,9 @@ impl Filter {
             Place::At(time, cut) => (Some(time), cut),
             Place::Unknown(cut) => (None, cut),
         };
+        if out.is_none() && self.rules.prefix.is_none() && !self.rules.ignores_early() {
+            return Verdict::Missed;
+        }
         let mut haystack = String::with_capacity(text.len() + 1);
         haystack.push_str(text.get(..cut.start).unwrap_or(&text));
         haystack.push_str(text.get(cut.end..).unwrap_or_default());
@@ -100,15 +129,17 @@ impl Filter {
         mut haystack: String,
         time: Option<Timestamp>,
         moment: &Moment<'_>,
-        out: &mut Vec<Hit>,
+        out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         pyregex::refill(&mut self.machine, &haystack);
         let mut costly = Costly { machine: &mut self.machine, given_up: None };
+        let ignored = |text: &str, hits: &mut [u64], costly: &mut Costly<'_>| {
+            ignored(&self.rules.ignore, text, self.tries_all, hits, costly)
+        };
         if self.rules.ignores_early()
-            && let Some(number) = ignored(&self.rules.ignore, &haystack, &mut costly)
+            && let Some(number) = ignored(&haystack, &mut self.ignore_hits, &mut costly)
         {
             costly.note(&mut self.limits, &mut self.notes, moment);
-            self.ignore_hits[number] += 1;
             return Verdict::Ignored(number);
         }
         let mut common = Groups::new();
@@ -119,6 +150,9 @@ impl Filter {
                 return Verdict::Missed;
             };
             self.prefix_hits += 1;
+            if self.tells_prefix {
+                self.prefix_found = Some(groups.clone());
+            }
             common = groups;
             if let Some(content) = common.shift_remove("content").filter(|c| !c.is_empty()) {
                 haystack = content + "\n";
@@ -128,6 +162,10 @@ impl Filter {
             }
         }
         let mut verdict = Verdict::Missed;
+        let Some(out) = out else {
+            costly.note(&mut self.limits, &mut self.notes, moment);
+            return verdict;
+        };
         for (number, regex) in self.rules.fail.iter().enumerate() {
             let found = costly.settle("failregex", number, |machine| regex.search_within(&haystack, machine));
             let Some(found) = found else { continue };
@@ -141,8 +179,7 @@ impl Filter {
                     verdict = new;
                 }
             };
-            if let Some(ignore) = ignored(&self.rules.ignore, searched, &mut costly) {
-                self.ignore_hits[ignore] += 1;
+            if let Some(ignore) = ignored(searched, &mut self.ignore_hits, &mut costly) {
                 better(Verdict::Ignored(ignore));
             } else if self.checked && time.is_none() {
                 self.notes.daily(Note::Undated, moment.now, || {
@@ -171,6 +208,7 @@ impl Filter {
                     who,
                     invalid,
                     time,
+                    zoned: self.clock.found.as_ref().is_some_and(|found| found.zoned),
                     nofail: joined.nofail,
                     groups: joined.groups,
                     users: joined.users,
@@ -186,13 +224,22 @@ impl Filter {
     }
 }
 
-fn ignored(patterns: &[Pattern], text: &str, costly: &mut Costly<'_>) -> Option<usize> {
-    let matches = |(number, pattern): (usize, &Pattern)| {
-        costly
+/// The first pattern that matches, counted in `hits`; with `all` the others that do are counted too.
+fn ignored(patterns: &[Pattern], text: &str, all: bool, hits: &mut [u64], costly: &mut Costly<'_>) -> Option<usize> {
+    let mut first = None;
+    for (number, pattern) in patterns.iter().enumerate() {
+        if costly
             .settle("ignoreregex", number, |machine| Ok(pattern.is_match_within(text, machine)?.then_some(())))
             .is_some()
-    };
-    patterns.iter().enumerate().position(matches)
+        {
+            hits[number] += 1;
+            first = first.or(Some(number));
+            if !all {
+                break;
+            }
+        }
+    }
+    first
 }
 
 /// The searches on one line: all take from the same steps. The first for which too few are left is given up, and with it

@@ -12,14 +12,18 @@ pub mod failregex;
 mod hits;
 mod linear;
 mod mlfid;
+pub mod near;
 mod notes;
 pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
+mod trace;
 pub mod translate;
 mod when;
 mod window;
+
+use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
 
@@ -30,6 +34,7 @@ use crate::time::{Span, Timestamp};
 use backtrack::Machine;
 use date::{DateValue, Detector, TemplateInfo, Zones};
 use decode::Decoder;
+use failregex::Groups;
 use mlfid::Sessions;
 use notes::Notes;
 use prefilter::{Cut, Prefilter};
@@ -38,7 +43,8 @@ use when::Clock;
 use window::Window;
 
 pub use hits::Hit;
-pub use scan::Scan;
+pub use scan::{Reason, Scan};
+pub use trace::{Dated, Trace};
 
 /// One jail's filter, compiled, with its state.
 pub struct Filter {
@@ -56,8 +62,11 @@ pub struct Filter {
     ignore_hits: Vec<u64>,
     /// Off in tools: dates count as they are.
     checked: bool,
-    /// On in tools: further failregexes are tried after the first match.
+    /// On in tools: further failregexes and ignoreregexes are tried after the first match.
     tries_all: bool,
+    /// On where somebody asks for [`Filter::prefix_groups`].
+    tells_prefix: bool,
+    prefix_found: Option<Groups>,
 }
 
 /// What surrounds a line that a filter looks at.
@@ -156,15 +165,24 @@ impl Filter {
             prefix_hits: 0,
             checked: true,
             tries_all: false,
+            tells_prefix: false,
+            prefix_found: None,
         };
         Ok((filter, problems))
     }
 
     /// The same for a tool that examines a log: no line is too old or too new, one without a date has none (see
-    /// [`Hit::time`]), and with `tries_all` every failregex is tried, not only until the first match.
+    /// [`Hit::time`]), and with `tries_all` every failregex and ignoreregex is tried and counted,
+    /// not only until the first match.
     pub fn for_tools(mut self, tries_all: bool) -> Filter {
         self.checked = false;
         self.tries_all = tries_all;
+        self
+    }
+
+    /// The same for a tool that shows what the prefregex finds, see [`Filter::prefix_groups`].
+    pub fn telling_prefix(mut self) -> Filter {
+        self.tells_prefix = true;
         self
     }
 
@@ -206,6 +224,11 @@ impl Filter {
         (self.clock.detector.steps(), self.machine.taken())
     }
 
+    /// A line as text, as the expressions see it, date included.
+    pub fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, str> {
+        self.decoder.decode(line)
+    }
+
     /// On how many lines the date or an expression was given up because it would have cost unbounded time.
     pub fn backtrack_limits(&self) -> u64 {
         self.limits + self.clock.detector.gave_up()
@@ -224,6 +247,26 @@ impl Filter {
     /// The prefregex with its tags expanded, and how often it matched.
     pub fn prefregex(&self) -> Option<(&str, u64)> {
         self.rules.prefix.as_ref().map(|p| (&*p.expanded, self.prefix_hits))
+    }
+
+    /// What the prefregex found in the last line; `None` also where nobody asked by [`Filter::telling_prefix`].
+    pub fn prefix_groups(&self) -> Option<&Groups> {
+        self.prefix_found.as_ref()
+    }
+
+    /// The names of the prefregex's groups, in its order.
+    pub fn prefix_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.prefix.iter().flat_map(|prefix| prefix.pattern().names())
+    }
+
+    /// The names of a failregex's groups, in its order.
+    pub fn names(&self, regex: usize) -> impl Iterator<Item = &str> {
+        self.rules.fail.get(regex).into_iter().flat_map(|regex| regex.pattern().names())
+    }
+
+    /// The failregexes with their tags expanded.
+    pub fn expanded(&self) -> impl Iterator<Item = &str> {
+        self.rules.fail.iter().map(|regex| &*regex.expanded)
     }
 
     /// How often each ignoreregex kept a line from being a failure.

@@ -32,6 +32,17 @@ enum Finder {
     Escape,
 }
 
+/// Why a filter gets to see a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No text is common to what it looks for, so it sees all.
+    EveryLine,
+    /// It holds this text, which a failregex asks for.
+    Literal(Range<usize>),
+    /// It holds an escape character: a terminal's colour may stand inside of a text that is looked for.
+    Escape,
+}
+
 /// What one filter wants to see.
 #[derive(Debug)]
 struct Own {
@@ -93,6 +104,16 @@ impl Scan {
         }
         if taken * MANY > block.len() {
             self.line_by_line = PATIENCE;
+        }
+    }
+
+    /// Why the filter with this index gets to see a line; `None`: it does not.
+    pub fn reason(&self, line: &[u8], filter: usize) -> Option<Reason> {
+        let own = self.own.get(filter)?;
+        let Some(literals) = &own.literals else { return Some(Reason::EveryLine) };
+        match literals.find(line) {
+            Some(found) => Some(Reason::Literal(found.range())),
+            None => own.wants(line).then_some(Reason::Escape),
         }
     }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Moment;
-use super::date::{DateValue, Detector};
+use super::date::{DateValue, Detector, Found};
 use super::decode::Decoder;
 use super::notes::{Note, Notes};
 use crate::time::{Span, Timestamp};
@@ -16,6 +16,10 @@ use crate::time::{Span, Timestamp};
 pub struct Clock {
     /// Finds the date in a line.
     pub detector: Detector,
+    /// The date of the line that was placed last, as its text says it.
+    pub found: Option<Found>,
+    /// What the failregexes do not see of that line.
+    pub cut: Range<usize>,
     last: Option<Timestamp>,
 }
 
@@ -33,13 +37,22 @@ pub enum Place {
 impl Clock {
     /// A clock that has seen nothing.
     pub fn new(detector: Detector) -> Clock {
-        Clock { detector, last: None }
+        Clock { detector, found: None, cut: 0..0, last: None }
     }
 
     /// Places a line. `checked` is off in tools: then every date counts as it is, and a line without one has none.
     pub fn place(&mut self, line: &str, moment: &Moment<'_>, checked: bool, from: Decoder, notes: &mut Notes) -> Place {
-        let found = self.detector.find(line, moment.now);
-        let (cut, time) = match found {
+        self.found = self.detector.find(line, moment.now);
+        let place = self.settle_line(moment, checked, from, notes);
+        self.cut = match &place {
+            Place::At(_, cut) | Place::Unknown(cut) => cut.clone(),
+            Place::TooOld => 0..0,
+        };
+        place
+    }
+
+    fn settle_line(&mut self, moment: &Moment<'_>, checked: bool, from: Decoder, notes: &mut Notes) -> Place {
+        let (cut, time) = match self.found.clone() {
             None => (0..0, None),
             Some(found) => match found.time {
                 DateValue::At(time) => (found.cut, Some(time)),
@@ -71,6 +84,7 @@ impl Clock {
 
     /// Places a line of which the source knows the time; no date is looked for.
     pub fn place_at(&mut self, time: Timestamp, moment: &Moment<'_>, checked: bool, notes: &mut Notes) -> Place {
+        (self.found, self.cut) = (None, 0..0);
         if !checked {
             return Place::At(time, 0..0);
         }

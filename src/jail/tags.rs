@@ -47,17 +47,20 @@ impl Subject<'_> {
 
     /// The text with every tag's value in its place; not for a shell.
     pub fn plain(&self, text: &str) -> String {
-        replace(text, |tag| {
-            self.value(tag).map(|value| match value {
-                Value::Ours(text) => text,
-                Value::Foreign(text) => Cow::Owned(text),
-            })
+        replace(text, |tag| self.text(tag))
+    }
+
+    /// A tag's value, if it has one; not for a shell.
+    pub fn text(&self, tag: &str) -> Option<Cow<'static, str>> {
+        self.value(tag).map(|value| match value {
+            Value::Ours(text) => text,
+            Value::Foreign(text) => Cow::Owned(text),
         })
     }
 
     fn value(&self, tag: &str) -> Option<Value> {
-        if let Some(group) = tag.strip_prefix("F-") {
-            let value = self.failure.groups.get(&group.to_lowercase()).cloned().unwrap_or_default();
+        if let Some(group) = group(tag) {
+            let value = self.failure.groups.get(&group).cloned().unwrap_or_default();
             return Some(Value::Foreign(value));
         }
         Some(match tag {
@@ -107,7 +110,7 @@ impl Value {
 }
 
 /// Replaces every `<tag>` that has a value; the others stay as they are.
-fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, str>>) -> String {
+pub fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, str>>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('<') {
@@ -129,6 +132,12 @@ fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, str>>)
     }
     out.push_str(rest);
     out
+}
+
+/// The group that a tag means: `F-USER` → `user`. The tag is in capitals.
+pub fn group(tag: &str) -> Option<String> {
+    let name = tag.strip_prefix("F-").filter(|name| !name.contains(|c: char| c.is_ascii_lowercase()))?;
+    Some(name.to_lowercase())
 }
 
 /// `F-USER` → `f2bV_F_user`, `matches` → `f2bV_matches`.

@@ -39,6 +39,13 @@ pub fn expand(pattern: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Every path that a pattern means now, sorted: as [`expand`], but nothing that exists is passed over.
+pub fn every(pattern: &str) -> Vec<PathBuf> {
+    let literal = Path::new(pattern);
+    let found = if is_pattern(pattern) { matches(pattern) } else { Vec::new() };
+    if found.is_empty() { Vec::from_iter(literal.exists().then(|| literal.to_owned())) } else { found }
+}
+
 /// The directories in which a change may change what the pattern means: that of each file it could match, as far as
 /// they exist, and those above from the first wildcard on.
 pub fn directories(pattern: &str) -> Vec<PathBuf> {

@@ -8,6 +8,7 @@
 
 mod entry;
 mod records;
+mod whole;
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,6 +28,7 @@ use entry::Entry;
 use records::Records;
 
 pub use entry::FIELDS;
+pub use whole::read_all;
 
 /// The journal as one jail reads it.
 pub struct JournalReader {
@@ -304,3 +306,26 @@ const BLOCK: usize = 32 * 1024;
 
 /// Bytes of complaints that are kept.
 const SAID: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_behind_what_was_read_but_not_before_findtime() {
+        let now = Timestamp::from_secs(10_000);
+        let since = |saved: Option<(i64, Option<&str>)>| {
+            let position = saved.map(|(secs, cursor)| Position {
+                path: Position::JOURNAL.into(),
+                file: None,
+                offset: (secs * 1_000_000) as u64,
+                first_line: cursor.map(str::to_owned),
+            });
+            JournalReader::new(Journal::default(), Span::from_secs(600), position).since(now)
+        };
+        assert_eq!(since(None), "--since=@9400.000000");
+        assert_eq!(since(Some((9_000, Some("s=1")))), "--since=@9400.000000");
+        assert_eq!(since(Some((9_900, Some("s=1")))), "--after-cursor=s=1");
+        assert_eq!(since(Some((9_900, None))), "--since=@9900.000001");
+    }
+}

@@ -4,35 +4,38 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
+use crate::config::filter::{FilterFile, Reference};
+use crate::config::tree::Tree;
 use crate::config::{self, FilterSettings, Problem, Severity, Spanned, brackets};
 use crate::error::{Error, Kind};
 
-use super::Args;
+use super::{Args, Refused, python};
 
 /// The filter that FILTER names, or one made of it as a failregex; what it is goes into `header`.
-pub fn read_filter(args: &Args, conf: &Path, header: &mut Vec<String>) -> Result<FilterSettings, Error> {
+pub fn read_filter(args: &Args, conf: &Path, header: &mut Vec<String>) -> Result<FilterSettings, Refused> {
     if looks_like_a_name(&args.filter)
         && let Some(found) = named_filter(&args.filter, conf, header)
     {
         return found;
     }
     header.push(format!("Use   failregex line : {}", short(&args.filter)));
-    let failregex = args.filter.lines().filter(|l| !l.trim().is_empty()).map(Spanned::bare).collect();
-    Ok(FilterSettings { failregex, maxlines: 1, ..FilterSettings::default() })
+    Ok(FilterSettings { failregex: vec![Spanned::bare(&args.filter)], ..FilterSettings::default() })
 }
 
 /// `None` if there is no such filter: then it is a failregex.
-fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<Result<FilterSettings, Error>> {
+fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<Result<FilterSettings, Refused>> {
     let bracketed = match brackets::parse(filter) {
         Ok(bracketed) => bracketed,
         Err((_, message)) => {
-            return Some(Err(Error::new(Kind::Usage, format!("`{filter}` cannot be read: {message}"))));
+            let message = format!("wrong filter name or options: `{filter}` cannot be read: {message}");
+            return Some(Err(Refused::said(Error::new(Kind::Usage, message))));
         }
     };
     let options = &filter[bracketed.name.len()..];
     let name = bracketed.name;
     let stem = name.strip_suffix(".conf").or(name.strip_suffix(".local")).unwrap_or(name);
-    let (conf, wanted, shown) = match (Path::new(name).is_file() && name.contains('/'), folder(stem)) {
+    let is_path = Path::new(name).is_file() && name.contains('/');
+    let (conf, wanted, shown) = match (is_path, folder(stem)) {
         // A file where filters lie is the filter of that name there.
         (true, Some((conf, name))) => {
             (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
@@ -49,17 +52,28 @@ fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<R
             if !bracketed.parameters.is_empty() {
                 let given: IndexMap<_, _> =
                     bracketed.parameters.iter().map(|(name, at)| (*name, &filter[at.clone()])).collect();
-                let given: Vec<_> =
-                    given.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
-                header.push(format!("Use   filter options : {{{}}}", given.join(", ")));
+                let given = python::dict(given.iter().map(|(name, value)| (*name, python::text(value))));
+                header.push(format!("Use   filter options : {given}"));
             }
             Some(Ok(settings))
         }
-        Err(problems) if wanted.contains('/') || problems.iter().any(|p| p.origin.line > 0) => {
-            Some(Err(first(&problems)))
+        Err(problems) if is_path || problems.iter().any(|p| p.origin.line > 0) => {
+            let error = first(&problems);
+            if !loads(conf, &wanted) {
+                let reason = format!("failed to load filter {name}");
+                return Some(Err(Refused { reason, ..Refused::said(error) }));
+            }
+            header.push(format!("Use   failregex {shown}"));
+            Some(Err(Refused::traced(error)))
         }
         Err(_) => None,
     }
+}
+
+/// Whether the filter's files can be read, whatever is wrong with what they say.
+fn loads(conf: &Path, name: &str) -> bool {
+    let wanted = Reference { name: name.to_owned(), ..Reference::default() };
+    FilterFile::open(&Tree::new(conf), &wanted, None, IndexMap::new()).is_ok()
 }
 
 /// `conf` and `name` of `conf/filter.d/name`.
@@ -67,14 +81,6 @@ fn folder(stem: &str) -> Option<(&Path, &str)> {
     let (folder, name) = stem.rsplit_once('/')?;
     let folder = Path::new(folder);
     (folder.file_name()? == "filter.d").then_some((folder.parent()?, name))
-}
-
-/// As Python shows a text.
-fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let inner = text.replace('\\', "\\\\");
-    let inner = if quote == '\'' { inner.replace('\'', "\\'") } else { inner };
-    format!("{quote}{inner}{quote}")
 }
 
 /// `name`, `name[options]`, a path: letters, digits, `/`, `_`, `-`, `.`.

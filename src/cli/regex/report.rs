@@ -1,10 +1,8 @@
-//! What `sipjail regex` found: as data, and as the text that fail2ban-regex prints.
-
-use std::fmt::Write;
+//! What `sipjail regex` found, as data; `summary` makes a text of it.
 
 use serde::Serialize;
 
-use crate::text::printable;
+use crate::filter::near::Near;
 
 /// What a filter made of a log.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -28,6 +26,9 @@ pub struct Report {
     pub matched: Lines,
     /// All others.
     pub missed: Lines,
+    /// Missed lines that nearly matched, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearly: Option<Nearly>,
     /// How often a regex was given up because it would have taken unbounded time.
     pub gave_up: u64,
     /// How long it took, where somebody has measured it.
@@ -35,10 +36,22 @@ pub struct Report {
     /// Whether regexes without hits are shown, and each hit.
     #[serde(skip)]
     pub verbose: bool,
+    /// What `--debuggex` links to.
+    #[serde(skip)]
+    pub links: Option<Links>,
+}
+
+/// A regex with its tags expanded beside the text as it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// The failregexes.
+    pub failregex: Vec<(String, String)>,
+    /// The ignoreregexes.
+    pub ignoreregex: Vec<(String, String)>,
 }
 
 /// A regex or a date template and its hits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Counted {
     /// Its text.
     pub text: String,
@@ -47,6 +60,25 @@ pub struct Counted {
     /// Each hit, where that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<HitLine>,
+    /// What the prefregex took out of the first lines, where that was asked for; one more than are shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// More about a date template, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+}
+
+/// What a date template became.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Detail {
+    /// The more hits and the nearer to the line's start, the more.
+    pub weight: f64,
+    /// What one hit counts.
+    pub base_weight: f64,
+    /// As it was written.
+    pub pattern: String,
+    /// The regular expression, in Python's notation.
+    pub regex: String,
 }
 
 /// One hit.
@@ -60,6 +92,38 @@ pub struct HitLine {
     pub multiple: bool,
 }
 
+/// Missed lines that a regex nearly matched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Nearly {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub misses: Vec<NearMiss>,
+    /// So many are kept.
+    #[serde(skip)]
+    pub most: usize,
+}
+
+/// Where the best regex stopped on a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearMiss {
+    /// Which failregex, from 1; `null`: the prefregex, before which no failregex is tried.
+    pub failregex: Option<usize>,
+    /// The line, and how far it got there.
+    #[serde(flatten)]
+    pub near: Near,
+}
+
+impl Nearly {
+    /// Counts a near miss and keeps it if it may be shown.
+    pub fn add(&mut self, near: Near) {
+        self.count += 1;
+        if self.misses.len() < self.most {
+            self.misses.push(NearMiss { failregex: near.regex.map(|number| number + 1), near });
+        }
+    }
+}
+
 /// Lines that met the same fate.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Lines {
@@ -67,10 +131,12 @@ pub struct Lines {
     pub count: u64,
     /// The first of them, as many as are shown.
     pub lines: Vec<String>,
+    /// Fewer than so many are listed one by one.
     #[serde(skip)]
-    most: usize,
+    pub most: usize,
+    /// Whether they are shown at all.
     #[serde(skip)]
-    shown: bool,
+    pub shown: bool,
     #[serde(skip)]
     bytes: usize,
 }
@@ -82,10 +148,17 @@ impl Counted {
     }
 
     /// Counts a hit.
-    pub fn hit(&mut self, shown: Option<HitLine>) {
+    pub fn hit(&mut self, shown: impl Iterator<Item = HitLine>) {
         self.hits += 1;
         if self.found.len() < HITS {
             self.found.extend(shown);
+        }
+    }
+
+    /// Keeps what a prefregex took out of a line, while there are few.
+    pub fn groups(&mut self, groups: impl FnOnce() -> String) {
+        if self.groups.len() <= GROUPS {
+            self.groups.push(groups());
         }
     }
 }
@@ -96,10 +169,15 @@ impl Lines {
         Lines { most, shown, ..Lines::default() }
     }
 
+    /// Whether one more line would be kept.
+    pub fn keeps(&self) -> bool {
+        self.shown && self.lines.len() < self.most && self.bytes < BYTES
+    }
+
     /// Counts a line and keeps it if it may be shown.
     pub fn add(&mut self, line: &str) {
         self.count += 1;
-        if self.shown && self.lines.len() < self.most && self.bytes < BYTES {
+        if self.keeps() {
             self.bytes += line.len();
             self.lines.push(line.to_owned());
         }
@@ -119,85 +197,9 @@ impl Lines {
     }
 }
 
-impl Report {
-    /// The text that fail2ban-regex prints, made safe for a terminal.
-    pub fn text(&self) -> String {
-        let mut out = String::from("\nRunning tests\n=============\n\n");
-        for line in self.header.iter().flat_map(|l| l.split('\n')) {
-            out.push_str(&printable(line));
-            out.push('\n');
-        }
-        out.push_str("\n\nResults\n=======\n");
-        if let Some(prefix) = &self.prefregex {
-            let _ = write!(out, "\nPrefregex: {} total\n|  {}\n`-\n", prefix.hits, prefix.text);
-        }
-        self.regexes(&mut out, "Failregex", &self.failregex);
-        self.regexes(&mut out, "Ignoreregex", &self.ignoreregex);
-        out.push_str("\nDate template hits:\n");
-        let shown: Vec<_> = self.dates.iter().filter(|d| d.hits > 0 || self.verbose).collect();
-        if !shown.is_empty() {
-            out.push_str("|- [# of hits] date format\n");
-            for date in shown {
-                let _ = writeln!(out, "|  [{}] {}", date.hits, date.text);
-            }
-            out.push_str("`-\n");
-        }
-        let (ignored, matched, missed) = (self.ignored.count, self.matched.count, self.missed.count);
-        let _ = write!(out, "\nLines: {} lines, {ignored} ignored, {matched} matched, {missed} missed\n", self.total);
-        if let Some(seconds) = self.seconds {
-            let _ = writeln!(out, "[processed in {seconds:.2} sec]");
-        }
-        if self.gave_up > 0 {
-            let _ = writeln!(out, "[{} searches given up: they would have taken too long]", self.gave_up);
-        }
-        out.push('\n');
-        for (name, lines) in [("Matched", &self.matched), ("Ignored", &self.ignored), ("Missed", &self.missed)] {
-            list(&mut out, name, lines);
-        }
-        out
-    }
-
-    fn regexes(&self, out: &mut String, title: &str, regexes: &[Counted]) {
-        let total: u64 = regexes.iter().map(|r| r.hits).sum();
-        let _ = write!(out, "\n{title}: {total} total\n");
-        let shown: Vec<_> = regexes.iter().enumerate().filter(|(_, r)| r.hits > 0 || self.verbose).collect();
-        if shown.is_empty() {
-            return;
-        }
-        out.push_str("|-  #) [# of hits] regular expression\n");
-        for (number, regex) in shown {
-            let _ = writeln!(out, "|  {:2}) [{}] {}", number + 1, regex.hits, regex.text);
-            for hit in &regex.found {
-                let multiple = if hit.multiple { " (multiple regex matched)" } else { "" };
-                let _ = writeln!(out, "|      {}  {}{multiple}", printable(&hit.id), hit.time);
-            }
-        }
-        out.push_str("`-\n");
-    }
-}
-
-fn list(out: &mut String, name: &str, lines: &Lines) {
-    if !lines.shown || lines.count == 0 {
-        return;
-    }
-    if lines.count >= lines.most as u64 {
-        let count = lines.count;
-        let flag = name.to_lowercase();
-        let _ = writeln!(out, "{name} line(s): too many to print.  Use --print-all-{flag} to print all {count} lines");
-        return;
-    }
-    let _ = writeln!(out, "|- {name} line(s):");
-    for line in &lines.lines {
-        let _ = writeln!(out, "|  {}", printable(line.trim_end()));
-    }
-    let left = lines.count.saturating_sub(lines.lines.len() as u64);
-    if left > 0 {
-        let _ = writeln!(out, "|  … and {left} more");
-    }
-    out.push_str("`-\n");
-}
-
 /// Bytes of lines that one list keeps.
 const BYTES: usize = 64 << 20;
 /// Hits that are kept per regex.
 const HITS: usize = 1_000_000;
+/// Lines of which the prefregex's groups are shown.
+pub const GROUPS: usize = 20;

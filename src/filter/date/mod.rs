@@ -21,7 +21,7 @@ use crate::time::{Span, Timestamp};
 use parts::Parsed;
 use pattern::Decades;
 use place::{Match, Memo, Place};
-use template::Template;
+use template::{Kind, Template};
 
 pub use template::DatePatternError;
 
@@ -63,6 +63,8 @@ pub struct Found {
     pub whole: Range<usize>,
     /// When.
     pub time: DateValue,
+    /// Whether the zone is known from the text or from `logtimezone`, not taken from the host.
+    pub zoned: bool,
     /// Which template: [`TemplateInfo::id`].
     pub template: usize,
 }
@@ -85,7 +87,7 @@ pub struct TemplateInfo {
     pub id: usize,
     /// What fail2ban calls it: `ExYear(?P<_sep>[-/.])Month…`.
     pub name: String,
-    /// As it was written.
+    /// As it was written; empty for a word like `EPOCH`.
     pub pattern: String,
     /// The regular expression that it became, in Python's notation.
     pub regex: String,
@@ -93,6 +95,8 @@ pub struct TemplateInfo {
     pub hits: u64,
     /// The more hits and the nearer to the line's start, the more.
     pub weight: f64,
+    /// What a hit of it counts: templates at the start of the line count more.
+    pub base_weight: f64,
     /// Characters before its last match.
     pub distance: Option<usize>,
 }
@@ -129,9 +133,10 @@ impl Detector {
         self.follow_the_years(now);
         let (index, found) = self.choose(line)?;
         let index = self.note(index, &found, line, now);
-        let time = self.moment(&found, now);
+        let (time, zoned) = self.moment(&found, now);
         let entry = &self.entries[index];
-        Some(Found { cut: found.cut, whole: found.whole, time, template: entry.id })
+        let zoned = zoned || entry.template.kind == Kind::Tai64n;
+        Some(Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id })
     }
 
     /// The templates in the order in which they are tried at present.
@@ -143,6 +148,7 @@ impl Detector {
             regex: entry.template.regex(self.decades),
             hits: entry.hits,
             weight: entry.weight(),
+            base_weight: entry.template.weight,
             distance: entry.distance,
         })
     }
@@ -258,16 +264,17 @@ impl Detector {
         Some(found)
     }
 
-    fn moment(&mut self, found: &Match, now: Timestamp) -> DateValue {
+    /// The moment, and whether the host's zone had no part in it.
+    fn moment(&mut self, found: &Match, now: Timestamp) -> (DateValue, bool) {
         let civil = match found.parsed {
-            Parsed::Empty => return DateValue::Empty,
-            Parsed::Broken => return DateValue::Unparsable,
-            Parsed::At(at) => return DateValue::At(at),
+            Parsed::Empty => return (DateValue::Empty, false),
+            Parsed::Broken => return (DateValue::Unparsable, false),
+            Parsed::At(at) => return (DateValue::At(at), false),
             Parsed::Civil(civil) => civil,
         };
         let known = self.memo.as_ref().filter(|memo| memo.found.parsed == found.parsed).and_then(|memo| memo.moment);
         let Some(moment) = known.or_else(|| civil.at(now, &self.zones, self.last_offset)) else {
-            return DateValue::Unparsable;
+            return (DateValue::Unparsable, false);
         };
         if moment.offset.is_some() {
             self.last_offset = moment.offset;
@@ -275,7 +282,7 @@ impl Detector {
         if let Some(memo) = self.memo.as_mut().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
             memo.moment = Some(moment);
         }
-        DateValue::At(moment.at)
+        (DateValue::At(moment.at), moment.offset.is_none())
     }
 
     /// Remembers the winner, and moves it towards the front of the list if it does better than who stands there. Returns its

@@ -264,7 +264,7 @@ fn special(word: &str, at_line_begin: bool) -> Option<Template> {
         _ => return None,
     };
     let (form, shown) = if at_line_begin { (Form::LineBegin, LINE_BEGIN) } else { (Form::Bound, "") };
-    Some(Template::new(format!("{shown}{name}"), name, kind, form, at_line_begin))
+    Some(Template::new(format!("{shown}{name}"), "", kind, form, at_line_begin))
 }
 
 /// Where `{EPOCH}` or `{LEPOCH}` stands in a pattern.
