@@ -55,7 +55,7 @@ pub struct FilterPart {
     pub total_failed: u64,
     /// Logs that are read.
     pub files: Vec<String>,
-    /// Searches that were given up because they would have taken unbounded time: lines that may have been missed.
+    /// Lines that were given up because they would have taken unbounded time: failures that may have been missed.
     #[serde(default)]
     pub gave_up: u64,
     /// What is asked of systemd's journal, where that is read in place of logs: any of these.
@@ -153,7 +153,7 @@ impl JailReply {
             Some(matches) => format!("Journal matches:\t{}", matches.join(" + ")),
             None => format!("File list:\t{}", filter.files.join(" ")),
         };
-        [
+        let mut lines = vec![
             format!("Status for the jail: {jail}"),
             "|- Filter".to_owned(),
             format!("|  |- Currently failed:\t{}", filter.currently_failed),
@@ -163,8 +163,12 @@ impl JailReply {
             format!("   |- Currently banned:\t{}", actions.currently_banned),
             format!("   |- Total banned:\t{}", actions.total_banned),
             format!("   `- Banned IP list:\t{}", actions.banned.join(" ")),
-        ]
-        .join("\n")
+        ];
+        // Amid the branch, so that whoever reads fail2ban's tree by names, by branches or from its end goes on doing so.
+        if filter.gave_up > 0 {
+            lines.insert(4, format!("|  |- Lines given up:\t{}", filter.gave_up));
+        }
+        lines.join("\n")
     }
 }
 
@@ -189,6 +193,10 @@ mod tests {
                     /var/log/sip.log\n`- Actions\n   |- Currently banned:\t1\n   |- Total banned:\t1\n   `- Banned IP list:\t192.0.2.1";
         assert_eq!(reply.text(), tree);
         let mut reply = reply;
+        reply.filter.gave_up = 3;
+        let given_up = "Total failed:\t0\n|  |- Lines given up:\t3";
+        assert_eq!(reply.text(), tree.replace("Total failed:\t0", given_up));
+        reply.filter.gave_up = 0;
         reply.filter.journalmatch = Some(vec!["A=1 B=2".into(), "C=3".into()]);
         assert_eq!(reply.text(), tree.replace("File list:\t/var/log/sip.log", "Journal matches:\tA=1 B=2 + C=3"));
     }

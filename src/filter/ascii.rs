@@ -161,7 +161,21 @@ pub fn states(hir: &Hir) -> usize {
     }
 }
 
-fn narrow(hir: &Hir) -> Hir {
+/// How many characters the expression has to take when its repetitions are written out, each endless one once more than
+/// it must.
+pub fn places(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => 1,
+        HirKind::Repetition(r) => places(&r.sub).saturating_mul(r.max.unwrap_or(r.min.saturating_add(1)) as usize),
+        HirKind::Capture(capture) => places(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().map(places).fold(0, usize::saturating_add),
+    }
+}
+
+/// The tree for texts of ASCII alone.
+pub fn narrow(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Empty => Hir::empty(),
         HirKind::Literal(literal) if literal.0.is_ascii() => Hir::literal(literal.0.clone()),

@@ -5,6 +5,7 @@
 
 use indexmap::IndexMap;
 
+use super::backtrack::Machine;
 use super::pyregex::{Match, Pattern, TooCostly};
 use super::translate::Options;
 use crate::addr::Id;
@@ -56,9 +57,14 @@ impl FailRegex {
         &self.pattern
     }
 
-    /// The leftmost match in `text`.
+    /// The leftmost match in `text`, with all the steps that a line has.
     pub fn search(&self, text: &str) -> Result<Option<Match>, TooCostly> {
         self.pattern.captures(text)
+    }
+
+    /// The same with the steps that are left.
+    pub fn search_within(&self, text: &str, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
+        self.pattern.captures_within(text, machine)
     }
 
     /// The groups of a match in the same `text`.

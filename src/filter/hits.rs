@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
+use super::backtrack::Machine;
 use super::failregex::{Groups, Identity, beside, identify};
 use super::notes::Note;
-use super::pyregex::{Pattern, TooCostly};
+use super::pyregex::{self, Pattern, TooCostly};
 use super::when::Place;
 use super::window::Division;
 use super::{Filter, Moment, Verdict};
@@ -78,6 +79,7 @@ impl Filter {
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         self.prefix_found = None;
+        let gave_up = self.clock.detector.gave_up();
         let text = self.decoder.decode(line);
         if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
             self.notes.daily(Note::Undecodable, moment.now, || {
@@ -88,6 +90,11 @@ impl Filter {
             Some(time) => self.clock.place_at(time, moment, self.checked, &mut self.notes),
             None => self.clock.place(&text, moment, self.checked, self.decoder, &mut self.notes),
         };
+        if self.clock.detector.gave_up() > gave_up {
+            self.notes.daily(Note::CostlyDate, moment.now, || {
+                "no date was found in a line because the search would have taken too long, perhaps `datepattern` should name one".into()
+            });
+        }
         let (time, cut, date) = match place {
             Place::TooOld => return Verdict::Dropped,
             Place::At(time, cut) => (Some(time), cut, String::new()),
@@ -122,12 +129,13 @@ impl Filter {
         moment: &Moment<'_>,
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
-        let mut costly = Costly { count: &mut self.limits, first: None };
+        pyregex::refill(&mut self.machine, &haystack);
+        let mut costly = Costly { machine: &mut self.machine, given_up: None };
         let all = self.tries_all;
         let mut ignored = |text: &str, costly: &mut Costly<'_>| {
             let mut last = None;
             for (number, pattern) in self.rules.ignore.iter().enumerate() {
-                if (all || last.is_none()) && costly.matches(pattern, text) {
+                if (all || last.is_none()) && costly.matches("ignoreregex", number, pattern, text) {
                     self.ignore_hits[number] += 1;
                     last = Some(number);
                 }
@@ -137,13 +145,14 @@ impl Filter {
         if self.rules.ignores_early()
             && let Some(number) = ignored(&haystack, &mut costly)
         {
+            costly.note(&mut self.limits, &mut self.notes, moment);
             return Verdict::Ignored(number);
         }
         let mut common = Groups::new();
         if let Some(prefix) = &self.rules.prefix {
-            let Some(groups) = costly.settle(prefix.search(&haystack)).map(|found| prefix.groups(&found, &haystack))
-            else {
-                costly.note(&mut self.notes, moment);
+            let found = costly.settle("prefregex", 0, |machine| prefix.search_within(&haystack, machine));
+            let Some(groups) = found.map(|found| prefix.groups(&found, &haystack)) else {
+                costly.note(&mut self.limits, &mut self.notes, moment);
                 return Verdict::Missed;
             };
             self.prefix_hits += 1;
@@ -160,11 +169,12 @@ impl Filter {
         }
         let mut verdict = Verdict::Missed;
         let Some(out) = out else {
-            costly.note(&mut self.notes, moment);
+            costly.note(&mut self.limits, &mut self.notes, moment);
             return verdict;
         };
         for (number, regex) in self.rules.fail.iter().enumerate() {
-            let Some(found) = costly.settle(regex.search(&haystack)) else { continue };
+            let found = costly.settle("failregex", number, |machine| regex.search_within(&haystack, machine));
+            let Some(found) = found else { continue };
             let mut better = |new: Verdict| {
                 if !matches!(verdict, Verdict::Matched(_)) {
                     verdict = new;
@@ -226,36 +236,45 @@ impl Filter {
                 break;
             }
         }
-        costly.note(&mut self.notes, moment);
+        costly.note(&mut self.limits, &mut self.notes, moment);
         verdict
     }
 }
 
-/// Counts searches that were given up.
+/// The searches on one line: all take from the same steps. The first for which too few are left is given up, and with it
+/// all that follow.
 struct Costly<'a> {
-    count: &'a mut u64,
-    first: Option<()>,
+    machine: &'a mut Machine,
+    given_up: Option<(&'static str, usize)>,
 }
 
 impl Costly<'_> {
-    fn matches(&mut self, pattern: &Pattern, text: &str) -> bool {
-        self.settle(pattern.is_match(text).map(|found| found.then_some(()))).is_some()
+    fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: &str) -> bool {
+        self.settle(kind, number, |machine| Ok(pattern.is_match_within(text, machine)?.then_some(()))).is_some()
     }
 
-    fn settle<T>(&mut self, found: Result<Option<T>, TooCostly>) -> Option<T> {
-        found.unwrap_or_else(|TooCostly| {
-            *self.count += 1;
-            self.first = Some(());
+    fn settle<T>(
+        &mut self,
+        kind: &'static str,
+        number: usize,
+        search: impl FnOnce(&mut Machine) -> Result<Option<T>, TooCostly>,
+    ) -> Option<T> {
+        search(self.machine).unwrap_or_else(|TooCostly| {
+            self.given_up.get_or_insert((kind, number));
             None
         })
     }
 
-    fn note(self, notes: &mut super::notes::Notes, moment: &Moment<'_>) {
-        if self.first.is_some() {
-            notes.daily(Note::TooCostly, moment.now, || {
-                "a regex was given up on a line because it would have taken too long; the line did not match".into()
-            });
-        }
+    fn note(self, limits: &mut u64, notes: &mut super::notes::Notes, moment: &Moment<'_>) {
+        let Some((kind, number)) = self.given_up else { return };
+        *limits += 1;
+        notes.daily(Note::TooCostly, moment.now, || {
+            let which = if kind == "prefregex" { String::new() } else { format!(" {}", number + 1) };
+            format!(
+                "{kind}{which} and what follows it were given up on a line because they would have taken too long; \
+                 whether they match it is not known, so it may be a failure that was missed"
+            )
+        });
     }
 }
 
@@ -462,11 +481,14 @@ mod tests {
 
     #[test]
     fn a_regex_that_costs_too_much_is_counted_and_said() {
-        let mut filter = filter(|s| s.failregex = vec![Spanned::bare(r"^ (?:(?!zz)\w+\s?)+(?<!b): <HOST>$")]);
-        let line = format!("2026-11-20 10:00:00 {}b: 192.0.2.1", "a".repeat(60));
+        let costly = [r"^ never <HOST>$", r"^ (?:(\w+)\s?)*\1?(?<!a): <HOST>$", r"^ \w+: (?!1)<HOST>$"];
+        let mut filter = filter(|s| s.failregex = costly.map(Spanned::bare).to_vec());
+        let line = format!("2026-11-20 10:00:00 {}: 192.0.2.1", "a".repeat(60));
         assert_eq!(age(&mut filter, &line, &moment(true, "")), Err(Verdict::Missed));
         assert_eq!(filter.backtrack_limits(), 1);
-        assert_eq!(filter.records().len(), 1);
+        let records = filter.records();
+        assert_eq!(records.len(), 1);
+        assert!(records[0].text.starts_with("failregex 2 and what follows it were given up"), "{}", records[0].text);
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
 mod ascii;
+mod backtrack;
 pub mod date;
 mod decode;
 pub mod failregex;
 mod hits;
+mod linear;
 mod mlfid;
 pub mod near;
 mod notes;
@@ -29,6 +31,7 @@ use crate::config::{FilterSettings, JailSettings, Origin, Problem, Severity, Use
 use crate::record::Record;
 use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
+use backtrack::Machine;
 use date::{DateValue, Detector, TemplateInfo, Zones};
 use decode::Decoder;
 use failregex::Groups;
@@ -52,6 +55,8 @@ pub struct Filter {
     window: Option<Window>,
     prefilter: Prefilter,
     notes: Notes,
+    /// What the expressions may still cost on this line.
+    machine: Machine,
     limits: u64,
     prefix_hits: u64,
     ignore_hits: Vec<u64>,
@@ -155,6 +160,7 @@ impl Filter {
             window,
             prefilter,
             notes: Notes::default(),
+            machine: Machine::default(),
             limits: 0,
             prefix_hits: 0,
             checked: true,
@@ -213,12 +219,17 @@ impl Filter {
         }
     }
 
+    /// The steps that the last line took: for its date, and for all expressions together.
+    pub fn steps(&self) -> (usize, usize) {
+        (self.clock.detector.steps(), self.machine.taken())
+    }
+
     /// A line as text, as the expressions see it, date included.
     pub fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, str> {
         self.decoder.decode(line)
     }
 
-    /// How often a regex was given up because it would have cost unbounded time.
+    /// On how many lines the date or an expression was given up because it would have cost unbounded time.
     pub fn backtrack_limits(&self) -> u64 {
         self.limits + self.clock.detector.gave_up()
     }

@@ -7,7 +7,7 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug, Default)]
 pub struct Notes {
     records: Vec<Record>,
-    said: [Option<Timestamp>; 5],
+    said: [Option<Timestamp>; 6],
 }
 
 /// A kind of thing that is said once a day.
@@ -21,6 +21,8 @@ pub enum Note {
     Undated,
     /// A regex that was given up.
     TooCostly,
+    /// A date that was not looked for to the end.
+    CostlyDate,
     /// Bytes that are no text.
     Undecodable,
 }

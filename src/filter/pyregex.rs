@@ -1,17 +1,23 @@
-//! Python's `re` dialect on Rust's engines.
+//! Python's `re` dialect on two engines.
 //!
 //! A [`Pattern`] is compiled from an expression as fail2ban would hand it to Python. What the linear-time engine can do
-//! runs there. Look-around, back-references, conditionals and atomic groups go to a backtracking engine with a limit; a
-//! relaxed form of the expression, which matches at least the same lines, stands before it as a gate. Reaching the limit
-//! is an error of its own ([`TooCostly`]), never a silent non-match.
+//! runs there, where that is quick. Look-around, back-references, conditionals and atomic groups go to the machine that
+//! backtracks; a relaxed form of the expression, which matches at least the same lines, stands before it as a gate.
+//!
+//! Either way a search takes steps from the machine that it is given, which all searches on a line share. That none are
+//! left is an error of its own ([`TooCostly`]), never a silent non-match.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::ascii::{self, Ascii};
+use super::ascii;
+use super::backtrack::{self, Machine, Program, Window};
+use super::linear::{Linear, Outcome, parse};
 use super::translate::{self, Dialect, Options};
+
+pub use super::backtrack::TooCostly;
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -32,25 +38,29 @@ pub struct Match {
     pub groups: Vec<Option<Range<usize>>>,
 }
 
-/// The search was given up: it would have cost unbounded time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooCostly;
-
 impl Pattern {
     /// Compiles `text`, whose tags are expanded; the error says what Python or the engine has against it.
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let relaxed = translate::translate(text, Dialect::Relaxed, options)?;
         let engine = if exact.backtracks {
-            let gate = Linear::new(&relaxed.text).ok();
-            let fancy = fancy_regex::RegexBuilder::new(&exact.text)
-                .backtrack_limit(BACKTRACK_LIMIT)
-                .delegate_size_limit(SIZE_LIMIT)
-                .build()
-                .map_err(|e| e.to_string())?;
-            Engine::Backtracking { gate, fancy: Box::new(fancy) }
+            let gate = Linear::new(&relaxed.text).ok().map(Box::new);
+            Engine::Backtracking { gate, program: Box::new(program(text, options)?) }
         } else {
-            Engine::Linear(Linear::new(&exact.text)?)
+            match Linear::new(&exact.text) {
+                Ok(regex) => {
+                    // Where it is always asked it has to exist.
+                    let program = match regex.is_wide() {
+                        true => OnceLock::from(Some(program(text, options)?)),
+                        false => OnceLock::new(),
+                    };
+                    Engine::Linear(Box::new(Half { regex, text: text.into(), options, program }))
+                }
+                // Large repetitions of large classes: instructions take less room than states.
+                Err(e) => {
+                    Engine::Backtracking { gate: None, program: Box::new(program(text, options).map_err(|_| e)?) }
+                }
+            }
         };
         let heads = parse(&relaxed.text).ok().and_then(|hir| ascii::heads(&hir));
         Ok(Pattern { engine, heads, names: exact.names, relaxed: relaxed.text })
@@ -79,114 +89,112 @@ impl Pattern {
             && parse(&self.relaxed).is_ok_and(|hir| repeats_a_repetition(&hir, false))
     }
 
-    /// Whether it matches anywhere in `text`.
+    /// Whether it matches anywhere in `text`, with all the steps that a line has.
     pub fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
-        if !self.may_begin(text) {
+        self.is_match_within(text, &mut machine_for(text))
+    }
+
+    /// The leftmost match in `text` with its groups, with all the steps that a line has.
+    pub fn captures(&self, text: &str) -> Result<Option<Match>, TooCostly> {
+        self.captures_within(text, &mut machine_for(text))
+    }
+
+    /// Whether it matches anywhere in `text`, with the steps that are left.
+    pub fn is_match_within(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
+        if !self.may_begin(text, machine)? {
             return Ok(false);
         }
-        match &self.engine {
-            Engine::Linear(regex) => regex.is_match(text),
-            Engine::Backtracking { gate, fancy } => {
-                if let Some(gate) = gate
-                    && !gate.is_match(text)?
-                {
-                    return Ok(false);
-                }
-                fancy.is_match(text).map_err(|_| TooCostly)
-            }
+        match self.engine.is_match(text, machine)? {
+            Outcome::No => Ok(false),
+            Outcome::Yes(()) => Ok(true),
+            Outcome::Unknown => machine.search(self.engine.program()?, Window { text, from: 0, to: text.len() }),
         }
     }
 
-    /// The leftmost match in `text` with its groups.
-    pub fn captures(&self, text: &str) -> Result<Option<Match>, TooCostly> {
-        if !self.may_begin(text) {
+    /// The leftmost match in `text` with its groups, with the steps that are left.
+    pub fn captures_within(&self, text: &str, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
+        if !self.may_begin(text, machine)? {
             return Ok(None);
         }
-        match &self.engine {
-            Engine::Linear(regex) => regex.captures(text, &self.names),
-            Engine::Backtracking { gate, fancy } => {
-                if let Some(gate) = gate
-                    && !gate.is_match(text)?
-                {
-                    return Ok(None);
-                }
-                let found = fancy.captures(text).map_err(|_| TooCostly)?;
-                Ok(found.map(|c| Match {
-                    whole: c.get(0).map_or(0..0, |m| m.range()),
-                    groups: self.names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
-                }))
-            }
+        let outcome = match &self.engine {
+            Engine::Linear(half) => half.regex.captures(text, &self.names, machine)?,
+            Engine::Backtracking { .. } => match self.engine.is_match(text, machine)? {
+                Outcome::No => Outcome::No,
+                Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
+            },
+        };
+        match outcome {
+            Outcome::No => return Ok(None),
+            Outcome::Yes(found) => return Ok(Some(found)),
+            Outcome::Unknown => {}
         }
+        let found = machine.search(self.engine.program()?, Window { text, from: 0, to: text.len() })?;
+        let group = |number: usize| machine.group(number).map(|(start, end)| start..end);
+        Ok(found.then(|| Match {
+            whole: group(0).unwrap_or(0..0),
+            groups: self.names.iter().map(|(number, _)| group(*number)).collect(),
+        }))
     }
 
-    fn may_begin(&self, text: &str) -> bool {
-        self.heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head)))
+    fn may_begin(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
+        machine.charge(1)?;
+        Ok(self.heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head))))
     }
+}
+
+/// Gives `machine` the steps that all expressions of a filter may take on `text`.
+pub fn refill(machine: &mut Machine, text: &str) {
+    machine.refill(STEPS + STEPS_PER_BYTE * text.len().min(LONG));
+}
+
+fn machine_for(text: &str) -> Machine {
+    let mut machine = Machine::default();
+    refill(&mut machine, text);
+    machine
 }
 
 #[derive(Debug)]
 enum Engine {
-    Linear(Linear),
-    Backtracking { gate: Option<Linear>, fancy: Box<fancy_regex::Regex> },
+    Linear(Box<Half>),
+    Backtracking { gate: Option<Box<Linear>>, program: Box<Program> },
 }
 
-/// An expression for the linear-time engine: automata for texts of ASCII alone, and one for any text. They are built when
-/// such a text comes, unless one might become too big: that has to be known at once.
+/// A linear engine, and what stands in for it where it leaves something open.
 #[derive(Debug)]
-struct Linear {
-    text: String,
-    ascii: OnceLock<Ascii>,
-    any: OnceLock<Option<regex::Regex>>,
+struct Half {
+    regex: Linear,
+    text: Box<str>,
+    options: Options,
+    /// Made when it is first needed; `None`: it would be too long.
+    program: OnceLock<Option<Program>>,
 }
 
-impl Linear {
-    fn new(text: &str) -> Result<Linear, String> {
-        let hir = parse(text)?;
-        let any = match ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
-            true => OnceLock::from(Some(plain(text)?)),
-            false => OnceLock::new(),
-        };
-        Ok(Linear { text: text.to_owned(), ascii: OnceLock::new(), any })
-    }
-
-    fn ascii(&self) -> &Ascii {
-        let tree = || parse(&self.text).unwrap_or_else(|_| Hir::fail());
-        self.ascii.get_or_init(|| Ascii::new(&tree(), SIZE_LIMIT))
-    }
-
-    fn any(&self) -> Result<&regex::Regex, TooCostly> {
-        self.any.get_or_init(|| plain(&self.text).ok()).as_ref().ok_or(TooCostly)
-    }
-
-    fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
-        if text.is_ascii() {
-            return self.ascii().is_match(text).map_err(|_| TooCostly);
+impl Engine {
+    fn is_match(&self, text: &str, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+        match self {
+            Engine::Linear(half) => half.regex.is_match(text, machine),
+            Engine::Backtracking { gate: Some(gate), .. } => Ok(match gate.is_match(text, machine)? {
+                Outcome::No => Outcome::No,
+                Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
+            }),
+            Engine::Backtracking { gate: None, .. } => Ok(Outcome::Unknown),
         }
-        Ok(self.any()?.is_match(text))
     }
 
-    fn captures(&self, text: &str, names: &[(usize, Box<str>)]) -> Result<Option<Match>, TooCostly> {
-        if text.is_ascii() {
-            let take = |whole, groups: &ascii::Groups<'_>| Match {
-                whole,
-                groups: names.iter().map(|(n, _)| groups.get(*n)).collect(),
-            };
-            return self.ascii().captures(text, take).map_err(|_| TooCostly);
+    fn program(&self) -> Result<&Program, TooCostly> {
+        match self {
+            Engine::Backtracking { program, .. } => Ok(program),
+            Engine::Linear(half) => {
+                let made = half.program.get_or_init(|| program(&half.text, half.options).ok());
+                made.as_ref().ok_or(TooCostly)
+            }
         }
-        let regex = self.any()?;
-        // Most texts do not match, and to know that costs a quarter of finding groups.
-        if !regex.is_match(text) {
-            return Ok(None);
-        }
-        Ok(regex.captures(text).map(|c| Match {
-            whole: c.get_match().range(),
-            groups: names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
-        }))
     }
 }
 
-fn parse(text: &str) -> Result<Hir, String> {
-    regex_syntax::parse(text).map_err(|e| e.to_string())
+fn program(text: &str, options: Options) -> Result<Program, String> {
+    let options = backtrack::Options { multi_line: options.multiline };
+    Program::with(&translate::without_idle_looks(text), options)
 }
 
 fn repeats_a_repetition(hir: &Hir, inside: bool) -> bool {
@@ -201,19 +209,12 @@ fn repeats_a_repetition(hir: &Hir, inside: bool) -> bool {
     }
 }
 
-fn plain(text: &str) -> Result<regex::Regex, String> {
-    regex::RegexBuilder::new(text).size_limit(SIZE_LIMIT).build().map_err(|e| match e {
-        regex::Error::CompiledTooBig(limit) => format!("it would take more than {limit} bytes"),
-        other => other.to_string(),
-    })
-}
-
-/// Steps of the backtracking engine on one line; about 2 ms.
-const BACKTRACK_LIMIT: usize = 100_000;
-/// Bytes of one compiled expression.
-const SIZE_LIMIT: usize = 10 << 20;
-/// Bytes of one state of a compiled expression, at most.
-const STATE: usize = 64;
+/// Steps that all expressions of a filter may take on a line …
+const STEPS: usize = 150_000;
+/// … and on a long one, so that none is given up for its length alone.
+const STEPS_PER_BYTE: usize = 5;
+/// The longest line that a source hands on; a window of several may be longer, and gets no more for that.
+const LONG: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -297,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_no_part_of_a_word() {
+        assert!(matches(r"\B\Wz", "\u{607}\u{5a3}z\n"));
+        assert!(matches(r"^a\b\W$", "a\u{301}\n"));
+        assert!(matches(r"^a\W(?!b)", "a\u{301}\n"));
+        let relaxed = Pattern::new(r"\B\Wz", Options::default()).unwrap().relaxed().to_owned();
+        assert!(regex::Regex::new(&relaxed).unwrap().is_match("\u{607}\u{5a3}z\n"));
+    }
+
+    #[test]
     fn verbose_and_scoped_flags_work() {
         assert!(matches("(?x)^ a b [ ] c # comment\n $", "ab c\n"));
         assert!(matches(r"^(?i:AB)c$", "abc\n"));
@@ -347,19 +357,22 @@ mod tests {
         let pattern = Pattern::new(r"^(?:(?!zz)\w+\s?)+:$", Options::default()).unwrap();
         assert_eq!(pattern.captures("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:x\n"), Ok(None));
         let pattern = Pattern::new(r"^(?:(?!zz)\w+\s?)+(?<!b):$", Options::default()).unwrap();
-        assert_eq!(pattern.captures(&format!("{}b:\n", "a".repeat(40))), Err(TooCostly));
+        assert_eq!(pattern.captures(&format!("{}b:\n", "a".repeat(40))), Ok(None));
+        let pattern = Pattern::new(r"^(?:(\w+)\s?)*\1?(?<!a):$", Options::default()).unwrap();
+        assert_eq!(pattern.captures(&format!("{}:\n", "a".repeat(60))), Err(TooCostly));
     }
 
     /// The automaton for ASCII finds what the other one finds.
     fn same_with_and_without_ascii(pattern: &Pattern, text: &str) {
-        let Engine::Linear(regex) = &pattern.engine else { return };
-        let Ok(any) = plain(&regex.text) else { return };
+        let Engine::Linear(half) = &pattern.engine else { return };
+        let regex = &half.regex;
+        let Ok(any) = regex::Regex::new(regex.text()) else { return };
         let expected = any.captures(text).map(|c| Match {
             whole: c.get_match().range(),
             groups: pattern.names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
         });
-        assert_eq!(pattern.captures(text), Ok(expected.clone()), "{} {text:?}", regex.text);
-        assert_eq!(pattern.is_match(text), Ok(expected.is_some()), "{} {text:?}", regex.text);
+        assert_eq!(pattern.captures(text), Ok(expected.clone()), "{} {text:?}", regex.text());
+        assert_eq!(pattern.is_match(text), Ok(expected.is_some()), "{} {text:?}", regex.text());
     }
 
     #[test]
@@ -446,7 +459,7 @@ mod tests {
             texts in proptest::collection::vec("[abcé ]{0,12}", 8),
         ) {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
-            let relaxed = plain(pattern.relaxed());
+            let relaxed = regex::Regex::new(pattern.relaxed());
             let literals = crate::filter::prefilter::Prefilter::new(
                 [pattern.relaxed()], None, crate::filter::prefilter::Cut::Start).plain;
             for text in texts {

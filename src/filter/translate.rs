@@ -29,7 +29,7 @@ pub struct Options {
 /// A translated expression.
 #[derive(Debug)]
 pub struct Translated {
-    /// The text for `regex`, or with [`Translated::backtracks`] for `fancy-regex`.
+    /// The text for `regex`; with [`Translated::backtracks`], in [`Dialect::Exact`], only for a reader.
     pub text: String,
     /// Named groups and their numbers.
     pub names: Vec<(usize, Box<str>)>,
@@ -39,8 +39,7 @@ pub struct Translated {
 
 /// Translates `text`, or says what is wrong with it and where.
 pub fn translate(text: &str, dialect: Dialect, options: Options) -> Result<Translated, String> {
-    // Both branches before the look-behind end in a colon, so it asks for nothing.
-    let text = text.replace("[0-9a-fA-F]{1,4}|(?<=:):)", "[0-9a-fA-F]{1,4}|:)");
+    let text = without_idle_looks(text);
     let flags = Flags { multiline: options.multiline, ..Flags::default() };
     let mut t = Translator {
         input: text.chars().collect(),
@@ -56,6 +55,11 @@ pub fn translate(text: &str, dialect: Dialect, options: Options) -> Result<Trans
     };
     t.run().map_err(|what| format!("{what} at position {}", t.at.min(t.input.len())))?;
     Ok(Translated { text: t.out, names: t.names, backtracks: t.backtracks })
+}
+
+/// The expression without the look-behind of `<HOST>`: both branches before it end in a colon, so it asks for nothing.
+pub fn without_idle_looks(text: &str) -> String {
+    text.replace("[0-9a-fA-F]{1,4}|(?<=:):)", "[0-9a-fA-F]{1,4}|:)")
 }
 
 struct Translator {

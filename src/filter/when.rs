@@ -140,7 +140,7 @@ impl Clock {
             }
             let start = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
             let line: Cow<'_, str> = from.decode(&rest[start..]);
-            if let Some(found) = self.detector.find(&line, moment.now)
+            if let Some(found) = self.detector.find_too(&line, moment.now)
                 && let DateValue::At(time) = found.time
             {
                 self.remember(time, line.get(found.cut).unwrap_or_default());

@@ -117,7 +117,7 @@ fn python_lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Bytes of all lines together.
-const BYTES: usize = 1 << 20;
+const BYTES: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -148,18 +148,6 @@ pub const KNOWN: &[Known] = &[
         example: || daemon(&["^ bad <HOST>$"], &["20260301-11:59:59 bad 192.0.2.1"]),
     },
     Known {
-        name: "word boundary",
-        reason: "`\\b` goes by Unicode's words, which have marks, and of numbers only digits: so does the linear engine",
-        is: |d| {
-            let odd = regex::Regex::new(r"[\w--[\p{L}\p{N}_]]|[[\p{L}\p{N}_]--\w]").expect("it is one");
-            let text = d.line.map_or_else(String::new, |line| String::from_utf8_lossy(&line.text).into_owned());
-            odd.is_match(&text) && has(d.case, &[r"\b", r"\B"])
-        },
-        with: Versions::All,
-        goes_on: false,
-        example: || daemon(&[r"^ bad\b\W <HOST>$"], &["2026-03-01 11:59:59 bad\u{301} 192.0.2.1"]),
-    },
-    Known {
         name: "i",
         reason: "without regard to case, Python takes Turkish `İ` and `ı` for `i`; Unicode's simple folding does not",
         is: |d| {

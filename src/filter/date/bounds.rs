@@ -1,7 +1,7 @@
 //! What fail2ban puts around a date pattern: boundaries, so that no date is found inside a number or a word, and the group
 //! whose text is cut out of the line.
 
-use super::parser::global_flags;
+use crate::filter::backtrack::global_flags;
 
 /// How a pattern is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

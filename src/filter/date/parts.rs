@@ -6,8 +6,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::AmbiguousOffset;
 
 use super::Zones;
-use super::charset::digit;
 use super::template::{EPOCH_GROUP, Kind};
+use crate::filter::backtrack::charset::digit;
 use crate::time::Timestamp;
 use crate::zone;
 

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::charset;
 use super::parts::{Moment, Parsed};
+use crate::filter::backtrack::charset;
 
 /// A match of a template.
 #[derive(Clone, Debug)]

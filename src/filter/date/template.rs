@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::bounds::{DATE_END, Form, LINE_BEGIN, LINE_BEGIN_REGEX, bind, has_plain_group, is_anchored};
 use super::pattern::{Decades, expand};
-use super::program::Program;
+use crate::filter::backtrack::Program;
 
 /// One way to write a date.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! A pattern as instructions for the [`machine`](super::machine).
 
 use super::charset::{CharSet, Item, fold};
-use super::parser::parse;
+use super::parser::{Options, parse};
 use super::syntax::{Assert, Look, Node, Tree};
 
 /// A compiled pattern.
@@ -17,6 +17,11 @@ pub struct Program {
     pub slots: usize,
     /// Names of groups with their numbers, in the order in which they begin.
     pub names: Box<[(Box<str>, usize)]>,
+    /// For each step where ways part and all that comes depends on the place alone, so that what failed there once fails
+    /// there again: a number from 0; for all others [`UNSURE`].
+    pub forks: Box<[u32]>,
+    /// How many steps have such a number.
+    pub fork_count: usize,
     /// A match can only be at the start of the line.
     pub at_start: bool,
     /// Bytes with which a match can begin; `None`: it may be empty, so anything.
@@ -69,8 +74,8 @@ pub enum Step {
     Jump(u32),
     /// Remember the place.
     Save(u32),
-    /// Fail if nothing was taken since the place was remembered.
-    Moved(u32),
+    /// If nothing was taken since the place was remembered, go on there: the loop is over.
+    Moved(u32, u32),
     /// The text of a group once more, case ignored or not.
     Backref(u16, bool),
     /// What follows, up to its [`Step::Done`], on its own; then go on there.
@@ -84,13 +89,22 @@ pub enum Step {
 impl Program {
     /// Compiles a pattern in Python's notation; the error says what is wrong with it.
     pub fn new(pattern: &str) -> Result<Program, String> {
-        let tree = parse(pattern)?;
-        let mut builder = Builder { steps: Vec::new(), sets: Vec::new(), bytes: Vec::new(), slots: 2 * tree.groups };
+        Program::with(pattern, Options::default())
+    }
+
+    /// The same for a pattern that is meant as `options` say.
+    pub fn with(pattern: &str, options: Options) -> Result<Program, String> {
+        let tree = parse(pattern, options)?;
+        let mut builder =
+            Builder { steps: Vec::new(), sets: Vec::new(), bytes: Vec::new(), slots: 2 * tree.groups, nodes: 0 };
         builder.node(&tree.root)?;
         builder.push(Step::Done)?;
         let mut first = Bytes::default();
         let empty = begins(&tree.root, &mut first);
+        let (forks, fork_count) = forks(&builder.steps, 2 * tree.groups);
         Ok(Program {
+            forks,
+            fork_count,
             looks_behind: builder.steps.iter().any(|step| matches!(step, Step::Look(Look::Behind(..), _))),
             steps: builder.steps.into(),
             sets: builder.sets.into(),
@@ -110,12 +124,14 @@ struct Builder {
     sets: Vec<CharSet>,
     bytes: Vec<Bytes>,
     slots: usize,
+    /// Nodes that were visited: repetitions of nothing leave no steps and take time all the same.
+    nodes: usize,
 }
 
 impl Builder {
     fn push(&mut self, step: Step) -> Result<u32, String> {
         if self.steps.len() >= MAX_STEPS {
-            return Err("the pattern is too long".into());
+            return Err(TOO_LONG.into());
         }
         self.steps.push(step);
         Ok(self.steps.len() as u32 - 1)
@@ -131,6 +147,10 @@ impl Builder {
         if begins(node, &mut set) {
             return Step::Split(first, second);
         }
+        self.choice_of(set, first, second)
+    }
+
+    fn choice_of(&mut self, set: Bytes, first: u32, second: u32) -> Step {
         let known = self.bytes.iter().position(|other| *other == set);
         let at = known.unwrap_or_else(|| {
             self.bytes.push(set);
@@ -140,6 +160,10 @@ impl Builder {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), String> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(TOO_LONG.into());
+        }
         match node {
             Node::Empty => {}
             Node::Char(c, false) => drop(self.push(Step::Char(*c))?),
@@ -213,10 +237,11 @@ impl Builder {
                     self.push(Step::Save(slot))?;
                 }
                 self.node(inner)?;
-                if let Some(slot) = guard {
-                    self.push(Step::Moved(slot))?;
-                }
+                let moved = guard.map(|slot| self.push(Step::Moved(slot, 0))).transpose()?;
                 self.push(Step::Jump(splits[0]))?;
+                if let (Some(slot), Some(moved)) = (guard, moved) {
+                    self.steps[moved as usize] = Step::Moved(slot, self.here());
+                }
             }
             Some(max) => {
                 for _ in min..max {
@@ -225,13 +250,59 @@ impl Builder {
                 }
             }
         }
+        let past = self.here();
+        let mut set = Bytes::default();
+        let sure = !begins(inner, &mut set);
         for split in splits {
-            let past = self.here();
-            self.steps[split as usize] =
-                if greedy { self.choice(inner, split + 1, past) } else { Step::Split(past, split + 1) };
+            self.steps[split as usize] = match greedy {
+                true if sure => self.choice_of(set, split + 1, past),
+                true => Step::Split(split + 1, past),
+                false => Step::Split(past, split + 1),
+            };
         }
         Ok(())
     }
+}
+
+/// Numbers the steps where ways part and what comes depends on the place alone: on no group's text, and on no place that
+/// a loop remembers.
+fn forks(steps: &[Step], group_slots: usize) -> (Box<[u32]>, usize) {
+    // One bit for each place that a loop remembers, the last for all else; a step needs what its successors need.
+    let guard = |slot: u32| 1u64 << (slot as usize).saturating_sub(group_slots).min(63);
+    let mut needs = vec![0u64; steps.len()];
+    loop {
+        let mut stable = true;
+        for at in (0..steps.len()).rev() {
+            let of = |to: u32| needs[to as usize];
+            let next = || needs.get(at + 1).copied().unwrap_or(0);
+            let all = match steps[at] {
+                Step::Done => 0,
+                Step::Backref(..) => next() | 1 << 63,
+                Step::Unless(_, to) => next() | of(to) | 1 << 63,
+                Step::Moved(slot, to) => next() | of(to) | guard(slot),
+                Step::Save(slot) if slot as usize >= group_slots && guard(slot) != 1 << 63 => next() & !guard(slot),
+                Step::Split(first, second) | Step::Try(first, second, _) => of(first) | of(second),
+                Step::Jump(to) => of(to),
+                Step::Look(_, then) => next() | of(then),
+                _ => next(),
+            };
+            stable &= all == needs[at];
+            needs[at] = all;
+        }
+        if stable {
+            break;
+        }
+    }
+    let mut count = 0;
+    let number = |(step, needs): (&Step, u64)| match step {
+        Step::Split(..) | Step::Try(..) if needs == 0 => {
+            count += 1;
+            count - 1
+        }
+        _ => UNSURE,
+    };
+    let forks = steps.iter().zip(needs).map(number).collect();
+    (forks, count as usize)
 }
 
 /// Adds the bytes with which `node` can begin; true if it may take nothing at all.
@@ -313,7 +384,12 @@ fn lead(tree: &Tree) -> Option<usize> {
     if starts(&tree.root) { walk(&tree.root) } else { None }
 }
 
-const MAX_STEPS: usize = 20_000;
+/// No number of [`Program::forks`].
+pub const UNSURE: u32 = u32::MAX;
+
+const MAX_STEPS: usize = 50_000;
+const MAX_NODES: usize = 4 * MAX_STEPS;
+const TOO_LONG: &str = "the pattern is too long";
 
 #[cfg(test)]
 mod tests {
@@ -351,7 +427,23 @@ mod tests {
     }
 
     #[test]
+    fn forks_are_numbered_where_the_place_decides_alone() {
+        for (pattern, count) in [
+            ("a*b|c", 2),
+            (r"(a)*x*\1", 0),
+            (r"(a)*\1b*", 1),
+            ("(a)?(?(1)b*|c)", 1),
+            // The outer loop begins anew at each place, the inner one knows where it began.
+            ("(?:a*)*b", 1),
+            ("(?!a*b)c?", 2),
+        ] {
+            assert_eq!(Program::new(pattern).unwrap().fork_count, count, "{pattern}");
+        }
+    }
+
+    #[test]
     fn a_pattern_that_explodes_is_refused() {
         assert!(Program::new("(?:(?:a{1000}){1000}){1000}").is_err());
+        assert!(Program::new("(?:(?:(?:(?:){1000}){1000}){1000}){1000}").is_err());
     }
 }

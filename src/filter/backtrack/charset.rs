@@ -23,6 +23,12 @@ pub enum Item {
     Word(bool),
     /// `\s`.
     Space(bool),
+    /// `\d` under the flag `a`.
+    AsciiDigit(bool),
+    /// `\w` under the flag `a`.
+    AsciiWord(bool),
+    /// `\s` under the flag `a`.
+    AsciiSpace(bool),
 }
 
 impl CharSet {
@@ -73,6 +79,9 @@ impl CharSet {
             Item::Digit(yes) => digit(c).is_some() == yes,
             Item::Word(yes) => is_word(c) == yes,
             Item::Space(yes) => is_space(c) == yes,
+            Item::AsciiDigit(yes) => c.is_ascii_digit() == yes,
+            Item::AsciiWord(yes) => is_ascii_word(c) == yes,
+            Item::AsciiSpace(yes) => matches!(c, ' ' | '\t'..='\r') == yes,
         })
     }
 }
@@ -91,6 +100,11 @@ pub fn digit(c: char) -> Option<u32> {
 /// Python's `\w`.
 pub fn is_word(c: char) -> bool {
     c == '_' || is_alphanumeric(c)
+}
+
+/// The same under the flag `a`.
+pub fn is_ascii_word(c: char) -> bool {
+    c == '_' || c.is_ascii_alphanumeric()
 }
 
 /// Python's `str.isalnum`, for one character.

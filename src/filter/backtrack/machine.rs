@@ -1,30 +1,43 @@
-//! Runs a [`Program`] over a line: backtracking, leftmost, first alternative first, exactly as Python's `re` does.
+//! Runs a [`Program`] over a text.
 //!
-//! Why not a crate: it has to tell how much of the line the outcome depends on, which is what makes it cheap to see that the
-//! next line begins alike; it has to search within a window without hiding what stands before; and thirty patterns with
-//! Unicode classes shall not cost megabytes per jail. It gives up after a number of steps proportional to the line.
+//! Why not a crate: it has to count its steps and to stop at any of them; it has to tell how much of a line the outcome
+//! depends on, which is what makes it cheap to see that the next line begins alike; it has to search within a window
+//! without hiding what stands before; and thirty patterns with Unicode classes shall not cost megabytes per jail.
+//!
+//! A search that goes on for long begins to remember which ways failed where, so that none is gone twice: from then on it
+//! takes time in proportion to the text, unless back-references or conditionals make a way's end depend on its start.
 
-use super::charset::{fold, is_word};
-use super::program::{Program, Step};
+use super::charset::{fold, is_ascii_word, is_word};
+use super::program::{Program, Step, UNSURE};
 use super::syntax::{Assert, Look};
 
-/// What a search needs besides program and text; kept between searches.
+/// What searches need besides program and text, kept between them; and the steps that they may still take.
 #[derive(Debug, Default)]
 pub struct Machine {
     stack: Vec<Frame>,
     slots: Vec<usize>,
-    budget: usize,
+    given: usize,
+    left: usize,
+    /// What of `left` remains when a search begins to remember.
+    patience: usize,
+    failed: Failed,
     /// The end of the furthest character that was looked at.
     far: usize,
     /// The end of the text was looked at.
     saw_end: bool,
-    gave_up: u64,
 }
+
+/// The search was given up: it would have taken more steps than were left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooCostly;
 
 #[derive(Clone, Copy, Debug)]
 enum Frame {
+    /// The step that has another way to go, and where.
     Branch(u32, usize),
     Restore(u32, usize),
+    /// When this comes up again, all that the fork of that number leads to there has failed.
+    Failed(u32, usize),
 }
 
 /// Where a search looks.
@@ -39,35 +52,62 @@ pub struct Window<'a> {
 }
 
 impl Machine {
+    /// Gives so many steps to the searches that follow; what was left is forgotten.
+    pub fn refill(&mut self, steps: usize) {
+        (self.given, self.left) = (steps, steps);
+    }
+
+    /// The steps taken since [`Machine::refill`].
+    pub fn taken(&self) -> usize {
+        self.given - self.left
+    }
+
+    /// Takes so many steps for work that is done elsewhere. Once a step is lacking, all are.
+    pub fn charge(&mut self, steps: usize) -> Result<(), TooCostly> {
+        match self.left.checked_sub(steps) {
+            Some(left) if left > 0 => {
+                self.left = left;
+                Ok(())
+            }
+            _ => {
+                self.left = 0;
+                Err(TooCostly)
+            }
+        }
+    }
+
     /// Finds the first match; its groups are then to be had from [`Machine::group`].
-    pub fn search(&mut self, program: &Program, window: Window<'_>) -> bool {
+    pub fn search(&mut self, program: &Program, window: Window<'_>) -> Result<bool, TooCostly> {
         let found = self.search_from_scratch(program, window);
         self.stack.clear();
         self.stack.shrink_to(FRAMES_KEPT);
+        self.failed.forget();
         found
     }
 
-    fn search_from_scratch(&mut self, program: &Program, window: Window<'_>) -> bool {
+    fn search_from_scratch(&mut self, program: &Program, window: Window<'_>) -> Result<bool, TooCostly> {
         self.far = 0;
         self.saw_end = false;
-        self.budget = STEPS_PER_SEARCH + STEPS_PER_BYTE * (window.to - window.from);
+        self.charge(1 + program.slots / CHEAP)?;
+        self.patience = self.left.saturating_sub(PATIENCE);
         self.slots.clear();
         self.slots.resize(program.slots, NOWHERE);
         let mut at = window.from;
         while let Some(start) = self.next_start(program, window, at) {
+            self.charge(1 + (start - at) / CHEAP)?;
             // A run that fails leaves the slots as they were.
             if let Some(end) = self.run(program, window, 0, start) {
                 (self.slots[0], self.slots[1]) = (start, end);
                 self.far = self.far.max(start);
-                return true;
+                return Ok(true);
             }
-            if self.budget == 0 {
-                self.gave_up += 1;
-                return false;
+            if self.left == 0 {
+                return Err(TooCostly);
             }
             at = start + 1;
         }
-        false
+        self.charge(window.to.saturating_sub(at) / CHEAP)?;
+        Ok(false)
     }
 
     /// The first place from `at` on where a match may begin.
@@ -107,21 +147,16 @@ impl Machine {
         (self.far, self.saw_end)
     }
 
-    /// How many searches were given up because they would have taken unbounded time.
-    pub fn gave_up(&self) -> u64 {
-        self.gave_up
-    }
-
     fn run(&mut self, program: &Program, window: Window<'_>, pc: u32, at: usize) -> Option<usize> {
         let base = self.stack.len();
         let (mut pc, mut at) = (pc as usize, at);
         loop {
-            if self.budget == 0 || self.stack.len() > MAX_FRAMES {
-                self.budget = 0;
+            if self.left == 0 || self.stack.len() > MAX_FRAMES {
+                self.left = 0;
                 self.stack.truncate(base);
                 return None;
             }
-            self.budget -= 1;
+            self.left -= 1;
             let mut taken = true;
             match program.steps[pc] {
                 Step::Char(wanted) => match self.char_at(window, at) {
@@ -141,24 +176,30 @@ impl Machine {
                     _ => taken = false,
                 },
                 Step::Assert(assert) => taken = self.holds(assert, window, at),
-                Step::Split(first, second) => {
-                    self.stack.push(Frame::Branch(second, at));
-                    pc = first as usize;
-                    continue;
+                Step::Split(first, _) => {
+                    if !self.failed.holds(program.forks[pc], at) {
+                        self.stack.push(Frame::Branch(pc as u32, at));
+                        pc = first as usize;
+                        continue;
+                    }
+                    taken = false;
                 }
                 Step::Try(first, second, set) => {
                     let begins = match window.text.as_bytes().get(at) {
                         Some(byte) if at < window.to => program.bytes[usize::from(set)].contains(*byte),
                         _ => false,
                     };
-                    if begins {
-                        self.stack.push(Frame::Branch(second, at));
+                    if begins && self.failed.holds(program.forks[pc], at) {
+                        taken = false;
+                    } else if begins {
+                        self.stack.push(Frame::Branch(pc as u32, at));
                         pc = first as usize;
+                        continue;
                     } else {
                         self.note(window, at);
                         pc = second as usize;
+                        continue;
                     }
-                    continue;
                 }
                 Step::Jump(to) => {
                     pc = to as usize;
@@ -168,7 +209,12 @@ impl Machine {
                     self.stack.push(Frame::Restore(slot, self.slots[slot as usize]));
                     self.slots[slot as usize] = at;
                 }
-                Step::Moved(slot) => taken = self.slots[slot as usize] != at,
+                Step::Moved(slot, past) => {
+                    if self.slots[slot as usize] == at {
+                        pc = past as usize;
+                        continue;
+                    }
+                }
                 Step::Backref(group, ignore_case) => match self.again(window, usize::from(group), at, ignore_case) {
                     Some(next) => at = next,
                     None => taken = false,
@@ -196,16 +242,26 @@ impl Machine {
                 pc += 1;
                 continue;
             }
-            (pc, at) = self.back(base)?;
+            (pc, at) = self.back(program, window, base)?;
         }
     }
 
     /// The newest alternative above `base`, with the slots as they were then.
-    fn back(&mut self, base: usize) -> Option<(usize, usize)> {
+    fn back(&mut self, program: &Program, window: Window<'_>, base: usize) -> Option<(usize, usize)> {
         while self.stack.len() > base {
             match self.stack.pop()? {
-                Frame::Branch(pc, at) => return Some((pc as usize, at)),
+                Frame::Branch(fork, at) => {
+                    let number = program.forks[fork as usize];
+                    if self.left < self.patience && number != UNSURE {
+                        self.failed.begin(program.fork_count, window.to + 1);
+                        self.stack.push(Frame::Failed(number, at));
+                    }
+                    if let Step::Split(_, second) | Step::Try(_, second, _) = program.steps[fork as usize] {
+                        return Some((second as usize, at));
+                    }
+                }
                 Frame::Restore(slot, old) => self.slots[slot as usize] = old,
+                Frame::Failed(fork, at) => self.failed.insert(fork, at),
             }
         }
         None
@@ -234,6 +290,7 @@ impl Machine {
         let start = match look {
             Look::Behind(_, 0) | Look::Ahead(_) | Look::Atomic => Some(at),
             Look::Behind(_, width) => {
+                self.charge(width as usize / CHEAP).ok()?;
                 window.text[..at].char_indices().rev().nth(width as usize - 1).map(|(start, _)| start)
             }
         };
@@ -248,13 +305,14 @@ impl Machine {
                         self.slots[slot as usize] = old;
                     }
                 }
-                (end.is_none() && self.budget > 0).then_some(at)
+                (end.is_none() && self.left > 0).then_some(at)
             }
         }
     }
 
     fn again(&mut self, window: Window<'_>, group: usize, at: usize, ignore_case: bool) -> Option<usize> {
         let (start, end) = self.group(group)?;
+        self.charge((end - start) / CHEAP).ok()?;
         let mut at = at;
         for wanted in window.text[start..end].chars() {
             let (c, next) = self.char_at(window, at)?;
@@ -296,10 +354,14 @@ impl Machine {
                 None => true,
                 Some(c) => c == '\n' && at + 1 == window.to && !self.note_end(),
             },
+            Assert::TextEnd => after.is_none(),
             Assert::LineStart => before.is_none_or(|c| c == '\n'),
             Assert::LineEnd => after.is_none_or(|c| c == '\n'),
             Assert::WordEdge => left != right,
             Assert::NoWordEdge => left == right,
+            Assert::AsciiWordEdge(wanted) => {
+                (before.is_some_and(is_ascii_word) != after.is_some_and(is_ascii_word)) == wanted
+            }
             Assert::DateStart => at == 0 || left != right || after.is_some() && !right,
             Assert::DateEnd => !(left && right),
         }
@@ -336,19 +398,63 @@ const ASCII_WORD: [bool; 256] = {
     table
 };
 
-/// Enough for any sane pattern on a short line …
-const STEPS_PER_SEARCH: usize = 20_000;
-/// … and for trying it at every place of a long one.
-const STEPS_PER_BYTE: usize = 100;
+/// Ways that are known to lead nowhere: a bit for each fork and place.
+#[derive(Debug, Default)]
+struct Failed {
+    bits: Vec<u64>,
+    places: usize,
+}
+
+impl Failed {
+    /// Makes room, where it was not made yet and is affordable.
+    fn begin(&mut self, forks: usize, places: usize) {
+        let words = forks.saturating_mul(places) / 64 + 1;
+        if self.bits.is_empty() && words <= MAX_WORDS {
+            (self.bits, self.places) = (vec![0; words], places);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.bits = Vec::new();
+    }
+
+    fn holds(&self, fork: u32, at: usize) -> bool {
+        !self.bits.is_empty() && fork != UNSURE && {
+            let bit = fork as usize * self.places + at;
+            self.bits[bit / 64] >> (bit % 64) & 1 == 1
+        }
+    }
+
+    fn insert(&mut self, fork: u32, at: usize) {
+        let bit = fork as usize * self.places + at;
+        if let Some(word) = self.bits.get_mut(bit / 64) {
+            *word |= 1 << (bit % 64);
+        }
+    }
+}
+
+/// Steps after which a search begins to remember what failed.
+const PATIENCE: usize = 2000;
+/// Eight bytes each, for what failed.
+const MAX_WORDS: usize = 1 << 18;
+/// Bytes that are passed over, compared or cleared in the time of a step.
+const CHEAP: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn machine() -> Machine {
+        let mut machine = Machine::default();
+        machine.refill(100_000);
+        machine
+    }
+
     fn find(pattern: &str, text: &str) -> Option<(usize, usize)> {
         let program = Program::new(pattern).unwrap();
-        let mut machine = Machine::default();
-        machine.search(&program, Window { text, from: 0, to: text.len() }).then(|| machine.group(0).unwrap())
+        let mut machine = machine();
+        let found = machine.search(&program, Window { text, from: 0, to: text.len() });
+        found.unwrap().then(|| machine.group(0).unwrap())
     }
 
     #[test]
@@ -384,27 +490,73 @@ mod tests {
     #[test]
     fn a_group_that_was_given_up_is_forgotten() {
         let program = Program::new("(?:(a)x|a)(y)").unwrap();
-        let mut machine = Machine::default();
-        assert!(machine.search(&program, Window { text: "ay", from: 0, to: 2 }));
+        let mut machine = machine();
+        assert!(machine.search(&program, Window { text: "ay", from: 0, to: 2 }).unwrap());
         assert_eq!((machine.group(1), machine.group(2)), (None, Some((1, 2))));
     }
 
     #[test]
     fn the_reach_covers_what_was_looked_at() {
         let program = Program::new(r"^(ab(?: cd)?)(?=\b|\W|$)").unwrap();
-        let mut machine = Machine::default();
-        assert!(machine.search(&program, Window { text: "ab cx", from: 0, to: 5 }));
+        let mut machine = machine();
+        assert!(machine.search(&program, Window { text: "ab cx", from: 0, to: 5 }).unwrap());
         assert_eq!(machine.reach(), (5, false));
-        assert!(machine.search(&program, Window { text: "ab", from: 0, to: 2 }));
+        assert!(machine.search(&program, Window { text: "ab", from: 0, to: 2 }).unwrap());
         assert_eq!(machine.reach(), (2, true));
     }
 
     #[test]
-    fn time_is_bounded() {
-        let mut machine = Machine::default();
-        let program = Program::new(r"^(?:[^']+)+'$").unwrap();
+    fn an_empty_turn_ends_a_loop_and_sets_its_groups() {
+        let program = Program::new("(a|)*(b)").unwrap();
+        let mut machine = machine();
+        assert!(machine.search(&program, Window { text: "aab", from: 0, to: 3 }).unwrap());
+        assert_eq!(machine.group(1), Some((2, 2)));
+    }
+
+    #[test]
+    fn no_way_is_gone_twice_in_a_long_search() {
+        for (pattern, text, most) in [
+            (r"^(?:[^']+)+'$", "a".repeat(2000), 30_000),
+            (r"^(?:(?!x)\w+\s?)+:$", "a".repeat(2000), 40_000),
+            (r"(?:a|a|ab?)*(?<!b)c", "ab".repeat(1000), 60_000),
+            (r"(?:a?){50}b", "a".repeat(50), 30_000),
+        ] {
+            let program = Program::new(pattern).unwrap();
+            let mut machine = Machine::default();
+            machine.refill(1_000_000);
+            assert_eq!(
+                machine.search(&program, Window { text: &text, from: 0, to: text.len() }),
+                Ok(false),
+                "{pattern}"
+            );
+            assert!(machine.taken() < most, "{} steps: {pattern}", machine.taken());
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_changes_no_outcome() {
+        let long = format!("{}b:", "a".repeat(3000));
+        for (pattern, text, span) in [
+            (r"^(?:(?!x)\w+\s?)+:$", &long, Some((0, 3002))),
+            (r"^(?:(?=(a+)bx)a|b)+:", &long, None),
+            (r"^(?:(?>a{2})|a)+b:", &long, Some((0, 3002))),
+            (r"(?:a|(?=a*(b))a)*\1:", &format!("{}b:", "a".repeat(500)), Some((0, 502))),
+        ] {
+            let program = Program::new(pattern).unwrap();
+            let mut machine = Machine::default();
+            machine.refill(20_000_000);
+            let found = machine.search(&program, Window { text, from: 0, to: text.len() }).unwrap();
+            assert_eq!(found.then(|| machine.group(0).unwrap()), span, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_search_stops_when_its_steps_are_gone() {
+        let program = Program::new(r"^(?:(\w+)\s?)*\1?(?<!a):$").unwrap();
         let text = "a".repeat(60);
-        assert!(!machine.search(&program, Window { text: &text, from: 0, to: text.len() }));
-        assert_eq!(machine.gave_up(), 1);
+        let mut machine = machine();
+        assert_eq!(machine.search(&program, Window { text: &text, from: 0, to: text.len() }), Err(TooCostly));
+        assert_eq!(machine.taken(), 100_000);
+        assert_eq!(machine.search(&program, Window { text: "a:", from: 0, to: 2 }), Err(TooCostly));
     }
 }

@@ -1,4 +1,4 @@
-//! A pattern as a tree: what Python's regular expressions are made of, as far as date patterns use them.
+//! A pattern as a tree: what Python's regular expressions are made of.
 
 use super::charset::CharSet;
 
@@ -36,8 +36,10 @@ pub enum Node {
 pub enum Assert {
     /// `^`, `\A`
     Start,
-    /// `$`, `\Z`: also before a last line feed.
+    /// `$`: also before a last line feed.
     End,
+    /// `\Z`
+    TextEnd,
     /// `^` of a multi-line pattern: a line feed stands before.
     LineStart,
     /// `$` of a multi-line pattern.
@@ -46,6 +48,8 @@ pub enum Assert {
     WordEdge,
     /// `\B`
     NoWordEdge,
+    /// `\b` under the flag `a`, or `\B` if false.
+    AsciiWordEdge(bool),
     /// `(?=^|\b|\W)`: what stands before does not belong to the date.
     DateStart,
     /// `(?=\b|\W|$)`: what follows does not belong to the date.
