@@ -217,14 +217,6 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
-        name: "repeated nothing",
-        reason: "beside a look-around the engine refuses to repeat an empty group; the jail that has one says so",
-        is: |d| d.ours["error"].as_str().is_some_and(|error| error.contains("Target of repeat operator")),
-        with: Versions::All,
-        goes_on: false,
-        example: || daemon(&["^(?=x)(?:)*x <HOST>$"], &[""]),
-    },
-    Known {
         name: "named character",
         reason: "`\\N{…}` would need a table of all of Unicode's names; the jail that has one says so",
         is: |d| d.ours["error"].as_str().is_some_and(|error| error.contains(r"bad escape `\N`")),
