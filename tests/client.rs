@@ -4,6 +4,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test runs programs")]
 
+#[macro_use]
+#[path = "common/counted.rs"]
+mod counted;
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ fn the_stock_client_prints_the_same_with_either_server() {
         assert!(met.contains(known), "`{known}` is no difference any more ({reason})");
     }
     let asked = SCRIPT.lines().filter(|line| !line.trim().is_empty()).count();
-    println!("client: {asked} invocations, {} known differences", KNOWN.len());
+    counted!("client: {asked} invocations, {} known differences", KNOWN.len());
 }
 
 /// What is asked, in this order; both servers keep what it did.

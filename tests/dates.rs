@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[macro_use]
+#[path = "common/counted.rs"]
+mod counted;
 #[path = "oracle/judge.rs"]
 mod judge;
 
@@ -175,7 +178,7 @@ fn compare(cases: &[Case]) {
         }
     }
     assert!(dated * 8 > lines, "enough lines should have a date: {dated} of {lines}");
-    println!("{lines} lines, {dated} with a date");
+    counted!("dates: {lines} lines, {dated} with a date");
 }
 
 /// What fail2ban says, or nothing if it is not there.

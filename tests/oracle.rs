@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
+#[macro_use]
+#[path = "common/counted.rs"]
+mod counted;
 #[path = "oracle/case.rs"]
 mod case;
 #[path = "oracle/generate.rs"]
@@ -49,7 +52,7 @@ fn every_known_difference_is_still_there() {
         assert!(report.unknown.is_empty(), "{}", report.unknown.join("\n"));
         assert!(report.known.contains_key(name), "gone: {name} ({reason})");
     }
-    println!("oracle: {} known differences, each with its example", KNOWN.len());
+    counted!("oracle: {} known differences, each with its example", KNOWN.len());
 }
 
 #[test]
@@ -345,8 +348,8 @@ impl Report {
 
     fn end(&self, name: &str) {
         let Report { cases, refused, lines, hits, known, unknown } = self;
-        println!("oracle: {name}: {cases} cases compared, {} known differences", known.values().sum::<usize>());
-        println!("oracle: {name}: {lines} lines, {hits} hits, {refused} refused by both, known: {known:?}");
+        counted!("oracle: {name}: {cases} cases compared, {} known differences", known.values().sum::<usize>());
+        counted!("oracle: {name}: {lines} lines, {hits} hits, {refused} refused by both, known: {known:?}");
         assert!(unknown.is_empty(), "{} differ:\n{}", unknown.len(), unknown.join("\n"));
     }
 }

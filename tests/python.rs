@@ -2,6 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "Python is the judge, and a test may ask it")]
 
+#[macro_use]
+#[path = "common/counted.rs"]
+mod counted;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -34,7 +37,7 @@ fn both_engines_find_what_python_finds() {
             wrong.push(format!("{expression} on {text:?}: {found}, Python {expected}"));
         }
     }
-    println!("{compared} searches compared, {matched} of them matches");
+    counted!("python: {compared} searches compared, {matched} of them matches");
     assert!(compared > 1000 && matched > 300, "{compared} {matched}");
     assert!(wrong.is_empty(), "{} of {compared}: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
 }

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
+#[macro_use]
+#[path = "common/counted.rs"]
+mod counted;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -29,8 +32,8 @@ fn every_sample_line_gives_what_its_comment_says() {
         Run::new(&world, &name, &mut tally).file(&world.logs.join(&name));
     }
     let Tally { filters, lines, evaluations, deviations, differences, moved, no_addresses } = &tally;
-    println!("filters {}, lines {lines}, evaluations {evaluations}, deviations {}", filters.len(), deviations.len());
-    println!("matches with the date elsewhere: {moved}, matches that the prefilter would lose: {}", differences.len());
+    counted!("filters {}, lines {lines}, evaluations {evaluations}, deviations {}", filters.len(), deviations.len());
+    counted!("matches with the date elsewhere: {moved}, matches that the prefilter would lose: {}", differences.len());
     assert!(deviations.is_empty(), "{}", deviations.join("\n"));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     if world.is_debian_1_0_2 {

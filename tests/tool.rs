@@ -2,6 +2,9 @@
 //! exit code. What differs stands in [`DIFFERS`] with the reason; a difference that is gone fails the test as well.
 #![expect(clippy::disallowed_methods, reason = "tests run programs")]
 
+#[macro_use]
+#[path = "common/counted.rs"]
+mod counted;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -497,7 +500,7 @@ fn it_says_what_fail2ban_regex_says() {
         assert!(CASES.iter().any(|(case, _)| case == name) && !reason.is_empty(), "no case is called `{name}`");
     }
     assert!(wrong.is_empty(), "{wrong}");
-    println!("invocations {}, of which differ on purpose {}", CASES.len(), DIFFERS.len());
+    counted!("fail2ban-regex: invocations {}, of which differ on purpose {}", CASES.len(), DIFFERS.len());
 }
 
 #[test]
@@ -542,7 +545,7 @@ fn it_says_the_same_of_sample_logs_and_real_ones() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    println!("logs {}, invocations {}", logs.len() + FIXTURES.len(), cases.len());
+    counted!("fail2ban-regex: logs {}, invocations {}", logs.len() + FIXTURES.len(), cases.len());
 }
 
 #[test]

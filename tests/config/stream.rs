@@ -162,7 +162,7 @@ impl Count {
     fn judge(self, trees: usize, jails: usize) {
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
         assert!(self.trees >= trees && self.jails >= jails, "{self:?}");
-        println!("config: {} trees, {} jails, {} values compared", self.trees, self.jails, self.values);
+        counted!("config: {} trees, {} jails, {} values compared", self.trees, self.jails, self.values);
     }
 }
 
