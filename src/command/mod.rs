@@ -48,7 +48,7 @@ pub struct House<'a> {
     pub engine: &'a mut Engine,
     /// The logs that each jail reads right now.
     pub files: &'a IndexMap<String, Vec<String>>,
-    /// Searches that each jail's filter gave up, since the jail came up.
+    /// Lines that each jail's filter gave up, since the jail came up.
     pub gave_up: &'a IndexMap<String, u64>,
     /// Jails that wait for one of these logs to appear.
     pub waiting: &'a IndexMap<String, Vec<String>>,

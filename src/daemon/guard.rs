@@ -102,7 +102,7 @@ struct Guard {
     askers: Askers,
     log: Log,
     files: IndexMap<String, Vec<String>>,
-    /// Searches that each jail's filter gave up.
+    /// Lines that each jail's filter gave up.
     gave_up: IndexMap<String, u64>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,

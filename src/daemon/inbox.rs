@@ -24,7 +24,7 @@ pub enum Message {
         /// All its logs.
         files: Vec<PathBuf>,
     },
-    /// A jail's filter gave searches up, because they would have cost unbounded time.
+    /// A jail's filter gave lines up, because they would have cost unbounded time.
     GaveUp {
         /// Which jail.
         jail: Arc<str>,

@@ -32,7 +32,7 @@ pub struct Trace {
     pub groups: Groups,
     /// What it proves, or would prove with other lines.
     pub hit: Option<Hit>,
-    /// Searches that were given up, because they would have taken too long.
+    /// Whether its date (1), its expressions (1) or both (2) were given up, because they would have taken too long.
     pub gave_up: u64,
     /// Where the best expression stopped, if none matched.
     pub near: Option<Near>,

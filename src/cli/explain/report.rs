@@ -55,7 +55,7 @@ pub struct Told {
     pub would_ask: Vec<String>,
     /// How it is counted.
     pub counted: Option<Counted>,
-    /// Searches that were given up, because they would have taken too long.
+    /// Whether its date (1), its expressions (1) or both (2) were given up, because they would have taken too long.
     pub gave_up: u64,
     /// Where the best expression stopped, if none matched and one nearly did.
     pub nearest: Option<Nearest>,
@@ -256,7 +256,7 @@ impl Told {
             row("would ask", printable(asked).into_owned());
         }
         if self.gave_up > 0 {
-            row("gave up", format!("{} searches: they would have taken too long on this line", self.gave_up));
+            row("gave up", "the search for its date or by its expressions: it would have taken too long".to_owned());
         }
         if let Some(Nearest { rule, near, .. }) = &self.nearest {
             let name = near.regex.map_or("prefregex".to_owned(), |_| format!("failregex {}", rule.number));

@@ -29,7 +29,7 @@ pub struct Report {
     /// Missed lines that nearly matched, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearly: Option<Nearly>,
-    /// How often a regex was given up because it would have taken unbounded time.
+    /// Lines that were given up because they would have taken unbounded time.
     pub gave_up: u64,
     /// How long it took, where somebody has measured it.
     pub seconds: Option<f64>,

@@ -60,7 +60,7 @@ impl Report {
             let _ = writeln!(out, "[processed in {seconds:.2} sec]");
         }
         if self.gave_up > 0 {
-            let _ = writeln!(out, "[{} searches given up: they would have taken too long]", self.gave_up);
+            let _ = writeln!(out, "[{} lines given up: they would have taken too long]", self.gave_up);
         }
         out.push('\n');
         let (fail, ignore) = match &self.links {
