@@ -124,13 +124,37 @@ impl Filter {
     fn search(
         &mut self,
         line: &str,
-        mut haystack: String,
+        haystack: String,
         time: Option<Timestamp>,
         moment: &Moment<'_>,
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         pyregex::refill(&mut self.machine, &haystack);
-        let mut costly = Costly { machine: &mut self.machine, given_up: None };
+        let mut given_up = None;
+        let verdict = self.judge(line, haystack, time, moment, out, &mut given_up);
+        if let Some((kind, number)) = given_up {
+            self.limits += 1;
+            self.notes.daily(Note::TooCostly, moment.now, || {
+                let which = if kind == "prefregex" { String::new() } else { format!(" {}", number + 1) };
+                format!(
+                    "{kind}{which} and what follows it were given up on a line because they would have taken too long; \
+                     whether they match it is not known, so it may be a failure that was missed"
+                )
+            });
+        }
+        verdict
+    }
+
+    fn judge(
+        &mut self,
+        line: &str,
+        mut haystack: String,
+        time: Option<Timestamp>,
+        moment: &Moment<'_>,
+        out: Option<&mut Vec<Hit>>,
+        given_up: &mut Option<GivenUp>,
+    ) -> Verdict {
+        let mut costly = Costly { machine: &mut self.machine, given_up };
         let all = self.tries_all;
         let mut ignored = |text: &str, costly: &mut Costly<'_>| {
             let mut last = None;
@@ -145,16 +169,12 @@ impl Filter {
         if self.rules.ignores_early()
             && let Some(number) = ignored(&haystack, &mut costly)
         {
-            costly.note(&mut self.limits, &mut self.notes, moment);
             return Verdict::Ignored(number);
         }
         let mut common = Groups::new();
         if let Some(prefix) = &self.rules.prefix {
             let found = costly.settle("prefregex", 0, |machine| prefix.search_within(&haystack, machine));
-            let Some(groups) = found.map(|found| prefix.groups(&found, &haystack)) else {
-                costly.note(&mut self.limits, &mut self.notes, moment);
-                return Verdict::Missed;
-            };
+            let Some(groups) = found.map(|found| prefix.groups(&found, &haystack)) else { return Verdict::Missed };
             self.prefix_hits += 1;
             if self.tells_prefix {
                 self.prefix_found = Some(groups.clone());
@@ -168,10 +188,7 @@ impl Filter {
             }
         }
         let mut verdict = Verdict::Missed;
-        let Some(out) = out else {
-            costly.note(&mut self.limits, &mut self.notes, moment);
-            return verdict;
-        };
+        let Some(out) = out else { return verdict };
         for (number, regex) in self.rules.fail.iter().enumerate() {
             let found = costly.settle("failregex", number, |machine| regex.search_within(&haystack, machine));
             let Some(found) = found else { continue };
@@ -236,7 +253,6 @@ impl Filter {
                 break;
             }
         }
-        costly.note(&mut self.limits, &mut self.notes, moment);
         verdict
     }
 }
@@ -245,8 +261,11 @@ impl Filter {
 /// all that follow.
 struct Costly<'a> {
     machine: &'a mut Machine,
-    given_up: Option<(&'static str, usize)>,
+    given_up: &'a mut Option<GivenUp>,
 }
+
+/// The kind of the expression, and its number from 0.
+type GivenUp = (&'static str, usize);
 
 impl Costly<'_> {
     fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: &str) -> bool {
@@ -263,18 +282,6 @@ impl Costly<'_> {
             self.given_up.get_or_insert((kind, number));
             None
         })
-    }
-
-    fn note(self, limits: &mut u64, notes: &mut super::notes::Notes, moment: &Moment<'_>) {
-        let Some((kind, number)) = self.given_up else { return };
-        *limits += 1;
-        notes.daily(Note::TooCostly, moment.now, || {
-            let which = if kind == "prefregex" { String::new() } else { format!(" {}", number + 1) };
-            format!(
-                "{kind}{which} and what follows it were given up on a line because they would have taken too long; \
-                 whether they match it is not known, so it may be a failure that was missed"
-            )
-        });
     }
 }
 
