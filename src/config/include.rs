@@ -35,16 +35,20 @@ pub fn layers(tree: &Tree, stem: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Reads files with everything that they include and merges them in order.
+/// Reads files with everything that they include and merges them in order. As in fail2ban, one that cannot be read is left
+/// out with a warning as long as another one can be read; when there is no other it is an error.
 pub fn read(tree: &Tree, files: &[PathBuf]) -> Layers {
     let mut flat = Flat { tree, order: Vec::new(), problems: Vec::new(), full: false };
     flat.list(files, &mut Vec::new());
     let mut layers = Layers { found: !flat.order.is_empty(), problems: flat.problems, ..Layers::default() };
+    let any = flat.order.iter().any(|file| !file.unreadable);
     for file in &flat.order {
         layers.merged.add(&file.ini);
         for problem in &file.problems {
-            if !layers.problems.contains(problem) {
-                layers.problems.push(problem.clone());
+            let severity = if any && file.unreadable { Severity::Warning } else { problem.severity };
+            let problem = Problem { severity, ..problem.clone() };
+            if !layers.problems.contains(&problem) {
+                layers.problems.push(problem);
             }
         }
     }

@@ -46,6 +46,18 @@ fn hostile_trees_read_the_same() {
     write(latin.path(), "latin.conf", b"[j]\nmaxretry = 9 ; \xe9\n");
     write(latin.path(), "filter.d/latin.conf", b"[Definition]\nfailregex = \xff\n");
     count.compare("an include in another encoding", latin.path());
+    let filter = "[Definition]\nfailregex = a\n";
+    let action = "[Definition]\nactionban = b\n";
+    let layers = tree(&[
+        ("jail.conf", "[DEFAULT]\nenabled = 1\nlogpath = /dev/null\naction = a\n[j]\nfilter = f\n[k]\nfilter = g\n"),
+        ("filter.d/f.conf", filter),
+        ("filter.d/g.local", filter),
+        ("action.d/a.conf", action),
+    ]);
+    for path in ["filter.d/f.local", "filter.d/f.d/x.conf", "filter.d/g.conf", "action.d/a.local", "jail.local"] {
+        write(layers.path(), path, b"[Definition]\nfailregex = \xff\n");
+    }
+    count.compare("layers in another encoding", layers.path());
     count.judge(40, 100);
 }
 
