@@ -186,7 +186,11 @@ pub struct Filled {
 /// somebody says otherwise.
 pub fn filter(dir: &Path, name: &str) -> Result<FilterSettings, Refused> {
     let wanted = match name.contains('/') && Path::new(name).exists() {
-        true => Reference { name: name.to_owned(), ..Reference::default() },
+        true => {
+            let file = name.strip_suffix(".conf").or_else(|| name.strip_suffix(".local")).unwrap_or(name);
+            let file = std::path::absolute(file).map_or_else(|_| file.to_owned(), |path| path.display().to_string());
+            Reference { name: file, ..Reference::default() }
+        }
         false => Reference::parse(&Value::bare(name)).map_err(refuse)?,
     };
     once(&Tree::new(dir), &wanted, Some("file"))
@@ -217,10 +221,6 @@ fn refuse(fault: Fault) -> Refused {
 
 /// Where the files of a filter lie, without the extension.
 fn stem(tree: &Tree, name: &str) -> PathBuf {
-    if name.contains('/') {
-        let file = name.strip_suffix(".conf").or_else(|| name.strip_suffix(".local"));
-        return PathBuf::from(file.unwrap_or(name));
-    }
     tree.dir().join("filter.d").join(name)
 }
 

@@ -521,6 +521,17 @@ pub const SOUND: &[(&str, Files<'static>)] = &[
     ),
     ("ignored words behind a tab", &[("jail.conf", "[j]\nenabled=1\nfilter=\nignoreip=10.0.0.0/8\t::1\n")]),
     (
+        "a filter and an action in another place",
+        &[
+            ("jail.conf", "[j]\nenabled=1\nfilter=../other/f[x=1]\nlogpath=/dev/null\naction=../other/a[y=2]\n"),
+            ("other/f.conf", "[Definition]\nfailregex = ^<x> <HOST>$\n"),
+            ("other/f.local", "[Definition]\nignoreregex = ^local\n"),
+            ("other/a.conf", "[Definition]\nactionban = <y> <ip>\n"),
+            ("filter.d/none.conf", ""),
+            ("action.d/none.conf", ""),
+        ],
+    ),
+    (
         "a filter's tag under a condition",
         &[
             (

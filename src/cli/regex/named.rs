@@ -40,7 +40,10 @@ fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<R
         (true, Some((conf, name))) => {
             (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
         }
-        (true, None) => (conf, stem.to_owned(), format!("file : {name}")),
+        (true, None) => {
+            let stem = std::path::absolute(stem).map_or_else(|_| stem.to_owned(), |path| path.display().to_string());
+            (conf, stem, format!("file : {name}"))
+        }
         (false, _) => {
             let name = stem.strip_prefix("filter.d/").unwrap_or(stem);
             (conf, name.to_owned(), format!("filter file : {name}, basedir: {}", conf.display()))
