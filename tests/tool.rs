@@ -450,7 +450,9 @@ fn comparable((text, code): &Said) -> Said {
     let timeless = |line: &&str| !line.starts_with("[processed in ");
     let now = jiff::Timestamp::now().as_second();
     let present = |time: f64| (time - now as f64).abs() < 3600.0;
-    let today = jiff::Timestamp::now().strftime("%a %b %d ").to_string();
+    // Two days, for a run across midnight.
+    let days = [now, now - 3600].map(|at| jiff::Timestamp::from_second(at).expect("it is near"));
+    let days = days.map(|at| at.strftime("%a %b %d ").to_string());
     let line = |line: &str| match line.splitn(3, '\t').collect::<Vec<_>>()[..] {
         [id, time, rest] if line.starts_with('[') && line.ends_with("],\n") => match time.trim_end_matches(',').parse()
         {
@@ -458,7 +460,7 @@ fn comparable((text, code): &Said) -> Said {
             Ok(time) => format!("{id}\t{time:?},\t{rest}"),
             Err(_) => line.to_owned(),
         },
-        _ => match line.find(&today) {
+        _ => match days.iter().find_map(|day| line.find(day)) {
             Some(at) if line.starts_with("|      ") => format!("{}now\n", &line[..at]),
             _ => line.to_owned(),
         },
