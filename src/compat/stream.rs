@@ -5,10 +5,11 @@
 
 use std::path::PathBuf;
 
-use crate::config::action::file::{Action, Kind};
+use indexmap::IndexMap;
+
 use crate::config::ini::is_space;
 use crate::config::written::{Sheet, WrittenJail};
-use crate::config::{Written, filter, journal};
+use crate::config::{Action, Kind, Written, filter, journal};
 use crate::word::{Word, json};
 
 /// One command.
@@ -133,7 +134,9 @@ fn of_filter<'a>(stream: &mut Vec<Command>, jail: &str, options: impl Iterator<I
 
 fn commands(jail: &str, action: &Action) -> Vec<Command> {
     let add = words(["set", jail, "addaction", &action.name]);
+    let none = IndexMap::new();
     let (commands, properties) = match &action.kind {
+        Kind::Own { properties, .. } => (&none, properties),
         Kind::Python { path, parameters } => {
             let given = json(parameters.iter().map(|(name, text)| (name.as_str(), text.as_str())));
             return vec![[add, words([path, &given])].concat()];

@@ -8,29 +8,25 @@ use super::filter::Reference;
 use super::ini::Options;
 use super::tree::Tree;
 use super::value::Value;
-use super::{ActionSettings, Original, Problem, Severity, brackets};
+use super::{Original, Problem, Severity, brackets};
 use crate::word::repr;
-use file::{Action, Refused};
+use file::Refused;
+
+pub use file::{Action, Kind, Own};
 
 /// What is said once for all jails.
 #[derive(Debug, Default)]
 pub struct Said(HashSet<String>);
 
 /// The actions of a jail.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Actions {
-    /// As they are asked for, in order.
-    pub settings: Vec<ActionSettings>,
-    /// As their files say; else why fail2ban would leave the jail out.
-    pub read: Result<Vec<Action>, String>,
+    /// As their files say, in order; one that cannot be read is `ipset` instead.
+    pub list: Vec<Action>,
+    /// Why fail2ban would leave the jail out: the first reason, in its own words.
+    pub skipped: Option<String>,
     /// Errors among them mean that the jail is left out.
     pub problems: Vec<Problem>,
-}
-
-impl Default for Actions {
-    fn default() -> Actions {
-        Actions { settings: Vec::new(), read: Ok(Vec::new()), problems: Vec::new() }
-    }
 }
 
 /// Reads the list. `options` are the jail's own, as [`spoken`](super::written::spoken) gives them.
@@ -56,9 +52,6 @@ pub fn actions(tree: &Tree, value: &Value, jail: &str, options: &Options, said: 
         }
         let problems = actions.file(tree, &item, jail, options);
         actions.problems.extend(problems.into_iter().filter(|problem| said.0.insert(problem.message.clone())));
-        let parameters = item.parameters.into_iter().map(|(name, value)| (name, value.text().to_owned()));
-        let settings = ActionSettings { name: item.name, parameters: parameters.collect(), origin: item.origin };
-        actions.settings.push(settings);
     }
     actions
 }
@@ -70,14 +63,15 @@ impl Actions {
         let say = |severity, message: String| Problem::new(severity, item.origin.clone(), message);
         let fault = match file::read(tree, item, jail, options) {
             Ok(action) => {
-                self.add(action);
+                self.list.push(action);
                 return vec![remark(item)];
             }
-            Err(Refused::Missing) if BUILT_IN.contains(&name.as_str()) => {
-                self.add(file::built_in(item, jail));
+            Err(Refused::Missing) if let Some(own) = Own::by_name(name) => {
+                self.list.push(file::built_in(own, item, jail));
                 return Vec::from_iter(without_effect(item));
             }
             Err(Refused::Missing) => {
+                self.list.push(file::built_in(Own::Ipset, item, jail));
                 self.skip(format!("Unable to read action {}", repr(name)));
                 let message = format!("there is no action `{name}`; bans go into the kernel's ipsets instead");
                 let problem = say(Severity::Warning, message).fail2ban(Original::SkipsJail);
@@ -87,6 +81,7 @@ impl Actions {
             Err(Refused::Files(problems)) => problems,
             Err(Refused::Text(fault)) => vec![fault.problem(Severity::Error)],
         };
+        self.list.push(file::built_in(Own::Ipset, item, jail));
         let warning = |problem| Problem { severity: Severity::Warning, jail: Some(jail.to_owned()), ..problem };
         let mut problems: Vec<Problem> = fault.into_iter().map(warning).collect();
         problems
@@ -94,17 +89,8 @@ impl Actions {
         problems
     }
 
-    fn add(&mut self, action: Action) {
-        if let Ok(read) = &mut self.read {
-            read.push(action);
-        }
-    }
-
-    /// The first reason is the one that fail2ban gives.
     fn skip(&mut self, reason: String) {
-        if self.read.is_ok() {
-            self.read = Err(reason);
-        }
+        self.skipped.get_or_insert(reason);
     }
 }
 
@@ -124,14 +110,11 @@ fn remark(item: &Reference) -> Problem {
     if name.ends_with(".py") {
         return say(Severity::Note, format!("`{name}` is a Python program, which sipjail cannot run"));
     }
-    if BANNING.iter().any(|prefix| name.starts_with(prefix)) || BUILT_IN.contains(&name.as_str()) {
+    if BANNING.iter().any(|prefix| name.starts_with(prefix)) || Own::by_name(name).is_some() {
         return say(Severity::Warning, format!("`{name}` is not run yet; bans go into the kernel's ipsets instead"));
     }
     say(Severity::Note, format!("`{name}` is not run yet"))
 }
-
-/// What sipjail does without any file.
-pub const BUILT_IN: [&str; 2] = ["ipset", "dryrun"];
 
 const WITHOUT_EFFECT: [&str; 3] = ["port", "protocol", "chain"];
 
@@ -171,13 +154,17 @@ mod tests {
         }
         let options = Options::new();
         let found = actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &options, &mut Said::default());
-        let actions = found.settings.into_iter().map(|a| (a.name, a.parameters.len())).collect();
+        let properties = |kind| match kind {
+            Kind::Own { properties, .. } | Kind::Commands { properties, .. } => properties.len(),
+            Kind::Python { parameters, .. } => parameters.len(),
+        };
+        let actions = found.list.into_iter().map(|a| (a.name, properties(a.kind))).collect();
         (actions, found.problems.into_iter().map(|p| (p.severity, p.message)).collect())
     }
 
     #[test]
     fn our_own_actions_need_nothing() {
-        assert_eq!(read("ipset dryrun[x=1]"), (vec![("ipset".into(), 0), ("dryrun".into(), 1)], vec![]));
+        assert_eq!(read("ipset dryrun[x=1]"), (vec![("ipset".into(), 2), ("dryrun".into(), 3)], vec![]));
         let (actions, problems) = read("ipset[port=\"5060\", protocol=\"udp\"]\nipset[port=1, name=sip-tcp]");
         assert_eq!(actions.len(), 2);
         assert_eq!(problems, [(Severity::Note, "`port`, `protocol` and `chain` have no effect on `ipset`".to_owned())]);
@@ -207,7 +194,7 @@ mod tests {
         assert_eq!(
             read("ipset[x] dryrun"),
             (
-                vec![("dryrun".into(), 0)],
+                vec![("dryrun".into(), 2)],
                 vec![(
                     Severity::Error,
                     "`ipset[x]` cannot be read: `option=value` is expected at `x`, without blanks around the `=`"

@@ -125,14 +125,14 @@ impl Reader<'_> {
             Err(fault) => return self.fail(name, fault),
         };
         let actions = action::actions(self.tree, &spoken["action"], name, &spoken, &mut self.said);
-        let sheet = match &actions.read {
-            Ok(actions) => Ok(Sheet {
+        let sheet = match &actions.skipped {
+            None => Ok(Sheet {
                 backend: backend.text().to_owned(),
                 filter: filter.own.iter().map(|(option, value)| (option.clone(), word(option, value))).collect(),
                 options: jail.iter().map(|(option, value)| (option.clone(), word(option, value))).collect(),
-                actions: actions.clone(),
+                actions: actions.list.clone(),
             }),
-            Err(reason) => Err(reason.clone()),
+            Some(reason) => Err(reason.clone()),
         };
         self.written.push(WrittenJail { name: name.to_owned(), sheet });
         self.problems.extend(self.mentioned.unknown(name, &self.merged.sections[name]));
@@ -214,7 +214,7 @@ impl Reader<'_> {
                 values.last(Original::Stops);
             }
         }
-        let Actions { settings: actions, problems: remarks, .. } = actions;
+        let Actions { list: actions, problems: remarks, .. } = actions;
         if actions.is_empty() && !remarks.iter().any(|p| p.severity == Severity::Error) {
             values.warn(&origin, "the jail has no `action`: it bans nobody", Some("write `action = ipset`"));
         }

@@ -30,14 +30,13 @@ pub mod written;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use tree::Tree;
 
 use crate::addr::Id;
 use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
 
+pub use action::{Action, Kind, Own};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
 pub use problem::{Origin, Original, Problem, Severity};
@@ -150,14 +149,17 @@ pub struct JailSettings {
     /// Who is never counted.
     pub ignore: Ignore,
     /// What bans, in order.
-    pub actions: Vec<ActionSettings>,
+    pub actions: Vec<Action>,
 }
 
 impl JailSettings {
     /// Whether bans are only listed and logged: the first of our own actions is `dryrun`.
     pub fn dry(&self) -> bool {
-        let own = self.actions.iter().map(|a| a.name.as_str()).find(|n| matches!(*n, "ipset" | "dryrun"));
-        own == Some("dryrun")
+        let own = self.actions.iter().find_map(|action| match action.kind {
+            Kind::Own { own, .. } => Some(own),
+            Kind::Commands { .. } | Kind::Python { .. } => None,
+        });
+        own == Some(Own::DryRun)
     }
 }
 
@@ -305,17 +307,6 @@ pub struct IgnoreCache {
     pub max_count: usize,
     /// How long one lives.
     pub max_time: Span,
-}
-
-/// One action of a jail: `name[parameters]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActionSettings {
-    /// `ipset`, `dryrun` (ours), or the name of a file in `action.d`.
-    pub name: String,
-    /// Bracket parameters in order.
-    pub parameters: IndexMap<String, String>,
-    /// Where it was written.
-    pub origin: Origin,
 }
 
 /// Reads the configuration in `dir` over the stock tree; `dir` need not exist.

@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 
-use super::action::file::Action;
+use super::action::Action;
 use super::ini::Options;
 use super::number;
 use super::options::{self, Kind};

@@ -12,7 +12,7 @@ use super::banning::{Chance, is_chosen};
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, records};
 use crate::addr::Id;
-use crate::config::{ActionSettings, Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
+use crate::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
 use crate::firewall::{Entry, FirewallError, MANUAL};
 use crate::jail::history::Row;
 use crate::jail::{History, Jail};
@@ -227,7 +227,7 @@ fn history(bans: Vec<SavedBan>) -> History {
 fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
     let mut others = others.into_iter().peekable();
     let dry = others.peek().is_some() && others.all(Jail::dry);
-    let name = if dry { "dryrun" } else { "ipset" };
+    let (name, own) = if dry { ("dryrun", Own::DryRun) } else { ("ipset", Own::Ipset) };
     JailSettings {
         name: MANUAL.into(),
         origin: Origin::default(),
@@ -247,7 +247,7 @@ fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
         bantime: Bantime::For(Span::from_secs(600)),
         increment: Increment::default(),
         ignore: Ignore { myself: true, ..Ignore::default() },
-        actions: vec![ActionSettings { name: name.into(), parameters: IndexMap::new(), origin: Origin::default() }],
+        actions: vec![Action { name: name.into(), kind: Kind::Own { own, properties: IndexMap::new() } }],
     }
 }
 

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
-use sipjail::config::{ActionSettings, Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
+use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
 use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup};
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
 use sipjail::line::{Position, Unwrap};
@@ -216,8 +216,13 @@ pub fn jail(name: &str) -> JailSettings {
     }
 }
 
-pub fn action(name: &str) -> ActionSettings {
-    ActionSettings { name: name.into(), parameters: IndexMap::new(), origin: Origin::default() }
+pub fn action(name: &str) -> Action {
+    let properties = IndexMap::new();
+    let kind = match Own::by_name(name) {
+        Some(own) => Kind::Own { own, properties },
+        None => Kind::Commands { commands: IndexMap::new(), properties },
+    };
+    Action { name: name.into(), kind }
 }
 
 /// What the database holds after these changes.

@@ -31,6 +31,13 @@ pub struct Action {
 /// What an action does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// What sipjail does itself.
+    Own {
+        /// What.
+        own: Own,
+        /// What it was given: without effect, but it can be asked for.
+        properties: IndexMap<String, String>,
+    },
     /// It runs commands.
     Commands {
         /// Those of [`COMMANDS`] that are written, in order.
@@ -46,6 +53,26 @@ pub enum Kind {
         /// What it is given.
         parameters: IndexMap<String, String>,
     },
+}
+
+/// What bans without any file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// Bans go into the kernel's sets.
+    Ipset,
+    /// Bans are only listed and logged.
+    DryRun,
+}
+
+impl Own {
+    /// As `action` names it.
+    pub fn by_name(name: &str) -> Option<Own> {
+        match name {
+            "ipset" => Some(Own::Ipset),
+            "dryrun" => Some(Own::DryRun),
+            _ => None,
+        }
+    }
 }
 
 /// What an action can be told to do, in fail2ban's order; three of them are yes or no.
@@ -142,10 +169,10 @@ pub fn read(tree: &Tree, wanted: &Reference, jail: &str, options: &Options) -> R
 }
 
 /// An action of ours, which has no file.
-pub fn built_in(wanted: &Reference, jail: &str) -> Action {
+pub fn built_in(own: Own, wanted: &Reference, jail: &str) -> Action {
     let name = identity(&wanted.name, &wanted.parameters, jail);
     let properties = properties(&named(wanted, &name, jail));
-    Action { name, kind: Kind::Commands { commands: IndexMap::new(), properties } }
+    Action { name, kind: Kind::Own { own, properties } }
 }
 
 fn python(tree: &Tree, wanted: &Reference) -> Action {
@@ -186,7 +213,7 @@ mod tests {
         let options = Options::from([("bantime".to_owned(), Value::bare("7"))]);
         match super::read(&Tree::new(dir.path()), &wanted, "sip", &options).expect("it is sound").kind {
             Kind::Commands { commands, properties } => (commands, properties),
-            Kind::Python { .. } => panic!("it has commands"),
+            Kind::Own { .. } | Kind::Python { .. } => panic!("it has commands"),
         }
     }
 
