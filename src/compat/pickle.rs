@@ -6,6 +6,9 @@
 
 mod op;
 mod reader;
+mod shown;
+
+use std::borrow::Cow;
 
 use thiserror::Error;
 
@@ -32,8 +35,8 @@ pub enum Plain {
     Tuple(Vec<Plain>),
     /// `dict`, in its order.
     Dict(Vec<(Plain, Plain)>),
-    /// An exception: its module, its class, what it was made with. Only ever sent.
-    Exception(&'static str, &'static str, Vec<Plain>),
+    /// An exception: its module, its class, what it was made with. Only in replies.
+    Exception(Cow<'static, str>, Cow<'static, str>, Vec<Plain>),
 }
 
 /// Why a pickle cannot be read.
@@ -60,6 +63,11 @@ pub fn decode(bytes: &[u8]) -> Result<Plain, Unreadable> {
         return Err(Unreadable::TooBig);
     }
     Reader::new(bytes).read()
+}
+
+/// Reads what a server replied: the same, but an exception may be in it.
+pub fn decode_reply(bytes: &[u8]) -> Result<Plain, Unreadable> {
+    Reader::new(bytes).raised().read()
 }
 
 /// Writes a value as one pickle.
@@ -244,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn an_exception_in_a_reply_is_a_name_with_values() {
+        let unknown = |args| Plain::Exception("builtins".into(), "KeyError".into(), args);
+        let reply = b"\x80\x05K\x01\x8c\x08builtins\x94\x8c\x08KeyError\x94\x93\x94\x8c\x01x\x94\x85\x94R\x94\x86\x94.";
+        let expected = Plain::Tuple(vec![Plain::Int(1), unknown(vec![text("x")])]);
+        assert_eq!(decode_reply(reply), Ok(expected));
+        assert_eq!(decode_reply(b"cbuiltins\nKeyError\n)R}b."), Ok(unknown(vec![])));
+        for bytes in [&b"cbuiltins\nKeyError\n."[..], b"]]R.", b"cbuiltins\nKeyError\n]R."] {
+            assert!(decode_reply(bytes).is_err(), "{}", bytes.escape_ascii());
+        }
+        assert!(decode(reply).is_err());
+    }
+
+    #[test]
     fn what_would_become_too_big_is_refused() {
         // Each list holds the one before twice, thirty times over.
         let mut laughs = b"]X\x01\0\0\0aaq\0".to_vec();
@@ -268,7 +289,7 @@ mod tests {
         assert_eq!(encode(&reply(Plain::Int(600))), b"\x80\x02K\0M\x58\x02\x86.");
         assert_eq!(encode(&reply(Plain::Int(-1))), b"\x80\x02K\0J\xff\xff\xff\xff\x86.");
         assert_eq!(encode(&reply(Plain::List(vec![]))), b"\x80\x02K\0]\x86.");
-        let unknown = Plain::Exception("fail2ban.exceptions", "UnknownJailException", vec![text("nojail")]);
+        let unknown = Plain::Exception("fail2ban.exceptions".into(), "UnknownJailException".into(), vec![text("nojail")]);
         let refusal = Plain::Tuple(vec![Plain::Int(1), unknown]);
         let expected = b"\x80\x02K\x01cfail2ban.exceptions\nUnknownJailException\nX\x06\0\0\0nojail\x85R\x86.";
         assert_eq!(encode(&refusal), expected);
