@@ -14,6 +14,8 @@ use thiserror::Error;
 
 use reader::Reader;
 
+use crate::word::Word;
+
 /// A value without behaviour.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
@@ -87,6 +89,19 @@ impl From<&str> for Plain {
 impl From<String> for Plain {
     fn from(text: String) -> Plain {
         Plain::Text(text)
+    }
+}
+
+impl From<Word> for Plain {
+    fn from(word: Word) -> Plain {
+        match word {
+            Word::None => Plain::None,
+            Word::Bool(truth) => Plain::Bool(truth),
+            Word::Int(number) => Plain::Int(number),
+            Word::Text(text) => Plain::Text(text),
+            Word::List(words) => Plain::List(words.into_iter().map(Plain::from).collect()),
+            Word::Dict(entries) => Plain::Dict(entries.into_iter().map(|(k, w)| (k.into(), w.into())).collect()),
+        }
     }
 }
 

@@ -322,7 +322,7 @@ pub fn main(dir: &Path) -> Main {
 /// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].
 pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
-    let daemon::Daemon { main, words, mut problems } = daemon::main(&tree, defaults);
+    let daemon::Daemon { main, words, mut problems, .. } = daemon::main(&tree, defaults);
     let layers = include::read(&tree, &jail_files(&tree));
     let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
@@ -334,7 +334,9 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
             problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
         }
     }
-    let written = Written { main: words, jails: written };
+    let jail_named = |name: &&String| ![ini::DEFAULT, "INCLUDES"].contains(&name.as_str());
+    let sections = layers.merged.sections.keys().filter(jail_named).cloned().collect();
+    let written = Written { main: words, jails: written, named: sections };
     Config { main, jails, refused, problems, written }
 }
 

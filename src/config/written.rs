@@ -19,6 +19,8 @@ pub struct Written {
     pub main: IndexMap<&'static str, Word>,
     /// Every jail that is on, in the order of the files; one that fail2ban's reader gives up over is not here.
     pub jails: Vec<WrittenJail>,
+    /// Every jail that is written at all.
+    pub named: Vec<String>,
 }
 
 /// A jail that is on.
