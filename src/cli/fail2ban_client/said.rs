@@ -29,6 +29,7 @@ fn special(words: &[&str], value: &Plain) -> Option<String> {
         ["stop"] if *value == Plain::None => "Shutdown successful".to_owned(),
         ["stop", ..] if *value == Plain::None => "Jail stopped".to_owned(),
         ["flushlogs"] => format!("logs: {}", value.plain()),
+        ["status"] if *value == Plain::List(Vec::new()) => "Status".to_owned(),
         ["status"] => format!("Status\n{}", tree(pairs(value)?, "")),
         ["status", "--all", ..] => format!("Status\n{}", every(value)?),
         ["status", jail, ..] => format!("Status for the jail: {jail}\n{}", groups(value, "")?),
@@ -36,9 +37,15 @@ fn special(words: &[&str], value: &Plain) -> Option<String> {
         ["get" | "set", "loglevel", ..] => format!("Current logging level is '{}'", value.plain()),
         ["get" | "set", "logtarget", ..] => format!("Current logging target is:\n`- {}", value.plain()),
         ["get" | "set", "syslogsocket", ..] => format!("Current syslog socket is:\n`- {}", value.plain()),
-        ["get" | "set", "dbfile" | "dbpurgeage", ..] if *value == Plain::None => "Database currently disabled".to_owned(),
+        ["get" | "set", "dbfile" | "dbpurgeage", ..] if *value == Plain::None => {
+            "Database currently disabled".to_owned()
+        }
         ["get" | "set", "dbfile", ..] => format!("Current database file is:\n`- {}", value.plain()),
-        ["get" | "set", "dbpurgeage", ..] => format!("Current database purge age is:\n`- {}seconds", value.plain()),
+        ["get" | "set", "dbpurgeage", ..] => {
+            let whole =
+                if let Plain::Float(seconds) = value { format!("{:.0}", seconds.trunc()) } else { value.plain() };
+            format!("Current database purge age is:\n`- {whole}seconds")
+        }
         ["get" | "set", _, option, ref rest @ ..] => of_a_jail(words[0], words[1], option, rest, value)?,
         _ => return None,
     })
@@ -48,16 +55,16 @@ fn of_a_jail(verb: &str, jail: &str, option: &str, rest: &[&str], value: &Plain)
     let changes = |name: &str| verb == "set" && matches!(option.strip_suffix(name), Some("add" | "del"));
     let is = |name: &str| verb == "get" && option == name || changes(name);
     if is("logpath") {
-        return Some(listed("No file is currently monitored", "Current monitored log file(s):", value)?);
+        return listed("No file is currently monitored", "Current monitored log file(s):", value);
     }
     if is("ignoreip") {
         let head = "These IP addresses/networks are ignored:";
-        return Some(listed("No IP address/network is ignored", head, value)?);
+        return listed("No IP address/network is ignored", head, value);
     }
     if is("failregex") || is("ignoreregex") {
         let numbered = items(value)?.into_iter().enumerate().map(|(at, regex)| Plain::from(format!("[{at}]: {regex}")));
         let head = "The following regular expression are defined:";
-        return Some(listed("No regular expression is defined", head, &Plain::List(numbered.collect()))?);
+        return listed("No regular expression is defined", head, &Plain::List(numbered.collect()));
     }
     if is("journalmatch") {
         let groups = list(value)?.iter().map(|group| items(group).map(|words| words.join(" ")));
@@ -96,7 +103,7 @@ fn of_a_jail(verb: &str, jail: &str, option: &str, rest: &[&str], value: &Plain)
 
 fn datepattern(value: &Plain) -> Option<String> {
     match value {
-        Plain::None => Some("not set/required".to_owned()),
+        Plain::None => Some("Not set/required".to_owned()),
         Plain::Tuple(pair) => match &pair[..] {
             [Plain::None, name] => Some(name.plain()),
             [pattern, name] => Some(format!("{} ({})", pattern.plain(), name.plain())),
