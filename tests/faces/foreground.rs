@@ -49,6 +49,20 @@ fn a_hangup_ends_nothing() {
     assert!(server.ended().ends_with("Some(0)"));
 }
 
+/// fail2ban's server would not start at all.
+#[test]
+fn a_jail_without_a_log_keeps_no_other_from_running() {
+    if !may_ban() {
+        return;
+    }
+    let world = world();
+    world.write("conf/jail.local", "[late]\nenabled = true\nfilter = door\nlogpath = /nonexistent/log\naction =\n");
+    let server = Server::start(&world, Whose::Ours, &["-c", "conf", "-xf", "start"]);
+    server.signal("TERM");
+    let said = server.ended();
+    assert!(said.contains("Have not found any log file for late jail") && said.ends_with("Some(0)"), "{said}");
+}
+
 #[test]
 fn a_second_server_leaves_the_first_ones_files_alone() {
     if !may_ban() {
@@ -86,6 +100,8 @@ fn two_servers_on_one_kernel_are_one_too_many() {
         return;
     }
     let world = world();
+    // Nobody minds two that have nothing to do with the kernel's sets.
+    world.write("conf/jail.local", "[DEFAULT]\naction = ipset\n");
     let run = "./bin/fail2ban-server -c conf -xf start & first=$!\n\
                until ./bin/fail2ban-client -c conf -q ping >/dev/null 2>&1; do sleep 0.05; done\n\
                ./bin/fail2ban-server -c conf -s other -p otherpid -f start; echo $?\nkill $first; wait $first; echo $?";

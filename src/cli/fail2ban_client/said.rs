@@ -33,7 +33,7 @@ fn special(words: &[&str], value: &Plain) -> Option<String> {
         ["status"] => format!("Status\n{}", tree(pairs(value)?, "")),
         ["status", "--all", ..] => format!("Status\n{}", every(value)?),
         ["status", jail, ..] => format!("Status for the jail: {jail}\n{}", groups(value, "")?),
-        ["stats" | "statistics"] => super::stats::table(value)?,
+        ["stats" | "statistics", ..] => super::stats::table(value)?,
         ["get" | "set", "loglevel", ..] => format!("Current logging level is '{}'", value.plain()),
         ["get" | "set", "logtarget", ..] => format!("Current logging target is:\n`- {}", value.plain()),
         ["get" | "set", "syslogsocket", ..] => format!("Current syslog socket is:\n`- {}", value.plain()),
