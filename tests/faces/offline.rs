@@ -69,6 +69,12 @@ const TREES: &[(&str, &str, &str)] = &[
         "[DEFAULT]\nbackend = polling\naction =\nenabled = true\n[x]\nfilter = door\nlogpath = /nonexistent/log\n\
          [y]\nfilter = door\nlogpath = LOG\n",
     ),
+    (
+        "terse",
+        MAIN,
+        "[a]\nenabled = true\nfilter = door\nlogpath = LOG\n[b]\nlogpath = x\n[c]\nenabled = true\n[d]\nenabled = true\n\
+         filter = nosuch\n[e]\nenabled = true\nfilter = door\naction = nosuch\nbackend = auto\nlogpath = LOG\n",
+    ),
     ("broken", MAIN, "[broken\n"),
     ("nojail", MAIN, ""),
     ("level", "[Definition]\nloglevel = BOGUS\nsocket = SOCK\n", DOOR),
@@ -149,6 +155,8 @@ const SCRIPT: &str = r#"
     client -c nolog -t -d
     client -c nolog start
     client -c nolog -x start
+    client -c terse -d
+    client -c terse -t
     client -c broken -t
     client -c broken -d
     client -c broken start
