@@ -68,6 +68,7 @@ install-compat: no-fail2ban install
 	  -e 's|^\(Description=sipjail\)|\1 in place of fail2ban|' \
 	  -e 's|^Documentation=.*|Documentation=man:fail2ban-server(1)|' \
 	  -e 's|^\(Before=.*\)|\1\nConflicts=sipjail.service|' \
+	  -e 's|`sipjail stop`|`fail2ban-client stop`|' -e 's|edit sipjail|edit fail2ban|' \
 	  -e 's|Directory=sipjail|Directory=fail2ban|' systemd/sipjail.service \
 	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/fail2ban.service
 

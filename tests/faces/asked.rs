@@ -1,10 +1,9 @@
 //! Running servers, asked by both clients: fail2ban's own, and our daemon.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::common::{self, PATIENCE, World};
-use crate::program::{Known, Whose, run, seen, split, stock};
+use crate::common::{self, World};
+use crate::program::{Known, Whose, run, seen, split, stock, wait};
 
 #[test]
 fn fail2bans_own_server_is_asked_as_the_stock_client_asks_it() {
@@ -70,11 +69,7 @@ impl Server {
         };
         let child = command.env("TZ", "UTC").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         let server = Server { side, child };
-        let end = Instant::now() + PATIENCE;
-        while !server.ask(world, Whose::Ours, &["status", "gate"]).contains("Filter") {
-            assert!(Instant::now() < end, "no answer in {side}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait("it answers", || server.ask(world, Whose::Ours, &["status", "gate"]).contains("Filter"));
         server
     }
 

@@ -4,10 +4,9 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use crate::common::{PATIENCE, World};
-use crate::program::{Known, Whose, may_ban, run, seen, split, stock};
+use crate::common::World;
+use crate::program::{Known, Whose, may_ban, run, seen, split, stock, wait};
 
 #[test]
 fn a_server_in_the_background_lives_as_the_stock_one_does() {
@@ -201,12 +200,4 @@ fn lives(pid: &str) -> bool {
 fn own_session() -> String {
     let stat = fs::read_to_string("/proc/self/stat").expect("it is there");
     stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(3).unwrap_or_default().to_owned()
-}
-
-fn wait(what: &str, mut there: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !there() {
-        assert!(Instant::now() < end, "not so: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -1,11 +1,11 @@
 //! `fail2ban-server -xf start`, as a unit of systemd runs it; and two servers that meet.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::Read;
+use std::process::{Child, Command, Output, Stdio};
 
-use crate::common::{PATIENCE, World};
-use crate::program::{Known, Whose, command, may_ban, run, seen, stock};
+use crate::common::World;
+use crate::program::{Known, Whose, command, may_ban, run, seen, stock, wait};
 
 #[test]
 fn a_server_in_the_foreground_says_and_leaves_what_the_stock_one_does() {
@@ -166,17 +166,8 @@ impl Server {
 
     /// What it printed, and how it ended.
     fn ended(mut self) -> String {
-        let end = Instant::now() + PATIENCE;
-        while self.child.try_wait().expect("it can be asked").is_none() {
-            assert!(Instant::now() < end, "it did not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let mut said = std::process::Output {
-            status: self.child.wait().expect("it has ended"),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        };
-        use std::io::Read;
+        wait("it has ended", || self.child.try_wait().expect("it can be asked").is_some());
+        let mut said = Output { status: self.child.wait().expect("it has ended"), stdout: vec![], stderr: vec![] };
         let _read = self.child.stdout.take().expect("piped").read_to_end(&mut said.stdout);
         let _read = self.child.stderr.take().expect("piped").read_to_end(&mut said.stderr);
         seen(&said)
@@ -187,13 +178,5 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _status = self.child.wait();
-    }
-}
-
-fn wait(what: &str, mut there: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !there() {
-        assert!(Instant::now() < end, "not so: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -5,8 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
-use crate::common::World;
+use crate::common::{PATIENCE, World};
 
 /// Whose program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,15 @@ static TIMES: LazyLock<regex::Regex> =
 pub fn split(line: &str) -> Vec<&str> {
     let pieces = line.split('"').enumerate();
     pieces.flat_map(|(at, piece)| if at % 2 == 1 { vec![piece] } else { piece.split_whitespace().collect() }).collect()
+}
+
+/// Waits until something is so.
+pub fn wait(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < end, "not so: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A table of what differs, and what of it was met.

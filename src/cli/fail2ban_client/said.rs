@@ -177,3 +177,44 @@ fn list(value: &Plain) -> Option<&[Plain]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What only newer servers say; everything else is compared with the original.
+    #[test]
+    fn the_status_of_every_jail_is_one_tree() {
+        let pair = |name: &str, value: Plain| Plain::Tuple(vec![name.into(), value]);
+        let group = |name: &str| pair(name, Plain::List(vec![pair("Total", Plain::Int(0)), pair("x", Plain::Int(1))]));
+        let jail = |name: &str| (Plain::from(name), Plain::List(vec![group("Filter"), group("Actions")]));
+        let jails = Plain::Dict(vec![jail("a"), jail("b")]);
+        let overview = [pair("Number of jail", Plain::Int(2)), pair("Jail list", "a, b".into())];
+        let expected = "Status
+|- Number of jail:\t2
+|- Jail list:\ta, b
+`- Status for the jails:
+   |- Jail: a
+   |  |- Filter
+   |  |  |- Total:\t0
+   |  |  `- x:\t1
+   |  `- Actions
+   |     |- Total:\t0
+   |     `- x:\t1
+   `- Jail: b
+      |- Filter
+      |  |- Total:\t0
+      |  `- x:\t1
+      `- Actions
+         |- Total:\t0
+         `- x:\t1";
+        assert_eq!(text(&["status", "--all"], &Plain::List([&overview[..], &[jails]].concat())), expected);
+    }
+
+    #[test]
+    fn what_has_another_form_is_printed_as_it_is() {
+        for words in [&["status"][..], &["status", "a"], &["stats"], &["get", "a", "logpath"], &["echo"]] {
+            assert_eq!(text(words, &Plain::Int(7)), "7", "{words:?}");
+        }
+    }
+}
