@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use sipjail::cli::{Cli, Program, fail2ban_regex};
+use sipjail::cli::{Cli, Program, fail2ban_client, fail2ban_regex};
 use sipjail::text;
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
-    match Program::called_as(words.first().map(|name| &**name)) {
+    let program = Program::called_as(words.first().map(|name| &**name));
+    match program {
         Program::Fail2banRegex => ExitCode::from(fail2ban_regex::run(words)),
+        Program::Fail2banClient | Program::Fail2banServer => ExitCode::from(fail2ban_client::run(words, program)),
         Program::Sipjail => sipjail(),
     }
 }

@@ -49,7 +49,7 @@ pub struct Record {
     /// How much it matters.
     pub level: Level,
     /// The part that speaks, by fail2ban's name for it (`filter`, `actions`, `jail`, `server`, `database`…): what
-    /// reads fail2ban's log reads ours.
+    /// reads fail2ban's log reads ours. Empty: its client as a whole.
     pub part: &'static str,
     /// What happened. May hold text from a log: the writer makes it printable.
     pub text: String,

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod explain;
+pub mod fail2ban_client;
 pub mod fail2ban_regex;
 pub mod near;
 pub mod output;
@@ -65,13 +66,21 @@ pub enum Program {
     Sipjail,
     /// fail2ban's tool of that name.
     Fail2banRegex,
+    /// fail2ban's client.
+    Fail2banClient,
+    /// fail2ban's server; with most words it is its client.
+    Fail2banServer,
 }
 
 impl Program {
     /// By the file name in `argv[0]`; an unknown name is sipjail's.
     pub fn called_as(argv0: Option<&OsStr>) -> Program {
-        let name = argv0.and_then(|path| Path::new(path).file_name());
-        if name == Some(OsStr::new("fail2ban-regex")) { Program::Fail2banRegex } else { Program::Sipjail }
+        match argv0.and_then(|path| Path::new(path).file_name()).and_then(OsStr::to_str) {
+            Some("fail2ban-regex") => Program::Fail2banRegex,
+            Some("fail2ban-client") => Program::Fail2banClient,
+            Some("fail2ban-server") => Program::Fail2banServer,
+            _ => Program::Sipjail,
+        }
     }
 }
 
@@ -155,6 +164,8 @@ mod tests {
         let called = |name: &str| Program::called_as(Some(OsStr::new(name)));
         assert_eq!(called("/usr/bin/fail2ban-regex"), Program::Fail2banRegex);
         assert_eq!(called("fail2ban-regex"), Program::Fail2banRegex);
+        assert_eq!(called("./fail2ban-client"), Program::Fail2banClient);
+        assert_eq!(called("fail2ban-server"), Program::Fail2banServer);
         assert_eq!(called("/usr/bin/fail2ban-regex/sipjail"), Program::Sipjail);
         assert_eq!(Program::called_as(None), Program::Sipjail);
     }

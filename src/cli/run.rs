@@ -1,7 +1,7 @@
 //! `sipjail run`: the daemon in the foreground.
 
 use super::Cli;
-use crate::daemon::{self, Options};
+use crate::daemon::{self, Options, Told};
 use crate::error::Error;
 
 /// Guard this host: the daemon in the foreground
@@ -14,5 +14,6 @@ pub struct Args {
 
 /// Runs until somebody stops it.
 pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
-    daemon::run(&Options { conf: cli.conf.clone(), socket: cli.socket.clone(), dry_run: args.dry_run })
+    let told = Told { socket: cli.socket.clone(), ..Told::default() };
+    daemon::run(&Options { conf: cli.conf.clone(), told, dry_run: args.dry_run, ..Options::default() })
 }

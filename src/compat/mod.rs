@@ -102,7 +102,7 @@ impl From<Refusal> for Plain {
             Refusal::Value(text) => ("builtins", "ValueError", text),
             Refusal::UnknownAction(name) => ("builtins", "KeyError", format!("Invalid Action name: {name}")),
         };
-        Plain::Exception(module, class, vec![text.into()])
+        Plain::Exception(module.into(), class.into(), vec![text.into()])
     }
 }
 

@@ -6,10 +6,15 @@
 
 mod op;
 mod reader;
+mod shown;
+
+use std::borrow::Cow;
 
 use thiserror::Error;
 
 use reader::Reader;
+
+use crate::word::Word;
 
 /// A value without behaviour.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +37,8 @@ pub enum Plain {
     Tuple(Vec<Plain>),
     /// `dict`, in its order.
     Dict(Vec<(Plain, Plain)>),
-    /// An exception: its module, its class, what it was made with. Only ever sent.
-    Exception(&'static str, &'static str, Vec<Plain>),
+    /// An exception: its module, its class, what it was made with. Only in replies.
+    Exception(Cow<'static, str>, Cow<'static, str>, Vec<Plain>),
 }
 
 /// Why a pickle cannot be read.
@@ -62,6 +67,11 @@ pub fn decode(bytes: &[u8]) -> Result<Plain, Unreadable> {
     Reader::new(bytes).read()
 }
 
+/// Reads what a server replied: the same, but an exception may be in it.
+pub fn decode_reply(bytes: &[u8]) -> Result<Plain, Unreadable> {
+    Reader::new(bytes).raised().read()
+}
+
 /// Writes a value as one pickle.
 pub fn encode(value: &Plain) -> Vec<u8> {
     let mut out = vec![op::PROTO, 2];
@@ -79,6 +89,19 @@ impl From<&str> for Plain {
 impl From<String> for Plain {
     fn from(text: String) -> Plain {
         Plain::Text(text)
+    }
+}
+
+impl From<Word> for Plain {
+    fn from(word: Word) -> Plain {
+        match word {
+            Word::None => Plain::None,
+            Word::Bool(truth) => Plain::Bool(truth),
+            Word::Int(number) => Plain::Int(number),
+            Word::Text(text) => Plain::Text(text),
+            Word::List(words) => Plain::List(words.into_iter().map(Plain::from).collect()),
+            Word::Dict(entries) => Plain::Dict(entries.into_iter().map(|(k, w)| (k.into(), w.into())).collect()),
+        }
     }
 }
 
@@ -244,6 +267,19 @@ mod tests {
     }
 
     #[test]
+    fn an_exception_in_a_reply_is_a_name_with_values() {
+        let unknown = |args| Plain::Exception("builtins".into(), "KeyError".into(), args);
+        let reply = b"\x80\x05K\x01\x8c\x08builtins\x94\x8c\x08KeyError\x94\x93\x94\x8c\x01x\x94\x85\x94R\x94\x86\x94.";
+        let expected = Plain::Tuple(vec![Plain::Int(1), unknown(vec![text("x")])]);
+        assert_eq!(decode_reply(reply), Ok(expected));
+        assert_eq!(decode_reply(b"cbuiltins\nKeyError\n)R}b."), Ok(unknown(vec![])));
+        for bytes in [&b"cbuiltins\nKeyError\n."[..], b"]]R.", b"cbuiltins\nKeyError\n]R."] {
+            assert!(decode_reply(bytes).is_err(), "{}", bytes.escape_ascii());
+        }
+        assert!(decode(reply).is_err());
+    }
+
+    #[test]
     fn what_would_become_too_big_is_refused() {
         // Each list holds the one before twice, thirty times over.
         let mut laughs = b"]X\x01\0\0\0aaq\0".to_vec();
@@ -268,7 +304,8 @@ mod tests {
         assert_eq!(encode(&reply(Plain::Int(600))), b"\x80\x02K\0M\x58\x02\x86.");
         assert_eq!(encode(&reply(Plain::Int(-1))), b"\x80\x02K\0J\xff\xff\xff\xff\x86.");
         assert_eq!(encode(&reply(Plain::List(vec![]))), b"\x80\x02K\0]\x86.");
-        let unknown = Plain::Exception("fail2ban.exceptions", "UnknownJailException", vec![text("nojail")]);
+        let unknown =
+            Plain::Exception("fail2ban.exceptions".into(), "UnknownJailException".into(), vec![text("nojail")]);
         let refusal = Plain::Tuple(vec![Plain::Int(1), unknown]);
         let expected = b"\x80\x02K\x01cfail2ban.exceptions\nUnknownJailException\nX\x06\0\0\0nojail\x85R\x86.";
         assert_eq!(encode(&refusal), expected);
@@ -277,7 +314,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(0u8.., 0..200)) {
-            let _either = decode(&bytes);
+            let _either = (decode(&bytes), decode_reply(&bytes));
         }
 
         #[test]

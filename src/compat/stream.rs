@@ -77,8 +77,7 @@ fn jail(name: &str, sheet: &Sheet, expand: &dyn Fn(&str) -> Vec<PathBuf>) -> Vec
         match option {
             "logpath" if sheet.backend.starts_with("systemd") => {}
             "logpath" => {
-                for line in value.plain().split('\n') {
-                    let (pattern, flag) = line.rsplit_once(' ').unwrap_or((line, "head"));
+                for (pattern, flag) in patterns(&value.plain()) {
                     let found = expand(pattern).into_iter().map(|path| path.display().to_string());
                     logs.extend(found.map(|path| words(["set", name, "addlogpath", &path, flag])));
                 }
@@ -97,6 +96,11 @@ fn jail(name: &str, sheet: &Sheet, expand: &dyn Fn(&str) -> Vec<PathBuf>) -> Vec
     stream.extend(sheet.actions.iter().flat_map(|action| commands(name, action)));
     stream.insert(0, words(["add", name, &sheet.backend]));
     stream
+}
+
+/// The patterns of a `logpath`, each with where reading begins.
+pub fn patterns(logpath: &str) -> impl Iterator<Item = (&str, &str)> {
+    logpath.split('\n').map(|line| line.rsplit_once(' ').unwrap_or((line, "head")))
 }
 
 /// What decides how a regex is read comes before the regexes: `usedns` first, then `prefregex` and `maxlines`.

@@ -25,6 +25,10 @@ pub struct Daemon {
     pub words: IndexMap<&'static str, Word>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Whether there is any file.
+    pub found: bool,
+    /// Options that no file says; `None`: not even their section is there.
+    pub silent: Option<Vec<&'static str>>,
 }
 
 /// Reads them; what no file says stays as in `defaults`.
@@ -39,9 +43,10 @@ pub fn main(tree: &Tree, defaults: Main) -> Daemon {
     if layers.found && !section {
         words.insert("dbmaxmatches", Word::None);
     }
+    let mut silent = Vec::new();
     for option in options::OPTIONS.iter().filter(|option| section && option.place == Place::Main) {
         match Scope::new(&layers.merged, "Definition").get(option.name) {
-            Ok(None) => {}
+            Ok(None) => silent.push(option.name),
             Ok(Some(value)) => {
                 words.insert(option.name, word(option.name, &value));
                 if let Err(message) = set(&mut main, option.name, &value) {
@@ -63,7 +68,7 @@ pub fn main(tree: &Tree, defaults: Main) -> Daemon {
         }
     }
     problems.extend(unknown(&layers));
-    Daemon { main, words, problems }
+    Daemon { main, words, problems, found: layers.found, silent: section.then_some(silent) }
 }
 
 /// What fail2ban says where nothing is written; `dbmaxmatches` is its server's affair.

@@ -40,7 +40,7 @@ pub use action::{Action, Kind, Own};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
 pub use problem::{Origin, Original, Problem, Severity};
-pub use written::Written;
+pub use written::{Named, Written};
 
 /// Everything that the files say.
 #[derive(Clone, Debug, Default)]
@@ -322,7 +322,7 @@ pub fn main(dir: &Path) -> Main {
 /// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].
 pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
-    let daemon::Daemon { main, words, mut problems } = daemon::main(&tree, defaults);
+    let daemon::Daemon { main, words, mut problems, .. } = daemon::main(&tree, defaults);
     let layers = include::read(&tree, &jail_files(&tree));
     let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
@@ -334,7 +334,13 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
             problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
         }
     }
-    let written = Written { main: words, jails: written };
+    let named = layers.merged.sections.keys().filter(|name| ![ini::DEFAULT, "INCLUDES"].contains(&name.as_str()));
+    let named = named.map(|name| Named {
+        name: name.clone(),
+        silent: Named::OPTIONS.into_iter().filter(|option| layers.merged.raw(name, option).is_none()).collect(),
+    });
+    let named = named.collect();
+    let written = Written { main: words, jails: written, named };
     Config { main, jails, refused, problems, written }
 }
 

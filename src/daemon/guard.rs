@@ -1,7 +1,6 @@
 //! The loop that owns the engine. It sleeps until a message comes or something is due, and hands on what the engine
 //! wants done: to the log, to the store, to those who find things out.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -15,6 +14,8 @@ use serde_json::Value;
 use super::follow::{FollowJail, Follower};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
+use super::options::{Guise, Options};
+use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::sole::Sole;
@@ -32,27 +33,22 @@ use crate::filter::Filter;
 use crate::record::{Level, Record};
 use crate::store::Saved;
 
-/// What the daemon was started with.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Directory of the configuration.
-    pub conf: PathBuf,
-    /// Where to listen, if not where the configuration says.
-    pub socket: Option<PathBuf>,
-    /// Ban nobody.
-    pub dry_run: bool,
-}
-
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
     let zone = TimeZone::system();
-    let prepared = prepare::prepare(&options.conf, &zone);
+    let prepared = options.prepare(&zone);
+    let main = options.told.over(prepared.config.main.clone());
+    let served = serve(options, main.clone(), prepared, zone.clone());
+    if let (Err(error), Guise::Fail2ban) = (&served, options.guise) {
+        host::could_not_start(error, &main, &zone);
+    }
+    served
+}
+
+fn serve(options: &Options, main: Main, prepared: Prepared, zone: TimeZone) -> Result<(), Error> {
     let (sender, inbox) = sync_channel(inbox::CAPACITY);
-    let main = Main {
-        socket: options.socket.clone().unwrap_or_else(|| prepared.config.main.socket.clone()),
-        ..prepared.config.main.clone()
-    };
-    let socket = Socket::listen(&main.socket, sender.clone())?;
+    options.may_listen(&main.socket)?;
+    let socket = Socket::listen(&main.socket, options.guise.socket_mode(), sender.clone())?;
     let mut guard = Guard::start(options, main, prepared, zone, sender, inbox)?;
     let ended = guard.guard();
     let result = guard.end(ended);
@@ -110,6 +106,7 @@ struct Guard {
     halfway: bool,
     /// Held until the end.
     _sole: Option<Sole>,
+    pidfile: Option<Pidfile>,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
@@ -128,7 +125,7 @@ impl Guard {
         let firewall = host::firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
         let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
-        let mut log = host::log(&main, &zone, &mut early);
+        let mut log = host::log(&main, options.guise, &zone, &mut early);
         let store = host::store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
             store.load().unwrap_or_else(|e| {
@@ -139,10 +136,12 @@ impl Guard {
         let positions = saved.positions.clone();
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
-        prepare::announce(&options.conf, &config.jails, firewall.name());
+        if options.guise == Guise::Sipjail {
+            prepare::announce(&options.conf, &config.jails, firewall.name());
+        }
         early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
         early.extend(config.problems.iter().map(prepare::record));
-        if config.jails.is_empty() {
+        if config.jails.is_empty() && !options.bare {
             let text =
                 format!("no jail is on in {}: nobody is banned; `sipjail check` says why", options.conf.display());
             early.push(Record::new(Level::Warning, "config", text));
@@ -184,11 +183,16 @@ impl Guard {
             main,
             halfway: false,
             _sole: sole,
+            pidfile: None,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
+        match Pidfile::write(&guard.main.pidfile) {
+            Ok(pidfile) => guard.pidfile = Some(pidfile),
+            Err(why) => out.push(Request::Log(Record::new(Level::Warning, "server", why.message))),
+        }
         guard.hand_on(out);
-        host::write_pid(&guard.main.pidfile);
         let _unsupervised = sd_notify::notify(&[NotifyState::Ready]);
+        options.guise.ready();
         Ok(guard)
     }
 
@@ -335,7 +339,7 @@ impl Guard {
     fn reload(&mut self, out: &mut Vec<Request>) -> Result<Value, Error> {
         let now = clock::now();
         out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
-        let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone);
+        let Prepared { config, filters } = self.options.prepare(&self.zone);
         out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
         if self.firewall != host::firewall(&self.options, &config.jails).name() {
             let text = format!("bans go on into `{}` until sipjail is started again", self.firewall);
@@ -355,11 +359,10 @@ impl Guard {
         self.engine.reload(on, now, out).map_err(host::refused)?;
         self.follower.reload(follow_jails(&config.jails, filters));
         self.askers.allow_ipv6(config.main.allowipv6 != "no");
-        self.main.loglevel = config.main.loglevel;
-        self.main.logtarget.clone_from(&config.main.logtarget);
-        self.main.syslogsocket.clone_from(&config.main.syslogsocket);
+        let Main { loglevel, logtarget, syslogsocket, .. } = self.options.told.over(config.main.clone());
+        self.main = Main { loglevel, logtarget, syslogsocket, ..self.main.clone() };
         let mut said = Vec::new();
-        self.log = host::log(&self.main, &self.zone, &mut said);
+        self.log = host::log(&self.main, self.options.guise, &self.zone, &mut said);
         out.extend(said.into_iter().map(Request::Log));
         out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
         let reply = ReloadReply {
@@ -409,7 +412,7 @@ impl Guard {
         out.push(Request::Log(Record::new(Level::Info, "server", "Exiting sipjail")));
         self.hand_on(out);
         self.keeper.finish();
-        let _gone = fs::remove_file(&self.main.pidfile);
+        drop(self.pidfile.take());
         match end {
             End::Signal => stopped,
             End::Stop { keep, reply } => {

@@ -1,14 +1,12 @@
-//! What the daemon takes from its host: firewall, log, database, addresses, a pid file.
+//! What the daemon takes from its host: firewall, log, database, addresses.
 
-use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 
 use super::clock;
-use super::guard::Options;
 use super::log::Log;
+use super::options::{Guise, Options, RUNS_ALREADY};
 use crate::config::{JailSettings, Main};
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
@@ -38,8 +36,9 @@ pub fn addresses() -> Vec<IpAddr> {
 }
 
 /// The log that is configured; where it cannot be written, stdout alone.
-pub fn log(main: &Main, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
-    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), true).unwrap_or_else(|e| {
+pub fn log(main: &Main, guise: Guise, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
+    let echo = guise == Guise::Sipjail;
+    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), echo).unwrap_or_else(|e| {
         let text = format!("the log {} cannot be written: {e}; it goes to stdout only", main.logtarget);
         said.push(Record::new(Level::Error, "server", text));
         Log::stdout(main.loglevel, zone.clone())
@@ -61,8 +60,14 @@ pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
         .ok()
 }
 
-/// Leaves the pid where others look for it; nothing depends on it.
-pub fn write_pid(path: &Path) {
-    let _optional = path.parent().map(fs::create_dir_all);
-    let _optional = fs::write(path, format!("{}\n", std::process::id()));
+/// Leaves in the log why there is no daemon: in the background nobody sees anything else.
+pub fn could_not_start(error: &Error, main: &Main, zone: &TimeZone) {
+    let mut said = Vec::new();
+    let mut log = log(main, Guise::Fail2ban, zone, &mut said);
+    if error.message == RUNS_ALREADY {
+        said.push(Record::new(Level::Error, "server", "Fail2ban seems to be already running"));
+    }
+    let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+    said.push(Record::new(Level::Error, "server", format!("Could not start server: {}{hint}", error.message)));
+    said.iter().for_each(|record| log.write(record, clock::now()));
 }

@@ -46,6 +46,11 @@ impl Log {
         Log { target: Target::Stdout, level, zone, echo: false }
     }
 
+    /// Writes to stderr only: the notes of a client.
+    pub fn stderr(level: Level, zone: TimeZone) -> Log {
+        Log { target: Target::Stderr, level, zone, echo: false }
+    }
+
     /// Records below `level` are dropped from now on.
     pub fn set_level(&mut self, level: Level) {
         self.level = level;
@@ -85,7 +90,7 @@ impl Log {
 
     fn line(&self, record: &Record, now: Timestamp) -> String {
         let millis = now.0.div_euclid(1000).rem_euclid(1000);
-        let name = format!("fail2ban.{}", record.part);
+        let name = if record.part.is_empty() { "fail2ban".to_owned() } else { format!("fail2ban.{}", record.part) };
         let (time, pid, level) = (now.in_zone(&self.zone), std::process::id(), record.level);
         format!("{time},{millis:03} {name:24}[{pid}]: {level:7} {}\n", text::printable(&record.text))
     }

@@ -6,12 +6,16 @@
 //! socket ──commands, replies────┘
 //! ```
 
+pub mod background;
+pub mod caller;
 pub mod clock;
 pub mod follow;
 pub mod guard;
 pub mod host;
 pub mod inbox;
 pub mod log;
+pub mod options;
+pub mod pidfile;
 pub mod pipe;
 pub mod prepare;
 pub mod signals;
@@ -19,4 +23,5 @@ pub mod socket;
 mod sole;
 pub mod workers;
 
-pub use guard::{Options, run};
+pub use guard::run;
+pub use options::{Guise, Options, Told};

@@ -23,7 +23,11 @@ pub struct Prepared {
 
 /// Reads the configuration in `dir` and compiles its filters.
 pub fn prepare(dir: &Path, zone: &TimeZone) -> Prepared {
-    let mut config = config::load(dir);
+    compile(config::load(dir), zone)
+}
+
+/// Compiles the filters of a configuration.
+pub fn compile(mut config: Config, zone: &TimeZone) -> Prepared {
     let mut filters = Vec::new();
     let mut usable = Vec::new();
     for jail in std::mem::take(&mut config.jails) {

@@ -1,7 +1,7 @@
 //! The control socket, for two languages: a client whose first byte is `{` speaks ours, one JSON object a line in, one
 //! out; others speak fail2ban's, pickles with a word at their end.
 //!
-//! Only root may connect (mode 0600). Each connection has a thread of its own, so that no client can keep another waiting; where there are too
+//! Only root may connect (mode 0600, and 0700 where it stands in for fail2ban's). Each connection has a thread of its own, so that no client can keep another waiting; where there are too
 //! many, the one that was silent longest is sent away for the new one.
 
 use std::fs;
@@ -39,9 +39,9 @@ struct Client {
 }
 
 impl Socket {
-    /// Listens at `path`. Another daemon that answers there is an error naming its pid; a dead one's file is replaced.
-    pub fn listen(path: &Path, inbox: Inbox) -> Result<Socket, Error> {
-        if let Some(pid) = somebody_answers(path) {
+    /// Listens at `path`, a file of the given mode. Another daemon that answers there is an error naming its pid; a dead one's file is replaced.
+    pub fn listen(path: &Path, mode: u32, inbox: Inbox) -> Result<Socket, Error> {
+        if let Some(pid) = holder(path) {
             let message = format!("another daemon answers on {} (pid {pid})", path.display());
             return Err(
                 Error::new(Kind::Daemon, message).hint("stop it first: `sipjail stop`, or choose another --socket")
@@ -51,8 +51,9 @@ impl Socket {
             let message = format!("cannot listen on {}: {e}", path.display());
             Error::new(Kind::Host, message).hint("run as root, or give a path that can be written with --socket")
         };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+        // One missing directory is made; where more are missing, the path is a mistake.
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+            fs::create_dir(parent).map_err(failed)?;
         }
         if path.exists() {
             fs::remove_file(path).map_err(failed)?;
@@ -61,7 +62,7 @@ impl Socket {
         let listener = UnixListener::bind(path);
         rustix::process::umask(old);
         let listener = listener.map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         let clients = Clients::default();
         let all = clients.clone();
         Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox, &all)).map_err(failed)?;
@@ -113,8 +114,13 @@ pub fn ask(path: &Path, words: Vec<String>) -> Result<serde_json::Value, Error> 
     told.into()
 }
 
+/// Whether somebody has the socket open.
+pub fn answers(path: &Path) -> bool {
+    holder(path).is_some()
+}
+
 /// The pid of a daemon that has the socket open, from the kernel: it need not have time for us.
-fn somebody_answers(path: &Path) -> Option<i32> {
+pub fn holder(path: &Path) -> Option<i32> {
     let stream = UnixStream::connect(path).ok()?;
     let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
     Some(peer.pid.as_raw_nonzero().get())
@@ -127,10 +133,10 @@ const MAX_CLIENTS: usize = 64;
 const MAX_REQUEST: u64 = 1 << 20;
 
 /// Ends a request and a reply in fail2ban's protocol.
-const END_MARK: &[u8] = b"<F2B_END_COMMAND>";
+pub(super) const END_MARK: &[u8] = b"<F2B_END_COMMAND>";
 
 /// A request that says good-bye.
-const CLOSE_MARK: &[u8] = b"<F2B_CLOSE_COMMAND>";
+pub(super) const CLOSE_MARK: &[u8] = b"<F2B_CLOSE_COMMAND>";
 
 /// How long a client that was answered may take to read it when the daemon ends.
 const LAST_REPLIES: Duration = Duration::from_millis(300);

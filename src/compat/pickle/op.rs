@@ -20,6 +20,7 @@ pub const UNICODE: u8 = b'V';
 pub const BINUNICODE: u8 = b'X';
 pub const APPEND: u8 = b'a';
 pub const GLOBAL: u8 = b'c';
+pub const BUILD: u8 = b'b';
 pub const DICT: u8 = b'd';
 pub const EMPTY_DICT: u8 = b'}';
 pub const APPENDS: u8 = b'e';

@@ -9,12 +9,19 @@ pub struct Reader<'a> {
     stack: Vec<usize>,
     marks: Vec<usize>,
     memo: Vec<Option<usize>>,
+    /// Names of classes are taken as what was raised.
+    raised: bool,
 }
 
 impl<'a> Reader<'a> {
     /// At the start of a pickle.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, things: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: Vec::new() }
+        Reader { bytes, things: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: Vec::new(), raised: false }
+    }
+
+    /// The same, where exceptions may stand in it: they are kept as names and values, nothing is run.
+    pub fn raised(self) -> Reader<'a> {
+        Reader { raised: true, ..self }
     }
 
     /// Reads it to its end.
@@ -128,13 +135,15 @@ impl<'a> Reader<'a> {
             }
             op::GLOBAL => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.class(&format!("{module}.{name}"))?;
+                self.class(module.to_owned(), name.to_owned())?;
             }
             op::STACK_GLOBAL => {
                 let (name, module) = (self.pop_text()?, self.pop_text()?);
-                self.class(&format!("{module}.{name}"))?;
+                self.class(module, name)?;
             }
             op::REDUCE => self.call()?,
+            // What an exception was given beyond its arguments.
+            op::BUILD if self.raised => drop(self.pop()?),
             other => return Err(Unreadable::Opcode(other)),
         }
         Ok(())
@@ -181,27 +190,27 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Only the class of texts may be named.
-    fn class(&mut self, name: &str) -> Result<(), Unreadable> {
-        match name {
-            "builtins.str" | "__builtin__.str" | "__builtin__.unicode" => {
-                self.push(Thing::Str);
-                Ok(())
-            }
-            other => Err(Unreadable::Code(other.to_owned())),
-        }
+    /// Only the class of texts may be named, and in a reply those of exceptions.
+    fn class(&mut self, module: String, name: String) -> Result<(), Unreadable> {
+        let class = match (&*module, &*name) {
+            ("builtins" | "__builtin__", "str") | ("__builtin__", "unicode") => Thing::Str,
+            _ if self.raised => Thing::Class(module, name),
+            _ => return Err(Unreadable::Code(format!("{module}.{name}"))),
+        };
+        self.push(class);
+        Ok(())
     }
 
     /// `str(text)` is the text.
     fn call(&mut self) -> Result<(), Unreadable> {
-        let (arguments, class) = (self.pop()?, self.pop()?);
-        let Thing::Tuple(arguments) = &self.things[arguments] else { return Err(Unreadable::Malformed) };
-        let [text] = arguments[..] else { return Err(Unreadable::Malformed) };
-        let is_text = matches!(self.things[text], Thing::Leaf(Plain::Text(_)));
-        if !is_text || !matches!(self.things[class], Thing::Str) {
-            return Err(Unreadable::Code("a call".to_owned()));
+        let (given, class) = (self.pop()?, self.pop()?);
+        let Thing::Tuple(arguments) = &self.things[given] else { return Err(Unreadable::Malformed) };
+        match (&self.things[class], &arguments[..]) {
+            (Thing::Class(..), _) => self.push(Thing::Raised(class, given)),
+            (Thing::Str, [text]) if matches!(self.things[*text], Thing::Leaf(Plain::Text(_))) => self.stack.push(*text),
+            (_, [_]) => return Err(Unreadable::Code("a call".to_owned())),
+            _ => return Err(Unreadable::Malformed),
         }
-        self.stack.push(text);
         Ok(())
     }
 
@@ -326,7 +335,14 @@ impl<'a> Reader<'a> {
                 }
                 Plain::Dict(pairs)
             }
-            Thing::Str => return Err(Unreadable::Code("str".to_owned())),
+            Thing::Raised(class, given) => {
+                let (Thing::Class(module, name), Thing::Tuple(items)) = (&self.things[*class], &self.things[*given])
+                else {
+                    return Err(Unreadable::Malformed);
+                };
+                Plain::Exception(module.clone().into(), name.clone().into(), all(items)?)
+            }
+            Thing::Str | Thing::Class(..) => return Err(Unreadable::Code("a class".to_owned())),
         })
     }
 }
@@ -341,6 +357,10 @@ enum Thing {
     Dict(Vec<usize>),
     /// The class `str`.
     Str,
+    /// Another class: its module, its name.
+    Class(String, String),
+    /// What was made of a class with a tuple.
+    Raised(usize, usize),
 }
 
 /// Little-endian two's complement of any length that fits.
