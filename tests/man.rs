@@ -33,7 +33,7 @@ fn page() -> String {
     man.render_options_section(&mut out).expect("memory takes it");
     let mut page = String::from_utf8(out).expect("it is text");
     page += ".SH COMMANDS\n";
-    for sub in command.get_subcommands() {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let mut sub = sub.clone().disable_help_flag(true);
         let usage = sub.render_usage().to_string().replace("Usage: ", "").replace("\n       ", "\n");
         writeln!(page, ".SS \"{}\"", roff(&usage)).expect("a string takes it");

@@ -114,7 +114,7 @@ pub fn ask(path: &Path, words: Vec<String>) -> Result<serde_json::Value, Error> 
 }
 
 /// The pid of a daemon that has the socket open, from the kernel: it need not have time for us.
-fn somebody_answers(path: &Path) -> Option<i32> {
+pub fn somebody_answers(path: &Path) -> Option<i32> {
     let stream = UnixStream::connect(path).ok()?;
     let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
     Some(peer.pid.as_raw_nonzero().get())

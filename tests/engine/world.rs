@@ -241,6 +241,14 @@ impl Database {
                 let ticket = Ticket { time, bantime: Some(bantime), restored: true, ..ticket };
                 self.bans.insert((jail.clone(), ticket.id.clone()), SavedBan { jail, ticket, bantime });
             }
+            Change::Taken(ban) => {
+                let key = (ban.jail.clone(), ban.ticket.id.clone());
+                let old = self.bans.get(&key).cloned();
+                let count = old.as_ref().map_or(0, |old| old.ticket.bancount).max(ban.ticket.bancount);
+                let mut newest = old.filter(|old| old.ticket.time >= ban.ticket.time).unwrap_or(ban);
+                newest.ticket.bancount = count;
+                self.bans.insert(key, newest);
+            }
             Change::Unban { jail, id } => drop(self.bans.swap_remove(&(jail, id))),
             Change::Failures { jail, id, counter: Some(counter) } => drop(self.counters.insert((jail, id), counter)),
             Change::Failures { jail, id, counter: None } => drop(self.counters.swap_remove(&(jail, id))),
