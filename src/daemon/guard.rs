@@ -18,7 +18,7 @@ use super::log::Log;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::sole::Sole;
-use super::workers::{Askers, Keeper};
+use super::workers::{Askers, Keeper, Reopen};
 use super::{clock, host, signals};
 use crate::command::reload::ReloadReply;
 use crate::command::stop::StopReply;
@@ -30,7 +30,6 @@ use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
-use crate::store::Saved;
 
 /// What the daemon was started with.
 #[derive(Clone, Debug)]
@@ -130,12 +129,7 @@ impl Guard {
         let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
         let mut log = host::log(&main, &zone, &mut early);
         let store = host::store(&main, &mut early);
-        let saved = store.as_ref().map_or_else(Saved::default, |store| {
-            store.load().unwrap_or_else(|e| {
-                early.push(Record::new(Level::Error, "database", format!("saved bans cannot be read: {e}")));
-                Saved::default()
-            })
-        });
+        let saved = host::saved(&main, store.as_ref(), &mut early);
         let positions = saved.positions.clone();
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
@@ -163,7 +157,8 @@ impl Guard {
         let engine = Engine::start(setup, now, &mut out).map_err(host::refused)?;
         let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
         let again = main.clone();
-        let reopen = Box::new(move |said: &mut Vec<Record>| host::store(&again, said));
+        let reopen = Box::new(move |said: &mut Vec<Record>| host::store(&again, said)) as Reopen;
+        let reopen = main.dbfile.is_some().then_some(reopen);
         let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);

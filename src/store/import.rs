@@ -2,10 +2,11 @@
 //!
 //! It is copied into memory first, and upgraded there if its schema is an older one; so its owner may go on using it.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::{BUSY_TIMEOUT, Saved, StoreError, read, rescue, schema};
 
@@ -38,18 +39,34 @@ pub fn import(path: &Path) -> Result<Import, StoreError> {
 
 fn whole(path: &Path) -> Result<Import, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let theirs = Connection::open_with_flags(path, flags)?;
-    theirs.busy_timeout(BUSY_TIMEOUT)?;
-    let mut conn = Connection::open_in_memory()?;
-    // In one step, so that it is one moment's state.
-    match Backup::new(&theirs, &mut conn)?.step(-1)? {
-        StepResult::Done => {}
-        _ => return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None).into()),
-    }
+    let mut conn = match Connection::open_with_flags(path, flags).and_then(in_memory) {
+        // A write-ahead log needs a file beside it, which a read-only disk does not take; nobody else can write there.
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::CannotOpen) && path.exists() => {
+            Connection::open_with_flags(unchanging(path), flags | OpenFlags::SQLITE_OPEN_URI).and_then(in_memory)?
+        }
+        copied => copied?,
+    };
     let Some(version) = schema::version(&conn)? else { return Err(StoreError::Foreign) };
     schema::prepare(&mut conn, Some(version))?;
     let mut saved = Saved::default();
     read::all(&conn, &mut saved)?;
     let rows: u32 = conn.query_row("SELECT count(*) FROM bips", [], |row| row.get(0))?;
     Ok(Import { senseless: (rows as usize).saturating_sub(saved.bans.len()), saved, damage: None })
+}
+
+/// A copy, made in one step so that it is one moment's state.
+fn in_memory(theirs: Connection) -> rusqlite::Result<Connection> {
+    theirs.busy_timeout(BUSY_TIMEOUT)?;
+    let mut copy = Connection::open_in_memory()?;
+    let result = Backup::new(&theirs, &mut copy)?.step(-1)?;
+    let busy = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
+    if result == StepResult::Done { Ok(copy) } else { Err(busy()) }
+}
+
+/// The name of a file that SQLite is to take for one that nobody changes.
+fn unchanging(path: &Path) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    let bytes = path.as_os_str().as_bytes().iter();
+    let name: String = bytes.map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02x}") }).collect();
+    format!("file:{name}?immutable=1")
 }
