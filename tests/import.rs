@@ -1,11 +1,13 @@
 //! `sipjail import`: bans of other programs come in, with a daemon running and without, and it says what it left out.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs programs")]
+
 #[macro_use]
 #[path = "common/counted.rs"]
 mod counted;
 mod common;
 
-use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use common::World;
@@ -125,6 +127,12 @@ fn fail2bans_database_comes_over_with_its_history_and_stays_as_it_was() {
         let (again, _) = import(&world, &[&file]);
         assert_eq!(again["jails"]["door"], json!({ "banned": 0, "waiting": 0, "remembered": 0, "known": 3 }));
         assert_eq!(again["jails"]["sshd"]["known"], 1);
+
+        let places = "SELECT count(*) FROM logs WHERE jail = 'sshd' AND lastfilepos = 475 AND firstlinemd5 = 'abc'";
+        let places: u32 = Connection::open(world.path("db"))
+            .and_then(|conn| conn.query_row(places, [], |row| row.get(0)))
+            .expect("a row");
+        assert_eq!(places, positions);
 
         // A restart keeps it; the one who was banned three times gets the fourth, longer ban.
         if let Some(daemon) = first {
@@ -261,6 +269,39 @@ fn what_cannot_be_meant_is_said_and_nothing_is_taken() {
 }
 
 #[test]
+fn databases_of_old_schemas_come_over_too() {
+    for version in [1, 2, 3] {
+        let world = World::new();
+        let db = world.path("old.db");
+        let conn = Connection::open(&db).expect("it opens");
+        let columns = if version < 3 { "" } else { ", bantime INTEGER NOT NULL, bancount INTEGER NOT NULL DEFAULT 1" };
+        conn.execute_batch(&format!(
+            "CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES ({version});
+             CREATE TABLE jails(name TEXT NOT NULL UNIQUE, enabled INTEGER NOT NULL DEFAULT 1);
+             INSERT INTO jails(name) VALUES ('door');
+             CREATE TABLE logs(jail TEXT NOT NULL, path TEXT, firstlinemd5 TEXT, lastfilepos INTEGER DEFAULT 0);
+             CREATE TABLE bans(jail TEXT NOT NULL, ip TEXT, timeofban INTEGER NOT NULL, data JSON{columns});"
+        ))
+        .expect("made");
+        let values = if version < 3 { "" } else { ", 7200, 2" };
+        for (ip, ago) in [("203.0.113.1", 600), ("203.0.113.1", 60), ("203.0.113.2", 86_400)] {
+            let sql = format!("INSERT INTO bans VALUES ('door', ?1, ?2, NULL{values})");
+            conn.execute(&sql, rusqlite::params![ip, secs() - ago]).expect("written");
+        }
+        drop(conn);
+        let before = std::fs::read(&db).expect("it is there");
+        let (report, code) = import(&world, &[&db.display().to_string()]);
+        let expected = json!({ "banned": 1, "waiting": 0, "remembered": 1, "known": 0 });
+        assert_eq!((&report["jails"]["door"], code), (&expected, Some(0)), "version {version}");
+        assert_eq!(std::fs::read(&db).expect("it is there"), before);
+        let _daemon = world.run();
+        // Without a length of its own it is the jail's, and never more than that.
+        let count = if version < 3 { 0 } else { 1 };
+        assert_eq!(banned(&world), [format!("203.0.113.1 door 1 {count}")], "version {version}");
+    }
+}
+
+#[test]
 fn a_damaged_database_gives_what_can_be_read() {
     let world = World::new();
     let file = fail2bans(&world, "theirs");
@@ -276,14 +317,24 @@ fn a_damaged_database_gives_what_can_be_read() {
 fn fifty_thousand_addresses_are_taken_in_batches() {
     for running in [true, false] {
         let world = World::new();
-        let daemon = running.then(|| world.run());
+        let kernel = running && common::has_kernel();
+        if kernel {
+            world.write("conf/jail.local", "[DEFAULT]\nbanaction = ipset\n");
+        }
+        let daemon = running.then(|| if kernel { world.run_in_namespace() } else { world.run() });
         let lines: String = (0..50_000).map(|n| format!("10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255)).collect();
         world.write("list.txt", &lines);
         let began = Instant::now();
         let (report, code) = import(&world, &["--bantime", "1d", &path(&world, "list.txt")]);
-        counted!("import: 50,000 addresses, daemon {running}: {:.1} s", began.elapsed().as_secs_f64());
+        let seconds = began.elapsed().as_secs_f64();
+        counted!("import: 50,000 addresses, daemon {running}, kernel {kernel}: {seconds:.1} s");
         assert_eq!((&report["jails"]["manual"]["banned"], code), (&json!(50_000), Some(0)));
-        drop(daemon);
-        assert!(Path::new(&world.path("db")).exists());
+        if let Some(daemon) = daemon.filter(|_| kernel) {
+            let pid = daemon.child.id().to_string();
+            let words = ["-t", &pid, "-n", "ipset", "list", "-t", "sipjail4-manual"];
+            let set = Command::new("nsenter").args(words).output().expect("it runs");
+            let set = String::from_utf8_lossy(&set.stdout).into_owned();
+            assert!(set.contains("Number of entries: 50000"), "{set}");
+        }
     }
 }

@@ -92,7 +92,7 @@ Bans, their history, failure counters and log positions.
 .B /var/log/sipjail.log
 What was found, banned and lifted, in fail2ban's format.
 .SH EXIT STATUS
-0: done. 1: it could not be done. 2: what was typed cannot be meant.
+0: done. 1: it could not be done, or `import` refused something. 2: what was typed cannot be meant.
 .SH SEE ALSO
 .BR ipset (8),
 .BR iptables (8)

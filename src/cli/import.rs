@@ -293,7 +293,7 @@ fn into_database(
     // What the start of an engine wants done is for the daemon's own start.
     let mut engine = Engine::start(setup, now, &mut Vec::new()).map_err(host::refused)?;
     let mut out = Vec::new();
-    let outcomes = engine.take_in(bans, rehearse, now, &mut out)?;
+    let outcomes = engine.take_in(bans, false, now, &mut out)?;
     if let Some(store) = &mut store {
         let kept = out.into_iter().filter_map(|request| match request {
             Request::Keep(change) => Some(change),

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
 use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
-use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup};
+use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup, Taken};
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
 use sipjail::line::{Position, Unwrap};
 use sipjail::record::{Level, Record};
@@ -123,6 +123,13 @@ impl World {
         let banned = self.engine.ban(jail, Id::parse(id), bantime, self.now, &mut out);
         self.take(out);
         banned.map_err(|e| e.message)
+    }
+
+    pub fn take_in(&mut self, bans: Vec<SavedBan>, rehearse: bool) -> Vec<Taken> {
+        let mut out = Vec::new();
+        let outcomes = self.engine.take_in(bans, rehearse, self.now, &mut out).expect("the firewall is willing");
+        self.take(out);
+        outcomes
     }
 
     pub fn unban(&mut self, jail: Option<&str>, id: &str) -> usize {
