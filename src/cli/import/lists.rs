@@ -149,9 +149,10 @@ fn allow(text: &str, said: &mut Said) {
     for (nth, (line, text)) in lines(text).enumerate() {
         for word in addresses(text, nth == 0) {
             match IgnoreItem::parse(word) {
-                Ok(IgnoreItem::File(_)) => said.refuse(line, word, "a file"),
-                Ok(item) => said.allowed.push(item.to_string()),
-                Err(_) => said.refuse(line, word, "neither an address nor a name"),
+                Ok(IgnoreItem::Net(id)) => said.allowed.push(id.to_string()),
+                // A name without a dot is rather a word that strayed in.
+                Ok(IgnoreItem::Name(name)) if name.contains('.') => said.allowed.push(name),
+                _ => said.refuse(line, word, "neither an address nor a host name"),
             }
         }
     }
@@ -288,9 +289,9 @@ mod tests {
 
     #[test]
     fn an_allow_list_becomes_words_of_ignoreip() {
-        let said = read(Kind::Allow, b"192.0.2.1\n198.51.100.0/24 pbx.example\n??\nfile:/etc/x\n", None, NOW);
+        let said = read(Kind::Allow, b"192.0.2.1\n198.51.100.0/24 pbx.example\n??\nfile:/etc/x\nbob\n", None, NOW);
         assert_eq!(said.allowed, ["192.0.2.1", "198.51.100.0/24", "pbx.example"]);
-        assert_eq!((said.bans.len(), said.refused.len()), (0, 2));
+        assert_eq!((said.bans.len(), said.refused.len()), (0, 3));
     }
 
     #[test]
