@@ -52,7 +52,7 @@ fn from_fail2ban_to_us_and_back_nothing_is_lost_and_nothing_counts_twice() {
     knock(&world, "203.0.113.5");
     ours.wait_for("[door] Ban 203.0.113.5");
     rattle(&world, "203.0.113.3");
-    ours.wait_for("[short] Increase Ban 203.0.113.3 (3 # 4s");
+    ours.wait_for("[short] Increase Ban 203.0.113.3 (3 # 6s");
     assert_eq!(failed(&world, "door"), 3, "no line counted twice");
     let matched = matches(&world, "203.0.113.1");
     assert!(matched.contains("kn\u{f6}ck \u{1f4de}"), "{matched}");
@@ -99,7 +99,7 @@ fn tree() -> World {
              maxretry = 3\nfindtime = 10m\nfilter = door\nlogpath = {}\n\
              [door]\nbantime = 1h\n\
              [gate]\nbantime = -1\nlogpath = {}\n\
-             [short]\nbantime = 3\nbantime.increment = true\nbantime.maxtime = 4\nmaxretry = 1\nlogpath = {}\n",
+             [short]\nbantime = 5\nbantime.increment = true\nbantime.maxtime = 6\nmaxretry = 1\nlogpath = {}\n",
             own("door.log"),
             own("gate.log"),
             own("short.log")

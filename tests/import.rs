@@ -112,7 +112,7 @@ fn fail2bans_database_comes_over_with_its_history_and_stays_as_it_was() {
         assert_eq!(
             refused,
             [
-                "1 rows without an address, a time or a length",
+                "rows: 1 without an address, a time or a length",
                 "bob not an address",
                 "127.0.0.1 it is, or holds, an address of this host",
                 "0.0.0.0/0 it would ban everybody",
@@ -335,6 +335,13 @@ fn fifty_thousand_addresses_are_taken_in_batches() {
             let set = Command::new("nsenter").args(words).output().expect("it runs");
             let set = String::from_utf8_lossy(&set.stdout).into_owned();
             assert!(set.contains("Number of entries: 50000"), "{set}");
+            // Behind the back of a daemon on another socket nothing is written.
+            let mut command = Command::new("nsenter");
+            let import = world.command(&["import", "--socket", "/nonexistent/sock", &path(&world, "list.txt")]);
+            command.args(["-t", &pid, "-n"]).arg(import.get_program()).args(import.get_args());
+            let refused = command.output().expect("it runs");
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(refused.status.code() == Some(1) && said.contains(&format!("(pid {pid})")), "{said}");
         }
     }
 }

@@ -54,7 +54,7 @@ impl Both {
                     "[DEFAULT]\nbackend = polling\nignoreself = false\nusedns = no\naction =\nenabled = true\n\
                      maxmatches = 5\nmaxretry = 3\nfindtime = 10m\nfilter = door\nbantime = 1h\nlogpath = {}\n\
                      ignoreip = 198.51.100.0/24\n[door]\n\
-                     [short]\nbantime = 3\nbantime.increment = true\nbantime.maxtime = 5\nlogpath = {}\n",
+                     [short]\nbantime = 5\nbantime.increment = true\nbantime.maxtime = 7\nlogpath = {}\n",
                     path("door.log"),
                     path("short.log")
                 ),
@@ -217,14 +217,14 @@ fn records(log: &str, world: &World) -> BTreeMap<String, usize> {
     records
 }
 
-/// A world whose jail `recidive` reads our own log; the jail `door` bans for two seconds.
+/// A world whose jail `recidive` reads our own log; the jail `door` bans for three seconds.
 fn with_recidive() -> World {
     let world = World::new();
     let log = world.path("our.log").display().to_string();
     world.write(
         "conf/jail.local",
         &format!(
-            "[door]\nbantime = 2\nmaxretry = 1\n\
+            "[door]\nbantime = 3\nmaxretry = 1\n\
              [recidive]\nenabled = true\nfilter = recidive\nlogpath = {log}\nmaxretry = 3\nfindtime = 1d\nbantime = 1w\n"
         ),
     );
@@ -302,8 +302,8 @@ fn both_recidive_filters_take_our_bans_and_nothing_else() {
         "fail2ban.actions        [PID]: NOTICE  [door] Ban 2001:db8::1",
         "fail2ban.actions        [PID]: NOTICE  [door] Unban 203.0.113.1",
         "fail2ban.actions        [PID]: NOTICE  [door] Restore Ban 203.0.113.9",
-        "fail2ban.observer       [PID]: INFO    [door] IP 203.0.113.1 is bad: 1 # last TIME - incr 2s to 4s",
-        "fail2ban.observer       [PID]: NOTICE  [door] Increase Ban 203.0.113.1 (2 # 4s -> TIME)",
+        "fail2ban.observer       [PID]: INFO    [door] IP 203.0.113.1 is bad: 1 # last TIME - incr 3s to 6s",
+        "fail2ban.observer       [PID]: NOTICE  [door] Increase Ban 203.0.113.1 (2 # 6s -> TIME)",
         "fail2ban.server         [PID]: INFO    rollover performed on DIR/our.log",
         "fail2ban.server         [PID]: INFO    Shutdown in progress...",
         "fail2ban.jail           [PID]: INFO    Jail 'door' started",

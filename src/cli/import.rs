@@ -148,7 +148,7 @@ impl Args {
         let kind = Kind::Fail2ban;
         report.files.push(report::File { file: file.clone(), kind, entries: saved.bans.len(), damage });
         if senseless > 0 {
-            let (entry, reason) = (format!("{senseless} rows"), "without an address, a time or a length".into());
+            let (entry, reason) = (format!("rows: {senseless}"), "without an address, a time or a length".into());
             report.refused.push(Refused { place: format!("{file}: bips"), entry, reason });
         }
         let renamed = |jail: String| self.jail.clone().unwrap_or(jail);
