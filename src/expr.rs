@@ -22,19 +22,19 @@ pub enum ExprError {
     NoValue,
 }
 
-/// Functions that an expression may call, with the number of their arguments (0: any number).
-pub const FUNCTIONS: &[(&str, usize)] = &[
-    ("min", 0),
-    ("max", 0),
-    ("int", 1),
-    ("float", 1),
-    ("abs", 1),
-    ("round", 1),
-    ("math.exp", 1),
-    ("math.log", 1),
-    ("math.pow", 2),
-    ("math.sqrt", 1),
-    ("random.random", 0),
+/// Functions that an expression may call, with the least and the largest number of their arguments.
+pub const FUNCTIONS: &[(&str, usize, usize)] = &[
+    ("min", 1, usize::MAX),
+    ("max", 1, usize::MAX),
+    ("int", 1, 1),
+    ("float", 1, 1),
+    ("abs", 1, 1),
+    ("round", 1, 2),
+    ("math.exp", 1, 1),
+    ("math.log", 1, 2),
+    ("math.pow", 2, 2),
+    ("math.sqrt", 1, 1),
+    ("random.random", 0, 0),
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -128,8 +128,10 @@ fn call(name: &str, args: &[f64]) -> f64 {
         ("float", [a]) => *a,
         ("abs", [a]) => a.abs(),
         ("round", [a]) => a.round_ties_even(),
+        ("round", [a, digits]) => (a * 10_f64.powf(*digits)).round_ties_even() / 10_f64.powf(*digits),
         ("math.exp", [a]) => a.exp(),
         ("math.log", [a]) => a.ln(),
+        ("math.log", [a, base]) => a.ln() / base.ln(),
         ("math.pow", [a, b]) => a.powf(*b),
         ("math.sqrt", [a]) => a.sqrt(),
         _ => f64::NAN,
@@ -204,13 +206,15 @@ impl Parser<'_> {
         self.space();
         let start = self.at;
         let rest = &self.text[start..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_')).unwrap_or(rest.len());
+        let mut end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_')).unwrap_or(rest.len());
+        let number = rest.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        if number && rest[..end].ends_with(['e', 'E']) && rest[end..].starts_with(['+', '-']) {
+            let digits = &rest[end + 1..];
+            end += 1 + digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        }
         let word = &rest[..end];
         self.at += end;
-        if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-            if word.contains(|c: char| c.is_ascii_alphabetic()) {
-                return Err(ExprError::Syntax(start));
-            }
+        if number {
             return word.parse().map(Node::Number).map_err(|_| ExprError::Syntax(start));
         }
         if word.is_empty() {
@@ -220,7 +224,8 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, word: String, start: usize) -> Result<Node, ExprError> {
-        let &(name, arity) = FUNCTIONS.iter().find(|(n, _)| *n == word).ok_or_else(|| ExprError::Name(word.clone()))?;
+        let &(name, least, most) =
+            FUNCTIONS.iter().find(|(n, ..)| *n == word).ok_or_else(|| ExprError::Name(word.clone()))?;
         let mut args = Vec::new();
         while !self.symbol(")") {
             if !args.is_empty() && !self.symbol(",") {
@@ -228,7 +233,7 @@ impl Parser<'_> {
             }
             args.push(self.conditional()?);
         }
-        if arity != 0 && args.len() != arity {
+        if !(least..=most).contains(&args.len()) {
             return Err(ExprError::Syntax(start));
         }
         Ok(Node::Call(name, args))
@@ -299,9 +304,17 @@ mod tests {
 
     #[test]
     fn arithmetic_follows_python() {
-        for (text, expected) in
-            [("-2**2", -4.0), ("7//2", 3.0), ("-7 % 3", 2.0), ("2**3**2", 512.0), ("min(3, 2, 5)", 2.0)]
-        {
+        for (text, expected) in [
+            ("-2**2", -4.0),
+            ("7//2", 3.0),
+            ("-7 % 3", 2.0),
+            ("2**3**2", 512.0),
+            ("min(3, 2, 5)", 2.0),
+            ("1e3-1", 999.0),
+            ("2.5e-1*4", 1.0),
+            ("round(1.25, 1)", 1.2),
+            ("math.log(8, 2)", 3.0),
+        ] {
             assert_eq!(value(text, &[]), Ok(expected), "{text}");
         }
     }
@@ -311,6 +324,9 @@ mod tests {
         assert_eq!(value("os.system(1)", &[]), Err(ExprError::Name("os.system".into())));
         assert_eq!(value("x", &[]), Err(ExprError::Name("x".into())));
         assert_eq!(value("1/0", &[]), Err(ExprError::NoValue));
+        for text in ["1e", "1e+", "1x", "1.2.3", "1_0", "infinity", "nan", "min()", "random.random(1)", "."] {
+            assert!(value(text, &[]).is_err(), "{text}");
+        }
         assert!(value(&"(".repeat(10_000), &[]).is_err());
         assert!(value(&"-".repeat(10_000), &[]).is_err());
     }

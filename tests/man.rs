@@ -74,7 +74,7 @@ fn page() -> String {
     man.render_options_section(&mut out).expect("memory takes it");
     let mut page = String::from_utf8(out).expect("it is text");
     page += ".SH COMMANDS\n";
-    for sub in command.get_subcommands() {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let mut sub = sub.clone().disable_help_flag(true);
         let usage = sub.render_usage().to_string().replace("Usage: ", "").replace("\n       ", "\n");
         writeln!(page, ".SS \"{}\"", roff(&usage)).expect("a string takes it");
@@ -133,7 +133,7 @@ Bans, their history, failure counters and log positions.
 .B /var/log/sipjail.log
 What was found, banned and lifted, in fail2ban's format.
 .SH EXIT STATUS
-0: done. 1: it could not be done. 2: what was typed cannot be meant.
+0: done. 1: it could not be done, or `import` refused something. 2: what was typed cannot be meant.
 .SH SEE ALSO
 .BR ipset (8),
 .BR iptables (8)

@@ -4,6 +4,7 @@ pub mod check;
 pub mod explain;
 pub mod fail2ban_client;
 pub mod fail2ban_regex;
+pub mod import;
 pub mod near;
 pub mod output;
 pub mod regex;
@@ -57,6 +58,7 @@ pub enum Face {
     Replay(replay::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Import(import::Args),
 }
 
 /// The programs that this one is, by the name under which it was called.
@@ -93,6 +95,7 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
         Face::Check(args) => check_all(args, cli),
         Face::Explain(args) => explain::run(args, cli).map(|()| 0),
+        Face::Import(args) => import::run(args, cli),
     }
 }
 

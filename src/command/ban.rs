@@ -79,7 +79,8 @@ pub(super) fn address(text: &str) -> Result<Id, Error> {
     }
 }
 
-fn bantime(text: &str) -> Result<Bantime, Error> {
+/// A length of time as typed; one that is over before it begins is an error.
+pub fn bantime(text: &str) -> Result<Bantime, Error> {
     let bad = |message: String| {
         Error::new(Kind::Usage, message).hint("write for example `600`, `10m`, `2h`, `1d12h`, or `-1` for ever")
     };

@@ -13,6 +13,7 @@ pub mod reload;
 pub mod set;
 pub mod status;
 pub mod stop;
+pub mod take;
 pub mod unban;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,8 @@ pub enum Command {
     Stop(stop::Args),
     Get(get::Args),
     Set(set::Args),
+    #[command(hide = true)]
+    Take(take::Args),
 }
 
 /// What a command may look at and change.
@@ -101,6 +104,7 @@ impl Command {
             Command::Stop(args) => args.words(),
             Command::Get(args) => args.words(),
             Command::Set(args) => args.words(),
+            Command::Take(args) => args.words(),
         }
     }
 
@@ -114,6 +118,7 @@ impl Command {
             Command::Ping(args) => Ok(data(args.run())),
             Command::Get(args) => args.run(house).map(data),
             Command::Set(args) => args.run(house).map(data),
+            Command::Take(args) => args.run(house).map(data),
             Command::Reload(_) | Command::Stop(_) => {
                 Err(Error::new(Kind::Daemon, "only the daemon itself can do this"))
             }
@@ -131,13 +136,14 @@ impl Command {
             Command::Ping(_) => shown::<ping::Pong>(reply),
             Command::Stop(_) => shown::<stop::StopReply>(reply),
             Command::Get(_) | Command::Set(_) => shown::<get::Setting>(reply),
+            Command::Take(_) => shown::<take::TakeReply>(reply),
         }
     }
 
-    /// The names of all commands.
+    /// The names of all commands that a person may type.
     pub fn names() -> Vec<String> {
         use clap::CommandFactory;
-        Words::command().get_subcommands().map(|c| c.get_name().to_owned()).collect()
+        Words::command().get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect()
     }
 }
 
@@ -227,6 +233,7 @@ mod tests {
             "get asterisk banip --with-time",
             "set asterisk bantime -1",
             "set asterisk unbanip --report-absent 203.0.113.7",
+            "take [] --dry-run",
         ] {
             let command = Command::from_words(&words(line)).expect(line);
             assert_eq!(Command::from_words(&command.words()), Ok(command), "{line}");

@@ -19,7 +19,7 @@ use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::sole::Sole;
-use super::workers::{Askers, Keeper};
+use super::workers::{Askers, Keeper, Reopen};
 use super::{clock, host, signals};
 use crate::command::reload::ReloadReply;
 use crate::command::stop::StopReply;
@@ -31,7 +31,6 @@ use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
-use crate::store::Saved;
 
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -127,12 +126,7 @@ impl Guard {
         let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
         let mut log = host::log(&main, options.guise, &zone, &mut early);
         let store = host::store(&main, &mut early);
-        let saved = store.as_ref().map_or_else(Saved::default, |store| {
-            store.load().unwrap_or_else(|e| {
-                early.push(Record::new(Level::Error, "database", format!("saved bans cannot be read: {e}")));
-                Saved::default()
-            })
-        });
+        let saved = host::saved(&main, store.as_ref(), &mut early);
         let positions = saved.positions.clone();
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
@@ -162,7 +156,8 @@ impl Guard {
         let engine = Engine::start(setup, now, &mut out).map_err(host::refused)?;
         let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
         let again = main.clone();
-        let reopen = Box::new(move |said: &mut Vec<Record>| host::store(&again, said));
+        let reopen = Box::new(move |said: &mut Vec<Record>| host::store(&again, said)) as Reopen;
+        let reopen = main.dbfile.is_some().then_some(reopen);
         let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);

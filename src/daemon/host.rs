@@ -11,7 +11,7 @@ use crate::config::{JailSettings, Main};
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
 use crate::record::{Level, Record};
-use crate::store::Store;
+use crate::store::{Saved, Store, import};
 
 /// The real one, unless nobody is to be banned.
 pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
@@ -45,7 +45,7 @@ pub fn log(main: &Main, guise: Guise, zone: &TimeZone, said: &mut Vec<Record>) -
     })
 }
 
-/// The database that is configured; where it cannot be used, none.
+/// The database that is configured; where it cannot be written now, none.
 pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
     let path = main.dbfile.as_ref()?;
     let opened = Store::open(path, clock::now(), said).map(|mut store| {
@@ -54,7 +54,8 @@ pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
     });
     opened
         .map_err(|e| {
-            let text = format!("the database {} cannot be used: {e}; nothing will survive a restart", path.display());
+            let text =
+                format!("the database {} cannot be written: {e}; that is tried again every second", path.display());
             said.push(Record::new(Level::Error, "database", text));
         })
         .ok()
@@ -70,4 +71,18 @@ pub fn could_not_start(error: &Error, main: &Main, zone: &TimeZone) {
     let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
     said.push(Record::new(Level::Error, "server", format!("Could not start server: {}{hint}", error.message)));
     said.iter().for_each(|record| log.write(record, clock::now()));
+}
+
+/// What the database holds, also where it can only be read.
+pub fn saved(main: &Main, store: Option<&Store>, said: &mut Vec<Record>) -> Saved {
+    let loaded = match (store, &main.dbfile) {
+        (Some(store), _) => store.load(),
+        (None, Some(path)) if path.exists() => import::import(path).map(|import| import.saved),
+        (None, _) => return Saved::default(),
+    };
+    loaded.unwrap_or_else(|e| {
+        let text = format!("saved bans cannot be read: {e}; those in the kernel hold");
+        said.push(Record::new(Level::Error, "database", text));
+        Saved::default()
+    })
 }

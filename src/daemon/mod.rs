@@ -20,7 +20,7 @@ pub mod pipe;
 pub mod prepare;
 pub mod signals;
 pub mod socket;
-mod sole;
+pub mod sole;
 pub mod workers;
 
 pub use guard::run;

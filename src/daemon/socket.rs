@@ -1,26 +1,33 @@
 //! The control socket, for two languages: a client whose first byte is `{` speaks ours, one JSON object a line in, one
 //! out; others speak fail2ban's, pickles with a word at their end.
 //!
-//! Only root may connect (mode 0600, and 0700 where it stands in for fail2ban's). Each connection has a thread of its own, so that no client can keep another waiting; where there are too
-//! many, the one that was silent longest is sent away for the new one.
+//! Only root may connect (mode 0600, and 0700 where it stands in for fail2ban's). Each connection has a thread of its own,
+//! so that no client can keep another waiting; where there are too many, the one that was silent longest is sent away for
+//! the new one.
+
+mod clients;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+
+use self::clients::{Client, Clients, MAX_CLIENTS, PATIENCE};
 use super::inbox::{Inbox, Message};
 use crate::command::{Ask, Told};
 use crate::compat;
 use crate::compat::pickle::{self, Plain};
 use crate::error::{Error, Kind};
+use crate::record::{Level, Record};
 
 /// The open socket; its file goes with it.
 pub struct Socket {
@@ -28,18 +35,9 @@ pub struct Socket {
     clients: Clients,
 }
 
-/// Who is connected, those who came first in front.
-#[derive(Clone, Default)]
-struct Clients(Arc<Mutex<Vec<Arc<Client>>>>);
-
-struct Client {
-    stream: UnixStream,
-    /// It has asked something and waits for the reply.
-    asks: AtomicBool,
-}
-
 impl Socket {
-    /// Listens at `path`, a file of the given mode. Another daemon that answers there is an error naming its pid; a dead one's file is replaced.
+    /// Listens at `path`, a file of the given mode. Another daemon that answers there is an error naming its pid; a dead
+    /// one's file is replaced.
     pub fn listen(path: &Path, mode: u32, inbox: Inbox) -> Result<Socket, Error> {
         if let Some(pid) = holder(path) {
             let message = format!("another daemon answers on {} (pid {pid})", path.display());
@@ -58,14 +56,14 @@ impl Socket {
         if path.exists() {
             fs::remove_file(path).map_err(failed)?;
         }
-        let old = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-        let listener = UnixListener::bind(path);
-        rustix::process::umask(old);
-        let listener = listener.map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+        let listener = bind(path, mode).map_err(failed)?;
         let clients = Clients::default();
         let all = clients.clone();
-        Builder::new().name("socket".into()).spawn(move || accept(&listener, &inbox, &all)).map_err(failed)?;
+        let own = path.to_owned();
+        Builder::new()
+            .name("socket".into())
+            .spawn(move || accept(listener, &own, mode, &inbox, &all))
+            .map_err(failed)?;
         Ok(Socket { path: path.to_owned(), clients })
     }
 
@@ -126,9 +124,6 @@ pub fn holder(path: &Path) -> Option<i32> {
     Some(peer.pid.as_raw_nonzero().get())
 }
 
-/// Clients that are served at the same time.
-const MAX_CLIENTS: usize = 64;
-
 /// Longest request.
 const MAX_REQUEST: u64 = 1 << 20;
 
@@ -141,17 +136,56 @@ pub(super) const CLOSE_MARK: &[u8] = b"<F2B_CLOSE_COMMAND>";
 /// How long a client that was answered may take to read it when the daemon ends.
 const LAST_REPLIES: Duration = Duration::from_millis(300);
 
-/// How long a client may be silent in the middle of a request, or not take its reply.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether the socket still has its name.
+const LOOK: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
-fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Clients) {
-    for stream in listener.incoming() {
-        let Ok(stream) = stream else {
+/// A socket at `path` that only its owner may connect to, from its first moment on.
+fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // The file takes over the mode of the socket. A umask would do as well, but for all threads.
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, 128)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(socket.into())
+}
+
+/// Makes the socket again if somebody took its file away: nobody could reach the daemon any more.
+fn mend(listener: &mut UnixListener, path: &Path, mode: u32, inbox: &Inbox) {
+    if path.symlink_metadata().is_ok() {
+        return;
+    }
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| bind(path, mode));
+    let record = match made {
+        Ok(new) => {
+            *listener = new;
+            Record::new(Level::Warning, "server", format!("the socket {} was gone and is made again", path.display()))
+        }
+        Err(e) => {
+            let text = format!("the socket {} is gone and cannot be made again: {e}", path.display());
+            Record::new(Level::Error, "server", text)
+        }
+    };
+    let _full = inbox.try_send(Message::Log(record));
+}
+
+/// Whether somebody knocks before it is time to look after the door itself.
+fn knocks(listener: &UnixListener) -> bool {
+    !matches!(poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&LOOK)), Ok(0))
+}
+
+fn accept(mut listener: UnixListener, path: &Path, mode: u32, inbox: &Inbox, clients: &Clients) {
+    loop {
+        if !knocks(&listener) {
+            mend(&mut listener, path, mode, inbox);
+            continue;
+        }
+        let Ok((stream, _)) = listener.accept() else {
             // Out of descriptors: those who hold them need time to finish.
             std::thread::sleep(Duration::from_millis(100));
             continue;
         };
-        let client = Arc::new(Client { stream, asks: AtomicBool::new(false) });
+        let client = Arc::new(Client::new(stream));
         if !clients.enter(&client) {
             let full = format!("{MAX_CLIENTS} clients wait for a reply");
             let told = Told::from(Err(Error::new(Kind::Daemon, full).hint("try again in a moment")));
@@ -166,41 +200,6 @@ fn accept(listener: &UnixListener, inbox: &Inbox, clients: &Clients) {
         if Builder::new().name("client".into()).spawn(serve).is_err() {
             clients.leave(&client);
         }
-    }
-}
-
-impl Clients {
-    /// Takes one in; in place of one that asks nothing, if there are too many. False: all of them ask something.
-    fn enter(&self, client: &Arc<Client>) -> bool {
-        let mut all = self.all();
-        if all.len() >= MAX_CLIENTS {
-            let Some(silent) = all.iter().position(|client| !client.asks()) else { return false };
-            let _gone = all.remove(silent).stream.shutdown(Shutdown::Both);
-        }
-        all.push(Arc::clone(client));
-        true
-    }
-
-    fn leave(&self, client: &Arc<Client>) {
-        self.all().retain(|other| !Arc::ptr_eq(other, client));
-    }
-
-    fn all(&self) -> MutexGuard<'_, Vec<Arc<Client>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Client {
-    fn asks(&self) -> bool {
-        self.asks.load(Ordering::Acquire)
-    }
-
-    /// Finds the reply to a request and sends it in one write: there are clients that cannot put two together.
-    fn answer(&self, reply: impl FnOnce() -> Vec<u8>) -> io::Result<()> {
-        self.asks.store(true, Ordering::Release);
-        let sent = self.stream.set_write_timeout(Some(PATIENCE)).and_then(|()| (&self.stream).write_all(&reply()));
-        self.asks.store(false, Ordering::Release);
-        sent
     }
 }
 

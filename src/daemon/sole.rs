@@ -25,6 +25,11 @@ impl Sole {
         Sole::claim_name(NAME, said)
     }
 
+    /// The pid of the daemon that holds the claim.
+    pub fn held_by() -> Option<i32> {
+        holder(NAME).map(|(pid, _)| pid)
+    }
+
     fn claim_name(name: &[u8], said: &mut Vec<Record>) -> Result<Sole, Error> {
         let why = match SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name)) {
             Ok(listener) => return Ok(Sole { _listener: Some(listener) }),

@@ -29,10 +29,10 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the writer; without a store it forgets what it is given. `reopen` makes a new store where the open one turns
-    /// out to be damaged.
-    pub fn start(store: Option<Store>, reopen: Reopen, inbox: Inbox) -> io::Result<Keeper> {
-        let Some(store) = store else { return Ok(Keeper { changes: None, thread: None }) };
+    /// Starts the writer. `reopen` makes a store where there is none yet, or the open one turns out to be damaged; without
+    /// it nobody wants anything kept.
+    pub fn start(store: Option<Store>, reopen: Option<Reopen>, inbox: Inbox) -> io::Result<Keeper> {
+        let Some(reopen) = reopen else { return Ok(Keeper { changes: None, thread: None }) };
         let (changes, queue) = channel();
         let thread = Builder::new().name("store".into()).spawn(move || keep(store, reopen, &queue, &inbox))?;
         Ok(Keeper { changes: Some(changes), thread: Some(thread) })
@@ -63,16 +63,17 @@ const MAX_WAITING: usize = 200_000;
 /// Pause before refused changes are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
+fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
     let mut waiting: Vec<Change> = Vec::new();
-    let mut refused: Option<String> = None;
+    // Who begins without a store was told why.
+    let mut refused = store.is_none().then(String::new);
     let mut lost = 0;
     loop {
         let ended = collect(queue, &mut waiting, refused.is_some());
         let over = waiting.len().saturating_sub(MAX_WAITING);
         waiting.drain(..over);
         lost += over;
-        match store.apply(&waiting) {
+        match write(&mut store, &mut reopen, &waiting, inbox) {
             Ok(()) => {
                 waiting.clear();
                 if refused.take().is_some() {
@@ -82,13 +83,8 @@ fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inb
                     lost = 0;
                 }
             }
-            Err(error) => {
-                if error.is_damage() {
-                    let mut said = Vec::new();
-                    store = reopen(&mut said).unwrap_or(store);
-                    said.into_iter().for_each(|r| say(inbox, r.level, r.text));
-                }
-                let error = error.to_string();
+            Err(None) => refused = refused.or(Some(String::new())),
+            Err(Some(error)) => {
                 if refused.as_ref() != Some(&error) {
                     let kept = "bans hold in the kernel, writing is tried again every second";
                     say(inbox, Level::Error, format!("the database cannot be written: {error}; {kept}"));
@@ -100,6 +96,30 @@ fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inb
             return;
         }
     }
+}
+
+/// Writes; opens the store first where there is none. The error has no text where there still is none.
+fn write(
+    store: &mut Option<Store>,
+    reopen: &mut Reopen,
+    changes: &[Change],
+    inbox: &Inbox,
+) -> Result<(), Option<String>> {
+    if store.is_none() {
+        let mut said = Vec::new();
+        *store = reopen(&mut said);
+        // What was in the way has been said; it is worth a second word only when it is gone.
+        said.into_iter().filter(|_| store.is_some()).for_each(|r| say(inbox, r.level, r.text));
+    }
+    let Some(open) = store else { return Err(None) };
+    open.apply(changes).map_err(|error| {
+        if error.is_damage() {
+            let mut said = Vec::new();
+            *store = reopen(&mut said).or(store.take());
+            said.into_iter().for_each(|r| say(inbox, r.level, r.text));
+        }
+        Some(error.to_string())
+    })
 }
 
 /// Adds what is to be written, as soon as there is something; after a refusal all that comes before the next try is due.

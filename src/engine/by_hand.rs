@@ -137,7 +137,7 @@ impl Engine {
     }
 }
 
-fn refused(e: FirewallError) -> Error {
+pub(super) fn refused(e: FirewallError) -> Error {
     Error::new(Kind::Host, format!("the firewall cannot take in the jail `{MANUAL}`: {e}"))
         .hint("`sipjail status` says whether other jails work")
 }

@@ -142,15 +142,16 @@ impl Engine {
         out.push(Request::Log(records::found(name, &id, time, &self.zone)));
         jail.failures.clean(now);
         let mut retry = jail.failures.add(&id, failure);
-        if retry < maxretry
-            && jail.settings.increment.enabled
+        if jail.settings.increment.enabled
             && let Some(row) = self.history.get(&id, name)
             && time > row.time
         {
             let (weight, shown) = bantime::weight(row.bancount, maxretry);
             let record = records::found_bad(name, &id, time, row.bancount, &shown, weight >= maxretry, &self.zone);
             out.push(Request::Log(record));
-            retry = jail.failures.raise(&id, weight - 1);
+            if retry < maxretry {
+                retry = jail.failures.raise(&id, weight - 1);
+            }
         }
         if retry < maxretry {
             return;

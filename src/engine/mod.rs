@@ -13,6 +13,7 @@ mod parking;
 mod records;
 mod reload;
 mod restore;
+mod taking;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,7 +33,7 @@ use crate::jail::{History, Jail};
 use crate::line::Position;
 use crate::record::Record;
 use crate::store::{Change, Saved};
-use crate::ticket::{Counter, Failure};
+use crate::ticket::{Counter, Failure, SavedBan};
 use crate::time::{Bantime, Span, Timestamp};
 
 use banning::Chance;
@@ -40,6 +41,8 @@ use guard::Guard;
 use parking::{Parked, Parking, Waiting};
 
 pub use crate::jail::{Answer, Question};
+pub use banning::mark_chosen;
+pub use taking::Taken;
 
 /// The guard's whole state.
 pub struct Engine {
@@ -271,6 +274,19 @@ impl Engine {
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
         self.ban_by_hand(jail, id, bantime, now, out)
+    }
+
+    /// Takes in bans that another program made, each into its jail, and says what became of each. One that holds bites
+    /// at once, without a new offence being counted; one of a jail that is not on waits for it; one that is over is
+    /// remembered. What is known already changes nothing. With `rehearse`, all of this is only said.
+    pub fn take_in(
+        &mut self,
+        bans: Vec<SavedBan>,
+        rehearse: bool,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<Vec<Taken>, Error> {
+        self.take_all(bans, rehearse, now, out)
     }
 
     /// Lifts the bans of `id` (and, where it is a network, of everything in it) in one jail or all, forgets its history

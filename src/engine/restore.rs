@@ -174,7 +174,7 @@ impl Engine {
 
 /// What a row of the database means for a jail that comes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Revival {
+pub(super) enum Revival {
     /// The ban goes on, with this length.
     Alive(Bantime),
     /// It ended by itself.
@@ -184,7 +184,7 @@ enum Revival {
 }
 
 /// fail2ban's rules for restoring, but that a permanent ban and a length chosen by hand stay as they are.
-fn revive(row: &Row, settings: &JailSettings, now: Timestamp) -> Revival {
+pub(super) fn revive(row: &Row, settings: &JailSettings, now: Timestamp) -> Revival {
     let over = |bantime: Bantime| bantime.until(row.time).is_some_and(|end| end <= now);
     match row.bantime {
         Some(Bantime::Forever) => return Revival::Alive(Bantime::Forever),
@@ -203,7 +203,7 @@ fn revive(row: &Row, settings: &JailSettings, now: Timestamp) -> Revival {
     if over(bantime) { Revival::Cut } else { Revival::Alive(bantime) }
 }
 
-fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -> Ticket {
+pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -> Ticket {
     let (matches, groups) = (Vec::new(), IndexMap::new());
     Ticket { id, time, bantime: Some(bantime), bancount, failures: 0, matches, groups, restored: true }
 }
@@ -213,13 +213,18 @@ fn history(bans: Vec<SavedBan>) -> History {
     let mut history = History::default();
     for SavedBan { jail, ticket, bantime } in bans {
         let jail = jails.entry(jail).or_insert_with_key(|jail| jail.as_str().into()).clone();
-        // fail2ban's older schemas kept no length; such a row comes with none in its ticket and nothing beside it.
-        let known = ticket.bantime.is_some() || !matches!(bantime, Bantime::For(span) if span <= Span(0));
-        let (chosen, bancount) = (is_chosen(&ticket), ticket.bancount);
-        let row = Row { jail, time: ticket.time, bantime: known.then_some(bantime), bancount, chosen };
+        let row = row(jail, &ticket, bantime);
         history.put(ticket.id, row);
     }
     history
+}
+
+/// A saved ban as the history keeps it.
+pub(super) fn row(jail: Arc<str>, ticket: &Ticket, bantime: Bantime) -> Row {
+    // fail2ban's older schemas kept no length; such a row comes with none in its ticket and nothing beside it.
+    let known = ticket.bantime.is_some() || !matches!(bantime, Bantime::For(span) if span <= Span(0));
+    let (chosen, bancount) = (is_chosen(ticket), ticket.bancount);
+    Row { jail, time: ticket.time, bantime: known.then_some(bantime), bancount, chosen }
 }
 
 /// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where every other jail bans with

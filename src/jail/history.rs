@@ -40,6 +40,14 @@ impl History {
         }
     }
 
+    /// Notes a ban that was made elsewhere: the newer of the two counts, and the higher count.
+    pub fn merge(&mut self, id: Id, row: Row) {
+        let old = self.get(&id, &row.jail);
+        let bancount = old.map_or(0, |old| old.bancount).max(row.bancount);
+        let newest = old.filter(|old| old.time >= row.time).cloned().unwrap_or(row);
+        self.put(id, Row { bancount, ..newest });
+    }
+
     /// The newest ban of `id` in `jail`.
     pub fn get(&self, id: &Id, jail: &str) -> Option<&Row> {
         self.rows.get(id)?.iter().find(|r| &*r.jail == jail)
@@ -137,6 +145,19 @@ mod tests {
         history.purge(Span::from_secs(day), Timestamp::from_secs(100 * day));
         assert_eq!(history.get(&Id::parse("192.0.2.2"), "j"), None);
         assert!(history.get(&Id::parse("192.0.2.3"), "j").is_some());
+    }
+
+    #[test]
+    fn a_ban_made_elsewhere_takes_nothing_away() {
+        let mut history = History::default();
+        let id = Id::parse("192.0.2.1");
+        for (merged, time, bancount) in
+            [(row("a", 5, 60.0, 2), 5, 2), (row("a", 3, 99.0, 7), 5, 7), (row("a", 9, 1.0, 1), 9, 7)]
+        {
+            history.merge(id.clone(), merged);
+            let kept = history.get(&id, "a").expect("it is known");
+            assert_eq!((kept.time, kept.bancount), (Timestamp::from_secs(time), bancount));
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! batch one transaction. Positions and the counters that belong to them travel in the same batch.
 //!
 //! `schema` makes and upgrades the tables, `read` and `write` turn rows into values and back, `data` is the JSON in
-//! a ban's `data` column, `rescue` deals with a file that is damaged.
+//! a ban's `data` column, `rescue` deals with a file that is damaged, `import` reads a database that is not ours.
 
 mod data;
+pub mod import;
 mod read;
 mod rescue;
 mod schema;
@@ -58,6 +59,9 @@ pub enum Change {
         /// How long it lasts.
         bantime: Bantime,
     },
+    /// A ban made elsewhere, as it stands, over or not. The newest of an identity and jail counts, and the higher count;
+    /// one that is known already is no second row in the history.
+    Taken(SavedBan),
     /// Somebody lifted the ban: history and count of this identity in this jail are forgotten.
     Unban {
         /// In which jail.
@@ -118,6 +122,9 @@ pub enum StoreError {
     /// Written by a later fail2ban: its schema version.
     #[error("the database has schema version {0}, newer than the 4 that is understood")]
     TooNew(i64),
+    /// A database of another program.
+    #[error("an SQLite database, but none of fail2ban's")]
+    Foreign,
     /// Written by a later sipjail: the version of its own tables.
     #[error("the database has sipjail's tables in version {0}, newer than the 1 that is understood")]
     OursTooNew(i64),

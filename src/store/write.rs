@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::{Change, Saved, data, read};
 use crate::addr::Id;
 use crate::line::Position;
-use crate::ticket::{Counter, Ticket};
+use crate::ticket::{Counter, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// Applies `changes` in their order, all or none.
@@ -28,8 +28,7 @@ pub fn apply(conn: &mut Connection, changes: &[Change], max_matches: usize) -> r
 pub fn restore(conn: &mut Connection, saved: &Saved) -> rusqlite::Result<()> {
     let mut batch = Batch::begin(conn, usize::MAX)?;
     for ban in &saved.bans {
-        let known = ban.ticket.bantime.is_some();
-        batch.ban(&ban.jail, &ban.ticket, if known { seconds(ban.bantime) } else { Value::Integer(read::UNKNOWN) })?;
+        batch.ban(&ban.jail, &ban.ticket, saved_seconds(ban))?;
     }
     for (jail, id, counter) in &saved.counters {
         batch.counter(jail, id, counter)?;
@@ -58,6 +57,7 @@ impl<'a> Batch<'a> {
         match change {
             Change::Jail { name, enabled } => self.jail(name, *enabled),
             Change::Ban { jail, ticket, bantime } => self.ban(jail, ticket, seconds(*bantime)),
+            Change::Taken(ban) => self.taken(ban),
             Change::Unban { jail, id } => self.unban(jail, id),
             Change::Failures { jail, id, counter: Some(counter) } => self.counter(jail, id, counter),
             Change::Failures { jail, id, counter: None } => self.forget_counter(jail, id),
@@ -78,7 +78,7 @@ impl<'a> Batch<'a> {
     fn ban(&mut self, jail: &str, ticket: &Ticket, bantime: Value) -> rusqlite::Result<()> {
         self.need_jail(jail)?;
         let ip = ticket.id.to_string();
-        let time = (ticket.time + Span(500_000)).secs();
+        let time = whole_seconds(ticket.time);
         let data = data::write(ticket, self.max_matches);
         let row = params![jail, ip, time, bantime, ticket.bancount, data];
         self.run(
@@ -87,6 +87,28 @@ impl<'a> Batch<'a> {
         )?;
         self.run(
             "INSERT OR REPLACE INTO bips(jail, ip, timeofban, bantime, bancount, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            row,
+        )
+    }
+
+    fn taken(&mut self, ban: &SavedBan) -> rusqlite::Result<()> {
+        let SavedBan { jail, ticket, .. } = ban;
+        self.need_jail(jail)?;
+        let data = data::write(ticket, self.max_matches);
+        let (ip, time) = (ticket.id.to_string(), whole_seconds(ticket.time));
+        let row = params![jail, ip, time, saved_seconds(ban), ticket.bancount, data];
+        // By the index on `ip` alone: in a list all have the same jail and time.
+        self.run(
+            "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+             WHERE NOT EXISTS (SELECT 1 FROM bans WHERE ip = ?2 AND +jail = ?1 AND +timeofban = ?3)",
+            row,
+        )?;
+        self.run(
+            "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT(ip, jail) DO UPDATE SET bancount = max(bancount, excluded.bancount),
+                 bantime = iif(excluded.timeofban > timeofban, excluded.bantime, bantime),
+                 data = iif(excluded.timeofban > timeofban, excluded.data, data),
+                 timeofban = max(timeofban, excluded.timeofban)",
             row,
         )
     }
@@ -184,6 +206,16 @@ impl<'a> Batch<'a> {
 fn iso(micros: i64) -> String {
     jiff::Timestamp::from_microsecond(micros)
         .map_or(String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string())
+}
+
+/// The `timeofban` column.
+fn whole_seconds(time: Timestamp) -> i64 {
+    (time + Span(500_000)).secs()
+}
+
+/// The `bantime` column of a ban whose length may be unknown.
+fn saved_seconds(ban: &SavedBan) -> Value {
+    if ban.ticket.bantime.is_some() { seconds(ban.bantime) } else { Value::Integer(read::UNKNOWN) }
 }
 
 /// The `bantime` column: -1 for ever, whole seconds, or seconds with a fraction. A ban that was over before it began

@@ -79,12 +79,27 @@ impl World {
 
     /// The same with more arguments.
     pub fn run_with(&self, words: &[&str]) -> Daemon {
-        let mut child = self
-            .command(&[&["run"], words].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let daemon = self.begin(self.command(&[&["run"], words].concat()));
+        self.ready(daemon)
+    }
+
+    /// The same in a network namespace of its own, with the kernel's sets.
+    pub fn run_in_namespace(&self) -> Daemon {
+        let inner = self.command(&["run"]);
+        let mut command = Command::new("unshare");
+        command.arg("-n").arg(inner.get_program()).args(inner.get_args()).env_remove("NOTIFY_SOCKET").env("TZ", "UTC");
+        self.ready(self.begin(command))
+    }
+
+    fn ready(&self, mut daemon: Daemon) -> Daemon {
+        daemon.wait_for("Starting sipjail");
+        assert!(self.client(&["ping"]).status.success(), "it answers: {:?}", daemon.seen);
+        daemon
+    }
+
+    /// Starts a daemon and waits for nothing.
+    pub fn begin(&self, mut command: Command) -> Daemon {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let (sender, lines) = channel();
         let mut readers = Vec::new();
         let streams: [Box<dyn std::io::Read + Send>; 2] =
@@ -97,10 +112,7 @@ impl World {
                 }
             }));
         }
-        let mut daemon = Daemon { child, lines, seen: Vec::new() };
-        daemon.wait_for("Starting sipjail");
-        assert!(self.client(&["ping"]).status.success(), "it answers: {:?}", daemon.seen);
-        daemon
+        Daemon { child, lines, seen: Vec::new() }
     }
 
     pub fn client(&self, words: &[&str]) -> Output {
@@ -136,6 +148,29 @@ pub fn sipjail() -> Command {
 /// The present as a log writes it, in UTC.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Waits until `done`, and says `what` it waited for in vain.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether these programs are here and work, and we are root; says so where not.
+pub fn has_kernel() -> bool {
+    let works = rustix::process::geteuid().is_root()
+        && Command::new("unshare")
+            .args(["-n", "ipset", "list", "-n"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success());
+    if !works {
+        println!("skipped: not root, or no ipset in a network namespace here");
+    }
+    works
 }
 
 pub fn fixtures() -> PathBuf {

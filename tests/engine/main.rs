@@ -9,4 +9,5 @@ mod model;
 mod questions;
 mod reload;
 mod restart;
+mod taking;
 mod world;

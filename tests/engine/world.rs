@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
 use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
-use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup};
+use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup, Taken};
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
 use sipjail::line::{Position, Unwrap};
 use sipjail::record::{Level, Record};
@@ -123,6 +123,13 @@ impl World {
         let banned = self.engine.ban(jail, Id::parse(id), bantime, self.now, &mut out);
         self.take(out);
         banned.map_err(|e| e.message)
+    }
+
+    pub fn take_in(&mut self, bans: Vec<SavedBan>, rehearse: bool) -> Vec<Taken> {
+        let mut out = Vec::new();
+        let outcomes = self.engine.take_in(bans, rehearse, self.now, &mut out).expect("the firewall is willing");
+        self.take(out);
+        outcomes
     }
 
     pub fn unban(&mut self, jail: Option<&str>, id: &str) -> usize {
@@ -240,6 +247,14 @@ impl Database {
                 let time = Timestamp::from_secs((ticket.time + Span(500_000)).secs());
                 let ticket = Ticket { time, bantime: Some(bantime), restored: true, ..ticket };
                 self.bans.insert((jail.clone(), ticket.id.clone()), SavedBan { jail, ticket, bantime });
+            }
+            Change::Taken(ban) => {
+                let key = (ban.jail.clone(), ban.ticket.id.clone());
+                let old = self.bans.get(&key).cloned();
+                let count = old.as_ref().map_or(0, |old| old.ticket.bancount).max(ban.ticket.bancount);
+                let mut newest = old.filter(|old| old.ticket.time >= ban.ticket.time).unwrap_or(ban);
+                newest.ticket.bancount = count;
+                self.bans.insert(key, newest);
             }
             Change::Unban { jail, id } => drop(self.bans.swap_remove(&(jail, id))),
             Change::Failures { jail, id, counter: Some(counter) } => drop(self.counters.insert((jail, id), counter)),
