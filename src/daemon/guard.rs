@@ -5,13 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use serde_json::Value;
 
+use super::actors::Actors;
 use super::follow::{FollowJail, Follower};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
@@ -25,8 +26,8 @@ use crate::command::stop::StopReply;
 use crate::command::{Command, House, Told};
 use crate::compat::pickle::Plain;
 use crate::compat::{self, Said};
-use crate::config::{JailSettings, Main};
-use crate::engine::{Engine, Event, Request, Setup};
+use crate::config::{JailSettings, Main, Own};
+use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
@@ -46,6 +47,8 @@ pub struct Options {
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
     let zone = TimeZone::system();
+    // What is made is for us alone; files that are for others say so. Actions find the same.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let prepared = prepare::prepare(&options.conf, &zone);
     let (sender, inbox) = sync_channel(inbox::CAPACITY);
     let main = Main {
@@ -100,6 +103,7 @@ struct Guard {
     follower: Follower,
     keeper: Keeper,
     askers: Askers,
+    actors: Actors,
     log: Log,
     files: IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up.
@@ -127,7 +131,9 @@ impl Guard {
         let now = clock::now();
         let firewall = host::firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
-        let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
+        let in_kernel = prepared.config.jails.iter().any(|jail| jail.own() == Some(Own::Ipset));
+        let alone = firewall.name() == "ipset" && in_kernel;
+        let sole = if alone { Some(Sole::claim(&mut early)?) } else { None };
         let mut log = host::log(&main, &zone, &mut early);
         let store = host::store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
@@ -139,7 +145,7 @@ impl Guard {
         let positions = saved.positions.clone();
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
-        prepare::announce(&options.conf, &config.jails, firewall.name());
+        prepare::announce(options, &config.jails, firewall.name());
         early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
         early.extend(config.problems.iter().map(prepare::record));
         if config.jails.is_empty() {
@@ -171,6 +177,7 @@ impl Guard {
         let mut guard = Guard {
             options: options.clone(),
             zone,
+            actors: Actors::new(sender.clone(), keeper.asked(), host::write_pid(&main.pidfile)),
             askers: Askers::new(sender),
             inbox,
             engine,
@@ -187,7 +194,6 @@ impl Guard {
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
         guard.hand_on(out);
-        host::write_pid(&guard.main.pidfile);
         let _unsupervised = sd_notify::notify(&[NotifyState::Ready]);
         Ok(guard)
     }
@@ -381,14 +387,44 @@ impl Guard {
     fn hand_on(&mut self, out: Vec<Request>) {
         let now = clock::now();
         let mut changes = Vec::new();
+        let mut deeds = Vec::new();
         for request in out {
             match request {
                 Request::Log(record) => self.log.write(&record, now),
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
+                Request::Act { jail, deed } => deeds.push((jail, deed)),
             }
         }
         self.keeper.keep(changes);
+        // What they ask the store about is there now.
+        for (jail, deed) in deeds.into_iter().filter(|_| !self.options.dry_run) {
+            self.actors.act(&jail, deed);
+        }
+    }
+
+    /// Lets actions come to their end, and says what they say; those that hang are ended.
+    fn wait_for_actors(&mut self) {
+        let mut limit = Some(Instant::now() + ACTORS_LIMIT);
+        while self.actors.open() > 0 {
+            if let Ok(Message::Log(record)) = self.inbox.recv_timeout(Duration::from_millis(10)) {
+                self.log.write(&record, clock::now());
+            }
+            if limit.is_some_and(|limit| Instant::now() > limit) {
+                limit = None;
+                let text = format!(
+                    "actions did not come to an end within {} s and are ended: what they did may stay in place",
+                    ACTORS_LIMIT.as_secs()
+                );
+                self.log.write(&Record::new(Level::Error, "actions", text), clock::now());
+                self.actors.give_up();
+            }
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            if let Message::Log(record) = message {
+                self.log.write(&record, clock::now());
+            }
+        }
     }
 
     /// Lets everyone finish: the follower, what it still sent, the engine, the store.
@@ -404,10 +440,15 @@ impl Guard {
         while let Ok(message) = self.inbox.try_recv() {
             self.take(message, &mut out);
         }
-        let lift = matches!(end, End::Stop { keep: false, .. });
-        let stopped = self.engine.stop(lift, clock::now(), &mut out).map_err(host::refused);
-        out.push(Request::Log(Record::new(Level::Info, "server", "Exiting sipjail")));
+        let leave = match end {
+            End::Stop { keep: false, .. } => Leave::Nothing,
+            End::Stop { keep: true, .. } => Leave::All,
+            End::Signal | End::Broken(_) => Leave::Kernel,
+        };
+        let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
+        self.wait_for_actors();
+        self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
         let _gone = fs::remove_file(&self.main.pidfile);
         match end {
@@ -423,6 +464,9 @@ impl Guard {
         }
     }
 }
+
+/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
+const ACTORS_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {

@@ -9,15 +9,16 @@ use jiff::tz::TimeZone;
 use super::clock;
 use super::guard::Options;
 use super::log::Log;
-use crate::config::{JailSettings, Main};
+use crate::config::{JailSettings, Main, Own};
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
 use crate::record::{Level, Record};
 use crate::store::Store;
 
-/// The real one, unless nobody is to be banned.
+/// The real one, unless nobody is to be banned: neither by us nor, with [`Options::dry_run`], by anybody.
 pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
-    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
+    let own: Vec<Option<Own>> = jails.iter().map(JailSettings::own).collect();
+    let dry = options.dry_run || own.contains(&Some(Own::DryRun)) && !own.contains(&Some(Own::Ipset));
     firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
 }
 
@@ -61,8 +62,10 @@ pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
         .ok()
 }
 
-/// Leaves the pid where others look for it; nothing depends on it.
-pub fn write_pid(path: &Path) {
+/// Leaves the pid where others look for it, and says whether an earlier run, which came to no good end, had left its own.
+pub fn write_pid(path: &Path) -> bool {
+    let left = path.exists();
     let _optional = path.parent().map(fs::create_dir_all);
     let _optional = fs::write(path, format!("{}\n", std::process::id()));
+    left
 }
