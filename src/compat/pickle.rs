@@ -304,7 +304,8 @@ mod tests {
         assert_eq!(encode(&reply(Plain::Int(600))), b"\x80\x02K\0M\x58\x02\x86.");
         assert_eq!(encode(&reply(Plain::Int(-1))), b"\x80\x02K\0J\xff\xff\xff\xff\x86.");
         assert_eq!(encode(&reply(Plain::List(vec![]))), b"\x80\x02K\0]\x86.");
-        let unknown = Plain::Exception("fail2ban.exceptions".into(), "UnknownJailException".into(), vec![text("nojail")]);
+        let unknown =
+            Plain::Exception("fail2ban.exceptions".into(), "UnknownJailException".into(), vec![text("nojail")]);
         let refusal = Plain::Tuple(vec![Plain::Int(1), unknown]);
         let expected = b"\x80\x02K\x01cfail2ban.exceptions\nUnknownJailException\nX\x06\0\0\0nojail\x85R\x86.";
         assert_eq!(encode(&refusal), expected);

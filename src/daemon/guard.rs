@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use serde_json::Value;
 
+use super::actors::Actors;
 use super::follow::{FollowJail, Follower};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
@@ -26,8 +27,8 @@ use crate::command::stop::StopReply;
 use crate::command::{Command, House, Told};
 use crate::compat::pickle::Plain;
 use crate::compat::{self, Said};
-use crate::config::{JailSettings, Main};
-use crate::engine::{Engine, Event, Request, Setup};
+use crate::config::{JailSettings, Main, Own};
+use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
@@ -36,6 +37,8 @@ use crate::store::Saved;
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
     let zone = TimeZone::system();
+    // What is made is for us alone; files that are for others say so. Actions find the same.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let prepared = options.prepare(&zone);
     let main = options.told.over(prepared.config.main.clone());
     let served = serve(options, main.clone(), prepared, zone.clone());
@@ -96,6 +99,7 @@ struct Guard {
     follower: Follower,
     keeper: Keeper,
     askers: Askers,
+    actors: Actors,
     log: Log,
     files: IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up.
@@ -124,7 +128,9 @@ impl Guard {
         let now = clock::now();
         let firewall = host::firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
-        let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
+        let in_kernel = prepared.config.jails.iter().any(|jail| jail.own() == Some(Own::Ipset));
+        let alone = firewall.name() == "ipset" && in_kernel;
+        let sole = if alone { Some(Sole::claim(&mut early)?) } else { None };
         let mut log = host::log(&main, options.guise, &zone, &mut early);
         let store = host::store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
@@ -137,7 +143,7 @@ impl Guard {
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
         if options.guise == Guise::Sipjail {
-            prepare::announce(&options.conf, &config.jails, firewall.name());
+            prepare::announce(options, &config.jails, firewall.name());
         }
         early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
         early.extend(config.problems.iter().map(prepare::record));
@@ -167,9 +173,12 @@ impl Guard {
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);
         let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
+        // An earlier run, which came to no good end, left its own.
+        let unclean = main.pidfile.exists();
         let mut guard = Guard {
             options: options.clone(),
             zone,
+            actors: Actors::new(sender.clone(), keeper.asked(), unclean),
             askers: Askers::new(sender),
             inbox,
             engine,
@@ -384,14 +393,44 @@ impl Guard {
     fn hand_on(&mut self, out: Vec<Request>) {
         let now = clock::now();
         let mut changes = Vec::new();
+        let mut deeds = Vec::new();
         for request in out {
             match request {
                 Request::Log(record) => self.log.write(&record, now),
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
+                Request::Act { jail, deed } => deeds.push((jail, deed)),
             }
         }
         self.keeper.keep(changes);
+        // What they ask the store about is there now.
+        for (jail, deed) in deeds.into_iter().filter(|_| !self.options.dry_run) {
+            self.actors.act(&jail, deed);
+        }
+    }
+
+    /// Lets actions come to their end, and says what they say; those that hang are ended.
+    fn wait_for_actors(&mut self) {
+        let mut limit = Some(Instant::now() + ACTORS_LIMIT);
+        while self.actors.open() > 0 {
+            if let Ok(Message::Log(record)) = self.inbox.recv_timeout(Duration::from_millis(10)) {
+                self.log.write(&record, clock::now());
+            }
+            if limit.is_some_and(|limit| Instant::now() > limit) {
+                limit = None;
+                let text = format!(
+                    "actions did not come to an end within {} s and are ended: what they did may stay in place",
+                    ACTORS_LIMIT.as_secs()
+                );
+                self.log.write(&Record::new(Level::Error, "actions", text), clock::now());
+                self.actors.give_up();
+            }
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            if let Message::Log(record) = message {
+                self.log.write(&record, clock::now());
+            }
+        }
     }
 
     /// Lets everyone finish: the follower, what it still sent, the engine, the store.
@@ -407,10 +446,15 @@ impl Guard {
         while let Ok(message) = self.inbox.try_recv() {
             self.take(message, &mut out);
         }
-        let lift = matches!(end, End::Stop { keep: false, .. });
-        let stopped = self.engine.stop(lift, clock::now(), &mut out).map_err(host::refused);
-        out.push(Request::Log(Record::new(Level::Info, "server", "Exiting sipjail")));
+        let leave = match end {
+            End::Stop { keep: false, .. } => Leave::Nothing,
+            End::Stop { keep: true, .. } => Leave::All,
+            End::Signal | End::Broken(_) => Leave::Kernel,
+        };
+        let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
+        self.wait_for_actors();
+        self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
         drop(self.pidfile.take());
         match end {
@@ -426,6 +470,9 @@ impl Guard {
         }
     }
 }
+
+/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
+const ACTORS_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {

@@ -7,15 +7,16 @@ use jiff::tz::TimeZone;
 use super::clock;
 use super::log::Log;
 use super::options::{Guise, Options};
-use crate::config::{JailSettings, Main};
+use crate::config::{JailSettings, Main, Own};
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
 use crate::record::{Level, Record};
 use crate::store::Store;
 
-/// The real one, unless nobody is to be banned.
+/// The real one, unless nobody is to be banned: neither by us nor, with [`Options::dry_run`], by anybody.
 pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
-    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
+    let own: Vec<Option<Own>> = jails.iter().map(JailSettings::own).collect();
+    let dry = options.dry_run || own.contains(&Some(Own::DryRun)) && !own.contains(&Some(Own::Ipset));
     firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
 }
 

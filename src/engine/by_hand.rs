@@ -6,7 +6,7 @@ use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::banning::{Placed, inside, mark_chosen};
-use super::{Engine, Request, records};
+use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::error::{Error, Kind};
 use crate::firewall::{FirewallError, MANUAL};
@@ -70,6 +70,7 @@ impl Engine {
             {
                 self.guard.unban(&name, jail, &id, now, out);
                 out.push(Request::Log(records::unbanned(&name, &id)));
+                acting::unban(&name, jail, &id, out);
                 lifted += 1;
             }
             self.history.forget(&id, &name);
@@ -104,7 +105,10 @@ impl Engine {
                 continue;
             }
             let nets: Vec<IpNet> = ids.iter().filter_map(Id::as_net).collect();
-            out.push(Request::Log(records::flushed(&name, self.guard.name())));
+            if jail.settings.own().is_some() {
+                out.push(Request::Log(records::flushed(&name, self.guard.name())));
+            }
+            acting::flush(&name, jail, out);
             for id in &ids {
                 jail.bans.remove(id);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::banning::Placed;
-use super::{Engine, Parked, Request, Waiting, records};
+use super::{Engine, Parked, Request, Waiting, acting, records};
 use crate::addr::Id;
 use crate::config::UseDns;
 use crate::jail::ignore::{Case, Judgement};
@@ -72,6 +72,7 @@ impl Engine {
                     out.push(Request::Log(records::ignored(&name, &id, &rule)));
                     jail.bans.remove(&id);
                     self.guard.unban(&name, jail, &id, now, out);
+                    acting::unban(&name, jail, &id, out);
                 }
                 Judgement::Ask(asked) => {
                     questions = asked;

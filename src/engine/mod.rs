@@ -4,6 +4,7 @@
 //! the firewall at once, inside the call. [`Engine::due`] says when [`Engine::tick`] wants to be called next; between
 //! events and that moment nothing has to run.
 
+mod acting;
 mod banning;
 mod by_hand;
 mod counting;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::Id;
 use crate::config::JailSettings;
 use crate::error::Error;
+use crate::firewall::script::{Deed, Method};
 use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
@@ -69,7 +71,7 @@ pub struct Engine {
 pub struct Setup {
     /// Jails that are on; those that say `auto` and have no log yet come later by [`Engine::add_jail`].
     pub jails: Vec<JailSettings>,
-    /// What bans for every jail that is not [dry](JailSettings::dry).
+    /// What bans for every jail whose bans go into [`Own::Ipset`](crate::config::Own::Ipset).
     pub firewall: Box<dyn Firewall + Send>,
     /// What the database kept.
     pub saved: Saved,
@@ -123,6 +125,25 @@ pub enum Request {
         /// What to find out.
         question: Question,
     },
+    /// Something for the jail's actions that run commands; those of one jail in this order, after what was to be kept
+    /// before.
+    Act {
+        /// Whose actions.
+        jail: Arc<str>,
+        /// What.
+        deed: Deed,
+    },
+}
+
+/// What is left of the bans at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// None.
+    Nothing,
+    /// Those that the kernel ends by itself. What scripts did is undone, since nobody else ever would.
+    Kernel,
+    /// All, and what scripts did too.
+    All,
 }
 
 /// Numbers of one jail, for `status`.
@@ -298,7 +319,7 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
-        self.start_or_follow(settings, now, out)
+        self.start_or_follow(settings, false, now, out)
     }
 
     /// New settings: jails not named any more are stopped (their bans leave the firewall, the history stays), new ones
@@ -314,18 +335,39 @@ impl Engine {
         self.take_on(jails, now, out)
     }
 
-    /// The end: counters and positions are given out to be kept. With `lift`, bans leave the firewall (their history
-    /// stays); without, sets and rules stay and the kernel ends each ban at its time.
-    pub fn stop(&mut self, lift: bool, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
+    /// Tells one action of a jail to do one thing, by hand; `id` for whom, where the method wants to know that. An action
+    /// that runs no commands is an error. That it was done, or was not, is said in the log.
+    pub fn act(
+        &mut self,
+        jail: &str,
+        action: &str,
+        method: Method,
+        id: Option<Id>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), Error> {
+        self.perform(jail, action, method, id, now, out)
+    }
+
+    /// The end: counters and positions are given out to be kept, and bans are left or lifted; their history stays.
+    pub fn stop(&mut self, leave: Leave, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
         self.flush(now, out);
         for (name, jail) in &self.jails {
-            if lift {
+            if leave != Leave::All {
+                acting::stop(name, jail, out);
+            }
+            let lifted = match leave {
+                Leave::Nothing => true,
+                Leave::Kernel => !jail.in_kernel() && jail.settings.has_scripts(),
+                Leave::All => false,
+            };
+            if lifted {
                 out.extend(jail.bans.iter().map(|(id, _)| Request::Log(records::unbanned(name, id))));
             }
             out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: false }));
             out.push(Request::Log(records::stopped(name)));
         }
-        if lift { self.guard.stop() } else { Ok(()) }
+        if leave == Leave::Nothing { self.guard.stop() } else { Ok(()) }
     }
 
     /// A clock that was set back must not put off what is done regularly.

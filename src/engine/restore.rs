@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 use super::banning::{Chance, is_chosen};
 use super::guard::Guard;
-use super::{Answers, Engine, Parking, Request, Setup, records};
+use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
 use crate::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
 use crate::firewall::{Entry, FirewallError, MANUAL};
@@ -56,7 +56,8 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
     if wanted && !configured {
         jails.push(manual);
     }
-    let names: Vec<String> = jails.iter().filter(|jail| !jail.dry()).map(|jail| jail.settings.name.clone()).collect();
+    let names: Vec<String> =
+        jails.iter().filter(|jail| jail.in_kernel()).map(|jail| jail.settings.name.clone()).collect();
     let mut held: HashMap<String, Vec<Entry>> = HashMap::new();
     for (jail, entry) in engine.guard.start(&names)? {
         held.entry(jail).or_default().push(entry);
@@ -75,20 +76,21 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 impl Engine {
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
         let settings = manual(self.jails.values());
-        self.start_or_follow(settings, now, out)
+        self.start_or_follow(settings, false, now, out)
     }
 
     pub(super) fn start_or_follow(
         &mut self,
         settings: JailSettings,
+        reload: bool,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
         if self.jails.contains_key(settings.name.as_str()) {
-            return self.follow(settings, now, out);
+            return self.follow(settings, reload, now, out);
         }
         let jail = Jail::new(settings);
-        let held = if jail.dry() { Vec::new() } else { self.guard.add_jail(&jail.settings.name)? };
+        let held = if jail.in_kernel() { self.guard.add_jail(&jail.settings.name)? } else { Vec::new() };
         self.begin(jail, held, now, out);
         Ok(())
     }
@@ -98,6 +100,7 @@ impl Engine {
         let name: Arc<str> = jail.settings.name.as_str().into();
         out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: true }));
         out.push(Request::Log(records::started(&name)));
+        acting::follow(&name, &jail, &[], false, out);
         self.jails.insert(name.clone(), jail);
         let mut held: IndexMap<Id, Option<u32>> = held.into_iter().map(|e| (Id::from(e.net), e.timeout)).collect();
         let mut ids = self.restore(&name, &mut held, now, out);
@@ -128,8 +131,10 @@ impl Engine {
                     Some(rule) => Some(rule),
                     None => {
                         held.swap_remove(&id);
-                        jail.bans.insert(&ticket(id.clone(), row.time, bantime, row.bancount));
+                        let ticket = ticket(id.clone(), row.time, bantime, row.bancount);
+                        jail.bans.insert(&ticket);
                         out.push(Request::Log(records::restored(name, &id)));
+                        acting::ban(name, jail, &ticket, out);
                         ids.push(id);
                         continue;
                     }
@@ -165,6 +170,7 @@ impl Engine {
             let ticket = ticket(id.clone(), now, bantime, before.saturating_add(1));
             jail.bans.insert(&ticket);
             out.push(Request::Log(records::restored(name, &id)));
+            acting::ban(name, jail, &ticket, out);
             self.keep_ban(name, ticket, bantime, out);
             ids.push(id);
         }
@@ -222,11 +228,11 @@ fn history(bans: Vec<SavedBan>) -> History {
     history
 }
 
-/// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where every other jail bans with
-/// `dryrun`, so does this one.
+/// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where other jails are told `dryrun`
+/// and none bans in the kernel, this one does not either.
 fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
-    let mut others = others.into_iter().peekable();
-    let dry = others.peek().is_some() && others.all(Jail::dry);
+    let others: Vec<Option<Own>> = others.into_iter().map(|jail| jail.settings.own()).collect();
+    let dry = others.contains(&Some(Own::DryRun)) && !others.contains(&Some(Own::Ipset));
     let (name, own) = if dry { ("dryrun", Own::DryRun) } else { ("ipset", Own::Ipset) };
     JailSettings {
         name: MANUAL.into(),

@@ -1,7 +1,7 @@
 //! Where bans bite: a [`Firewall`] takes entries with a timeout and holds them without our help.
 //!
 //! [`Ipset`] puts them into the kernel's sets, [`DryRun`] only remembers them. Both keep the same contract
-//! (`tests/firewall.rs`).
+//! (`tests/firewall.rs`). What runs programs of the operator's choice is [`script`].
 
 mod dry_run;
 mod errno;
@@ -11,6 +11,7 @@ mod mend;
 mod message;
 mod netlink;
 mod rule;
+pub mod script;
 mod set;
 
 use std::net::IpAddr;

@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
 use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
-use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup};
+use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup};
+use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
 use sipjail::line::{Position, Unwrap};
 use sipjail::record::{Level, Record};
@@ -28,6 +29,7 @@ pub struct World {
     /// Everything that was asked for, in order; records and changes are also taken in.
     pub log: Vec<Record>,
     pub asked: Vec<(u64, Question)>,
+    pub deeds: Vec<(String, Deed)>,
     /// Changes in the order given out.
     pub changes: Vec<Change>,
     pub now: Timestamp,
@@ -58,9 +60,9 @@ impl World {
         };
         let mut out = Vec::new();
         let engine = Engine::start(setup, now, &mut out).expect("the firewall is willing");
-        let (log, asked, changes) = Default::default();
+        let (log, asked, deeds, changes) = Default::default();
         let database = Database::default();
-        let mut world = World { engine, kernel, database, log, asked, changes, now };
+        let mut world = World { engine, kernel, database, log, asked, deeds, changes, now };
         world.take(out);
         world
     }
@@ -153,7 +155,8 @@ impl World {
 
     pub fn stop(&mut self, lift: bool) {
         let mut out = Vec::new();
-        self.engine.stop(lift, self.now, &mut out).expect("the firewall is willing");
+        let leave = if lift { Leave::Nothing } else { Leave::Kernel };
+        self.engine.stop(leave, self.now, &mut out).expect("the firewall is willing");
         self.take(out);
     }
 
@@ -177,6 +180,7 @@ impl World {
             match request {
                 Request::Log(record) => self.log.push(record),
                 Request::Ask { token, question } => self.asked.push((token, question)),
+                Request::Act { jail, deed } => self.deeds.push((jail.to_string(), deed)),
                 Request::Keep(change) => {
                     self.database.apply(&change);
                     self.changes.push(change);

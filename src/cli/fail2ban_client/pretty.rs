@@ -39,7 +39,8 @@ fn put(word: &Word, column: usize, behind: usize, out: &mut String) {
 fn pieces(text: &str, column: usize, behind: usize) -> Vec<String> {
     let width = WIDTH.saturating_sub(column);
     let repr = |text: &str| Word::text(text).to_string();
-    let fits = |text: &str, last: bool| repr(text).chars().count() <= width.saturating_sub(if last { behind } else { 0 });
+    let fits =
+        |text: &str, last: bool| repr(text).chars().count() <= width.saturating_sub(if last { behind } else { 0 });
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut pieces = Vec::new();
     for (at, line) in lines.iter().enumerate() {

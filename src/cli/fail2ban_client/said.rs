@@ -36,7 +36,9 @@ fn special(words: &[&str], value: &Plain) -> Option<String> {
         ["get" | "set", "loglevel", ..] => format!("Current logging level is '{}'", value.plain()),
         ["get" | "set", "logtarget", ..] => format!("Current logging target is:\n`- {}", value.plain()),
         ["get" | "set", "syslogsocket", ..] => format!("Current syslog socket is:\n`- {}", value.plain()),
-        ["get" | "set", "dbfile" | "dbpurgeage", ..] if *value == Plain::None => "Database currently disabled".to_owned(),
+        ["get" | "set", "dbfile" | "dbpurgeage", ..] if *value == Plain::None => {
+            "Database currently disabled".to_owned()
+        }
         ["get" | "set", "dbfile", ..] => format!("Current database file is:\n`- {}", value.plain()),
         ["get" | "set", "dbpurgeage", ..] => format!("Current database purge age is:\n`- {}seconds", value.plain()),
         ["get" | "set", _, option, ref rest @ ..] => of_a_jail(words[0], words[1], option, rest, value)?,

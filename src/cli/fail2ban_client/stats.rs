@@ -16,10 +16,11 @@ pub fn table(value: &Plain) -> Option<String> {
     let [left, right] = [filter - 2, actions - 2];
     let mut out = vec![format!(" {:name$} ║ {:backend$} ║ {:left$} ║ {:right$}", "", "", "Filter", "Actions")];
     out.push(format!(" {:name$} ║ {:backend$} ╟{}╫{}", "Jail", "Backend", bar(filter, '─'), bar(actions, '─')));
-    out.push(format!(" {:name$} ║ {:backend$} ║ {:>a$} │ {:>b$} ║ {:>c$} │ {:>d$}", "", "", "cur", "tot", "cur", "tot"));
-    let rule = |cross: &str| {
-        [name + 2, backend + 2, filter, actions].map(|n| bar(n, '═')).join(cross)
-    };
+    out.push(format!(
+        " {:name$} ║ {:backend$} ║ {:>a$} │ {:>b$} ║ {:>c$} │ {:>d$}",
+        "", "", "cur", "tot", "cur", "tot"
+    ));
+    let rule = |cross: &str| [name + 2, backend + 2, filter, actions].map(|n| bar(n, '═')).join(cross);
     out.push(rule("╬"));
     for [jail, how, found, found_all, banned, banned_all] in &rows {
         out.push(format!(
