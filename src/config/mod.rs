@@ -5,6 +5,7 @@
 //! stands among the [`Problem`]s. Nothing here compiles a regex, opens a log or asks the kernel.
 
 pub mod action;
+mod bare;
 pub mod brackets;
 pub mod daemon;
 pub mod filter;

@@ -1,15 +1,17 @@
 //! The loop that owns the engine. It sleeps until a message comes or something is due, and hands on what the engine
 //! wants done: to the log, to the store, to those who find things out.
 
+mod itself;
+mod taking;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
-use serde_json::Value;
 
 use super::actors::Actors;
 use super::follow::{FollowJail, Follower};
@@ -22,17 +24,19 @@ use super::socket::Socket;
 use super::sole::Sole;
 use super::workers::{Askers, Keeper};
 use super::{clock, host, signals};
-use crate::command::reload::ReloadReply;
 use crate::command::stop::StopReply;
-use crate::command::{Command, House, Told};
+use crate::command::{Command, Follow, House, Told};
 use crate::compat::pickle::Plain;
-use crate::compat::{self, Said};
+use crate::compat::{self, Refusal, Said};
 use crate::config::{JailSettings, Main, Own};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
+use crate::source::glob;
 use crate::store::Saved;
+use crate::time::Timestamp;
+use taking::{First, Whose};
 
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -106,10 +110,16 @@ struct Guard {
     gave_up: IndexMap<String, u64>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
+    /// Jails that follow no log: not started yet, or told to be idle.
+    idle: IndexSet<String>,
+    /// Who gets a reply later.
+    sleepers: Vec<(Timestamp, SyncSender<Plain>)>,
+    /// For whoever is started later.
+    sender: Inbox,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
     /// Held until the end.
-    _sole: Option<Sole>,
+    sole: Option<Sole>,
     pidfile: Option<Pidfile>,
 }
 
@@ -179,7 +189,7 @@ impl Guard {
             options: options.clone(),
             zone,
             actors: Actors::new(sender.clone(), keeper.asked(), unclean),
-            askers: Askers::new(sender),
+            askers: Askers::new(sender.clone()),
             inbox,
             engine,
             firewall: firewall_name,
@@ -190,8 +200,11 @@ impl Guard {
             gave_up: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
+            idle: IndexSet::new(),
+            sleepers: Vec::new(),
+            sender: sender.clone(),
             halfway: false,
-            _sole: sole,
+            sole,
             pidfile: None,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
@@ -226,6 +239,7 @@ impl Guard {
                 Err(RecvTimeoutError::Disconnected) => end = Some(End::Broken("the inbox")),
             }
             let now = clock::now();
+            self.wake(now);
             if !self.halfway && self.engine.due().is_some_and(|due| due <= now) {
                 self.engine.tick(now, &mut out);
             }
@@ -246,11 +260,19 @@ impl Guard {
     fn pause(&self, watchdog: Option<Duration>) -> Duration {
         // A clock that is set back must not put off what is due.
         const LONG: Duration = Duration::from_secs(30);
-        let due = self.engine.due().filter(|_| !self.halfway).map_or(LONG, |due| {
+        let wakes = self.sleepers.iter().map(|(due, _)| *due);
+        let due = self.engine.due().filter(|_| !self.halfway).into_iter().chain(wakes).min().map_or(LONG, |due| {
             let micros = (due - clock::now()).0;
             Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
         });
         watchdog.map_or(due, |limit| due.min(limit))
+    }
+
+    /// Answers those who wanted to wait.
+    fn wake(&mut self, now: Timestamp) {
+        for (_, reply) in self.sleepers.extract_if(.., |(due, _)| *due <= now) {
+            let _left = reply.send(compat::reply(Ok(Plain::None)));
+        }
     }
 
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
@@ -284,6 +306,10 @@ impl Guard {
         let answer = match Command::from_words(words) {
             Ok(Command::Stop(args)) => return Some(End::Stop { keep: args.keep, reply: Waiter::Ours(reply) }),
             Ok(Command::Reload(_)) => self.reload(out),
+            Ok(Command::Set(args)) if args.of_the_daemon().is_some() => {
+                let (option, value) = args.of_the_daemon().unwrap_or_default();
+                self.set_main(option, value, out).map_err(Into::into)
+            }
             Ok(command) => self.within(out, |house| command.run(house)),
             Err(error) => Err(error),
         };
@@ -296,18 +322,24 @@ impl Guard {
         let answer = match self.within(out, |house| compat::hear(request, house)) {
             Ok(Said::Stop) => return Some(End::Stop { keep: false, reply: Waiter::Theirs(reply) }),
             Ok(Said::Reply(value)) => Ok(value),
-            Ok(Said::Reload { unban }) => {
-                let lifted = if unban { self.engine.unban_all(None, clock::now(), out).map(drop) } else { Ok(()) };
-                lifted.and_then(|()| self.reload(out)).map(|_| "OK".into()).map_err(Into::into)
+            Ok(Said::Reload { jail, unban, restart, stream }) => {
+                self.reload_for(jail.as_deref(), First { unban, restart }, stream, out)
+            }
+            Ok(Said::Stream(stream)) => {
+                self.take_stream(&stream, Whose::New, First::default(), out).map(|()| Plain::None)
+            }
+            Ok(Said::Main { option, value }) => self.set_main(&option, &value, out).map(compat::plain),
+            Ok(Said::Complain(text)) => {
+                out.push(Request::Log(Record::new(Level::Error, "server", text)));
+                Ok(Plain::None)
+            }
+            Ok(Said::Sleep(time)) => {
+                self.sleepers.push((clock::now() + time, reply));
+                return None;
             }
             Ok(Said::FlushLogs) => {
                 self.reopen_log(out);
                 Ok(if self.log.is_file() { "rolled over" } else { "flushed" }.into())
-            }
-            Ok(Said::LogLevel(level)) => {
-                self.main.loglevel = level;
-                self.log.set_level(level);
-                Ok(level.to_string().into())
             }
             Err(refusal) => Err(refusal),
         };
@@ -315,20 +347,51 @@ impl Guard {
         None
     }
 
+    /// `reload` of fail2ban's client: the stream that it sends, or, typed without one, our own configuration.
+    fn reload_for(
+        &mut self,
+        jail: Option<&str>,
+        first: First,
+        stream: Option<Vec<Plain>>,
+        out: &mut Vec<Request>,
+    ) -> Result<Plain, Refusal> {
+        let Some(stream) = stream else { return Ok(self.reload(out).map(|_| "OK".into())?) };
+        let what = jail.map_or("Reload all jails".to_owned(), |jail| format!("Reload jail '{jail}'"));
+        out.push(Request::Log(Record::new(Level::Info, "server", what)));
+        self.take_stream(&stream, jail.map_or(Whose::All, Whose::One), first, out)?;
+        out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
+        Ok("OK".into())
+    }
+
     /// Lets a command look at what the daemon holds.
     fn within<T>(&mut self, out: &mut Vec<Request>, look: impl FnOnce(&mut House<'_>) -> T) -> T {
         let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
-        look(&mut House {
+        let mut follow = Vec::new();
+        let looked = look(&mut House {
             engine: &mut self.engine,
-            files: &self.files,
+            files: &mut self.files,
             gave_up: &self.gave_up,
             waiting: &self.waiting.iter().map(|(name, jail)| (name.clone(), paths(jail))).collect(),
+            idle: &mut self.idle,
             main: &self.main,
             firewall: self.firewall,
             now: clock::now(),
             zone: &self.zone,
             out,
-        })
+            follow: &mut follow,
+            expand: &glob::expand,
+        });
+        for change in follow {
+            match change {
+                Follow::Put(jail, filter) => {
+                    if let Ok(settings) = self.engine.settings(&jail) {
+                        self.follower.put(FollowJail::new(settings, *filter));
+                    }
+                }
+                Follow::Remove(jail) => self.follower.remove(&jail),
+            }
+        }
+        looked
     }
 
     fn files_changed(&mut self, jail: &Arc<str>, files: &[PathBuf], out: &mut Vec<Request>) {
@@ -343,42 +406,6 @@ impl Guard {
             let text = format!("jail '{jail}' cannot ban: {error}");
             out.push(Request::Log(Record::new(Level::Error, "jail", text)));
         }
-    }
-
-    fn reload(&mut self, out: &mut Vec<Request>) -> Result<Value, Error> {
-        let now = clock::now();
-        out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
-        let Prepared { config, filters } = self.options.prepare(&self.zone);
-        out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
-        if self.firewall != host::firewall(&self.options, &config.jails).name() {
-            let text = format!("bans go on into `{}` until sipjail is started again", self.firewall);
-            out.push(Request::Log(Record::new(Level::Warning, "server", text)));
-        }
-        let running = self.engine.jails();
-        if let Some(refusal) = prepare::would_end(&running, &config) {
-            out.push(Request::Log(Record::new(Level::Error, "server", refusal.message.clone())));
-            return Err(refusal);
-        }
-        let (waiting, on): (Vec<_>, Vec<_>) =
-            config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
-        self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
-        let stays = |name: &String| config.jails.iter().any(|j| j.name == *name);
-        self.files.retain(|name, _| stays(name));
-        self.gave_up.retain(|name, _| stays(name));
-        self.engine.reload(on, now, out).map_err(host::refused)?;
-        self.follower.reload(follow_jails(&config.jails, filters));
-        self.askers.allow_ipv6(config.main.allowipv6 != "no");
-        let Main { loglevel, logtarget, syslogsocket, .. } = self.options.told.over(config.main.clone());
-        self.main = Main { loglevel, logtarget, syslogsocket, ..self.main.clone() };
-        let mut said = Vec::new();
-        self.log = host::log(&self.main, self.options.guise, &self.zone, &mut said);
-        out.extend(said.into_iter().map(Request::Log));
-        out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
-        let reply = ReloadReply {
-            jails: config.jails.iter().map(|j| j.name.clone()).collect(),
-            problems: config.problems.iter().map(prepare::line).collect(),
-        };
-        serde_json::to_value(reply).map_err(|e| Error::new(Kind::Daemon, e.to_string()))
     }
 
     fn reopen_log(&mut self, out: &mut Vec<Request>) {

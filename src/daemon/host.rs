@@ -38,8 +38,7 @@ pub fn addresses() -> Vec<IpAddr> {
 
 /// The log that is configured; where it cannot be written, stdout alone.
 pub fn log(main: &Main, guise: Guise, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
-    let echo = guise == Guise::Sipjail;
-    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), echo).unwrap_or_else(|e| {
+    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), guise.echoes()).unwrap_or_else(|e| {
         let text = format!("the log {} cannot be written: {e}; it goes to stdout only", main.logtarget);
         said.push(Record::new(Level::Error, "server", text));
         Log::stdout(main.loglevel, zone.clone())

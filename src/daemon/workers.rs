@@ -44,6 +44,13 @@ impl Keeper {
         }
     }
 
+    /// Keeps so many matched lines of each ban from now on.
+    pub fn limit_matches(&self, at_most: usize) {
+        if let Some(sender) = &self.changes {
+            let _gone = sender.send(Task::Limit(at_most));
+        }
+    }
+
     /// Somebody who may ask what is kept; `None` where nothing is.
     pub fn asked(&self) -> Option<Asked> {
         self.changes.clone().map(Asked)
@@ -67,6 +74,8 @@ enum Task {
     Past(Id, Option<String>, SyncSender<Option<Past>>),
     /// Somebody's newest ban in a jail.
     Saved(Id, String, SyncSender<Option<Ticket>>),
+    /// So many matched lines are kept.
+    Limit(usize),
     /// Nothing more will come, although some may still ask.
     End,
 }
@@ -139,7 +148,7 @@ fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Task>, inbox: &In
                 }
             }
         }
-        asked.drain(..).for_each(|task| answer(&store, task));
+        asked.drain(..).for_each(|task| answer(&mut store, task));
         if ended {
             return;
         }
@@ -147,10 +156,14 @@ fn keep(mut store: Store, mut reopen: Reopen, queue: &Receiver<Task>, inbox: &In
 }
 
 /// Who asks and is gone meanwhile has no answer; what cannot be read is not known.
-fn answer(store: &Store, task: Task) {
+fn answer(store: &mut Store, task: Task) {
     let _gone = match task {
         Task::Past(id, jail, reply) => reply.send(store.past(&id, jail.as_deref()).ok().flatten()).is_ok(),
         Task::Saved(id, jail, reply) => reply.send(store.newest(&id, &jail).ok().flatten()).is_ok(),
+        Task::Limit(at_most) => {
+            store.limit_matches(at_most);
+            true
+        }
         Task::Keep(_) | Task::End => true,
     };
 }

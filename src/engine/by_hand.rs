@@ -13,7 +13,7 @@ use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::ignore::{Rule, is_own};
 use crate::record::Level;
 use crate::store::Change;
-use crate::ticket::Ticket;
+use crate::ticket::{Failure, Ticket, Who};
 use crate::time::{Bantime, Timestamp};
 
 impl Engine {
@@ -45,6 +45,27 @@ impl Engine {
             Placed::Expired => Err(Error::new(Kind::Usage, "such a ban is over before it begins")
                 .hint("give a time above zero, or -1 for ever")),
         }
+    }
+
+    pub(super) fn attempt_by_hand(
+        &mut self,
+        jail: &str,
+        id: Id,
+        matches: Vec<String>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        let (name, jail) = self.find(jail)?;
+        let name = name.clone();
+        if let Some(rule) = jail.ignore.at_once(&id, &self.own) {
+            out.push(Request::Log(records::ignored(&name, &id, &rule)));
+            return Ok(false);
+        }
+        out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
+        let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
+        let failure = Failure { who: Who::Id(id), time: now, count, matches, groups: IndexMap::new() };
+        self.tally(&name, failure, now, out);
+        Ok(true)
     }
 
     pub(super) fn unban_by_hand(

@@ -322,6 +322,16 @@ impl Engine {
         self.start_or_follow(settings, false, now, out)
     }
 
+    /// The same for a jail whose configuration was read again: its actions are reloaded.
+    pub fn reload_jail(
+        &mut self,
+        settings: JailSettings,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        self.start_or_follow(settings, true, now, out)
+    }
+
     /// New settings: jails not named any more are stopped (their bans leave the firewall, the history stays), new ones
     /// added, the others keep bans and counters and follow the new settings at once. `manual` stays if it runs.
     ///
@@ -333,6 +343,34 @@ impl Engine {
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
         self.take_on(jails, now, out)
+    }
+
+    /// A jail is taken away: its bans leave the firewall, its history stays. An unknown jail is an error.
+    pub fn remove_jail(&mut self, jail: &str, now: Timestamp, out: &mut Vec<Request>) -> Result<(), Error> {
+        self.take_away(jail, now, out)
+    }
+
+    /// What another database kept, in place of what was known; no jail may run.
+    pub fn remember(&mut self, saved: Saved) {
+        self.take_back(saved);
+    }
+
+    /// How much is kept from now on, see [`Setup`].
+    pub fn keep(&mut self, dbmaxmatches: usize, dbpurgeage: Span) {
+        (self.dbmaxmatches, self.dbpurgeage) = (dbmaxmatches, dbpurgeage);
+    }
+
+    /// Counts failures by hand, one for each matched line and at least one, and bans where that is one too many.
+    /// `false`: the address is ignored, and nothing is counted.
+    pub fn attempt(
+        &mut self,
+        jail: &str,
+        id: Id,
+        matches: Vec<String>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        self.attempt_by_hand(jail, id, matches, now, out)
     }
 
     /// Tells one action of a jail to do one thing, by hand; `id` for whom, where the method wants to know that. An action

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Answers, Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::config::JailSettings;
+use crate::error::{Error, Kind};
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::Jail;
 use crate::store::Change;
@@ -62,6 +63,12 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    pub(super) fn take_away(&mut self, jail: &str, now: Timestamp, out: &mut Vec<Request>) -> Result<(), Error> {
+        let name = self.find(jail)?.0.clone();
+        self.flush(now, out);
+        self.end(&name, out).map_err(|e| Error::new(Kind::Host, format!("the firewall does not let it go: {e}")))
     }
 
     /// A jail that nobody names any more: its bans leave the firewall, its history stays.

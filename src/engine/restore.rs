@@ -12,11 +12,10 @@ use super::banning::{Chance, is_chosen};
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
-use crate::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
+use crate::config::{Action, JailSettings, Kind, Own, UseDns};
 use crate::firewall::{Entry, FirewallError, MANUAL};
 use crate::jail::history::Row;
 use crate::jail::{History, Jail};
-use crate::line::Unwrap;
 use crate::store::{Change, Saved};
 use crate::ticket::{SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
@@ -24,20 +23,15 @@ use crate::time::{Bantime, Span, Timestamp};
 /// See [`Engine::start`].
 pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Engine, FirewallError> {
     let Setup { jails, firewall, saved, dbmaxmatches, dbpurgeage, own, zone } = setup;
-    let Saved { bans, counters, positions: _ } = saved;
-    let mut unclaimed: HashMap<String, Vec<_>> = HashMap::new();
-    for (jail, id, counter) in counters {
-        unclaimed.entry(jail).or_default().push((id, counter));
-    }
     let mut engine = Engine {
         jails: IndexMap::new(),
         guard: Guard::new(firewall),
-        history: history(bans),
+        history: History::default(),
         answers: Answers::default(),
         parking: Parking::default(),
         dropped: HashMap::new(),
         drop_said: None,
-        unclaimed,
+        unclaimed: HashMap::new(),
         positions: IndexMap::new(),
         own,
         zone,
@@ -48,6 +42,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         checked: now,
         purged: now,
     };
+    engine.take_back(saved);
     let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
     let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
     let manual = Jail::new(manual(&jails));
@@ -74,6 +69,15 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 }
 
 impl Engine {
+    pub(super) fn take_back(&mut self, saved: Saved) {
+        let Saved { bans, counters, positions: _ } = saved;
+        self.history = history(bans);
+        self.unclaimed.clear();
+        for (jail, id, counter) in counters {
+            self.unclaimed.entry(jail).or_default().push((id, counter));
+        }
+    }
+
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
         let settings = manual(self.jails.values());
         self.start_or_follow(settings, false, now, out)
@@ -235,25 +239,11 @@ fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
     let dry = others.contains(&Some(Own::DryRun)) && !others.contains(&Some(Own::Ipset));
     let (name, own) = if dry { ("dryrun", Own::DryRun) } else { ("ipset", Own::Ipset) };
     JailSettings {
-        name: MANUAL.into(),
-        origin: Origin::default(),
-        enabled: Enabled::Yes,
-        backend: "auto".into(),
-        filter: FilterSettings::default(),
-        journal: None,
-        logpath: Vec::new(),
-        logpath_first: false,
-        logencoding: "auto".into(),
-        logtimezone: None,
-        unwrap: Unwrap::None,
         usedns: UseDns::No,
         maxretry: u32::MAX,
         maxmatches: 0,
-        findtime: Span::from_secs(600),
-        bantime: Bantime::For(Span::from_secs(600)),
-        increment: Increment::default(),
-        ignore: Ignore { myself: true, ..Ignore::default() },
         actions: vec![Action { name: name.into(), kind: Kind::Own { own, properties: IndexMap::new() } }],
+        ..JailSettings::bare(MANUAL, "auto")
     }
 }
 
