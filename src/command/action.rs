@@ -13,7 +13,7 @@ use crate::time::Span;
 use crate::word::Word;
 
 /// What an action can be told to do, in fail2ban's words; the last ones concern its Python object alone.
-pub const METHODS: [&str; 14] = [
+pub const METHODS: [&str; 15] = [
     "ban",
     "clearAllParams",
     "consistencyCheck",
@@ -28,6 +28,7 @@ pub const METHODS: [&str; 14] = [
     "replaceTag",
     "start",
     "stop",
+    "unban",
 ];
 
 /// What fail2ban gives an action of which nothing is said.
@@ -74,7 +75,7 @@ pub fn property(action: &Action, name: &str) -> Option<Value> {
         ("banEpoch", None) => Some(json!(1)),
         (name, None) => match properties.get(name) {
             Some(text) => Some(json!(text)),
-            None if DEFAULTS.contains(&name) => Some(if name == "norestored" { json!(false) } else { json!("") }),
+            None if DEFAULTS.contains(&name) => Some(json!("")),
             None => None,
         },
     }
@@ -91,7 +92,7 @@ pub fn properties(action: &Action) -> Vec<String> {
     all
 }
 
-/// Tells an action to do something, with what it wants to know as JSON. The reply is Python's: a start says `True`.
+/// Tells an action to do something, with what it wants to know as JSON. The reply is fail2ban's: `start` and `stop` say `true`.
 pub fn perform(
     jail: &str,
     name: &str,
@@ -110,7 +111,7 @@ pub fn perform(
     })?;
     let id = ["/aInfo/ip", "/ip", "/aInfo/fid"].into_iter().find_map(|place| about.pointer(place)?.as_str());
     house.engine.act(jail, name, told, id.map(Id::parse), house.now, house.out)?;
-    Ok(if told == Method::Start { json!(true) } else { Value::Null })
+    Ok(if matches!(told, Method::Start | Method::Stop) { json!(true) } else { Value::Null })
 }
 
 /// One of which only the name is known: ours if it is called so, until it is given commands.
@@ -164,12 +165,12 @@ const DEFAULTS: [&str; 9] = [
     "actionban",
     "actioncheck",
     "actionflush",
+    "actionreban",
     "actionreload",
     "actionrepair",
     "actionstart",
     "actionstop",
     "actionunban",
-    "norestored",
 ];
 
 /// Those that are yes or no.

@@ -97,7 +97,7 @@ pub fn change(jail: &mut JailSettings, option: &str, values: &[&str], said: &mut
         "findtime" => jail.findtime = Span::parse(value).map_err(|e| bad(e.to_string()))?,
         "bantime" => jail.bantime = Bantime::parse(value).map_err(|e| bad(e.to_string()))?,
         "ignoreself" => jail.ignore.myself = number::truth(value).0,
-        "ignorecommand" => jail.ignore.command = Some(value.to_owned()).filter(|text| !text.is_empty()),
+        "ignorecommand" => jail.ignore.command = Some(value.to_owned()),
         "ignorecache" => jail.ignore.cache = ignore::cache(&Value::bare(value)).map_err(bad)?,
         "delignoreip" => {
             let item = IgnoreItem::parse(value).map_err(bad)?;

@@ -213,6 +213,8 @@ fn datepattern(settings: &JailSettings, house: &House<'_>) -> Value {
     let names: Vec<String> =
         Detector::new(&patterns, zones).map_or(Vec::new(), |dates| dates.templates().map(|t| t.name).collect());
     match (&patterns[..], &names[..]) {
+        // One that has a name is known by it alone.
+        ([pattern], [name]) if pattern == name => json!([null, name]),
         ([pattern], [name]) => json!([pattern, name]),
         _ => json!([null, "Default Detectors"]),
     }
@@ -224,6 +226,9 @@ fn word<T: PartialEq>(words: &[(&str, T)], value: &T) -> Value {
 
 /// As `logtimezone` is written.
 fn zone(offset: i32) -> String {
+    if offset == 0 {
+        return "UTC".to_owned();
+    }
     let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 60);
     format!("UTC{sign}{:02}{:02}", minutes / 60, minutes % 60)
 }

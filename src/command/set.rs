@@ -102,6 +102,7 @@ fn live(jail: &str, option: &str, values: &[&str], house: &mut House<'_>) -> Res
             let action = action::one(&house.engine.settings(jail)?.actions, name)?;
             Ok(action::property(action, property).unwrap_or(Value::Null))
         }
+        ("bantime.overalljails", ["", ..]) => Ok(Value::Null),
         ("bantime.overalljails", [text, ..]) => Ok(json!(text)),
         _ => {
             let option = option.strip_prefix("add").or(option.strip_prefix("del")).unwrap_or(option);

@@ -52,6 +52,7 @@ pub fn set(jail: &str, option: &str, values: &[&str], house: &mut House<'_>) -> 
 
 /// `multi-set JAIL OPTION LIST`: what a stream says of one thing at once. `True`, as fail2ban says.
 pub fn multi_set(jail: &str, option: &str, request: &Plain, house: &mut House<'_>) -> Result<Plain, Refusal> {
+    known_jail(jail, house)?;
     let mut reply = Ok(Plain::None);
     for values in many(option, request)? {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
