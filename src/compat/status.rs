@@ -10,6 +10,7 @@ use crate::config::Journal;
 pub fn status(words: &[&str], house: &House<'_>) -> Result<Plain, Refusal> {
     match words {
         [] => Ok(Plain::List(all(house))),
+        ["--all", "stats", ..] => statistics(house),
         ["--all", rest @ ..] => {
             let flavor = rest.first().copied().unwrap_or("basic");
             let mut jails = house.engine.jails();

@@ -1,6 +1,7 @@
 //! The loop that owns the engine. It sleeps until a message comes or something is due, and hands on what the engine
 //! wants done: to the log, to the store, to those who find things out.
 
+mod clients;
 mod itself;
 mod taking;
 
@@ -24,19 +25,15 @@ use super::socket::Socket;
 use super::sole::Sole;
 use super::workers::{Askers, Keeper};
 use super::{clock, host, signals};
-use crate::command::stop::StopReply;
-use crate::command::{Command, Follow, House, Told};
 use crate::compat::pickle::Plain;
-use crate::compat::{self, Refusal, Said};
 use crate::config::{JailSettings, Main, Own};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
-use crate::source::glob;
 use crate::store::Saved;
 use crate::time::Timestamp;
-use taking::{First, Whose};
+use clients::Waiter;
 
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -71,26 +68,6 @@ enum End {
     Stop { keep: bool, reply: Waiter },
     /// A thread that must not end has ended.
     Broken(&'static str),
-}
-
-/// Who waits for the end, in the language that they speak.
-enum Waiter {
-    Ours(SyncSender<Told>),
-    Theirs(SyncSender<Plain>),
-}
-
-impl Waiter {
-    fn tell(self, kept: bool, result: Result<(), Error>) {
-        let _left = match self {
-            Waiter::Ours(reply) => {
-                let kept = serde_json::to_value(StopReply { kept }).expect("it is plain data");
-                reply.send(result.map(|()| kept).into()).is_ok()
-            }
-            Waiter::Theirs(reply) => {
-                reply.send(compat::reply(result.map(|()| Plain::None).map_err(Into::into))).is_ok()
-            }
-        };
-    }
 }
 
 struct Guard {
@@ -268,13 +245,6 @@ impl Guard {
         watchdog.map_or(due, |limit| due.min(limit))
     }
 
-    /// Answers those who wanted to wait.
-    fn wake(&mut self, now: Timestamp) {
-        for (_, reply) in self.sleepers.extract_if(.., |(due, _)| *due <= now) {
-            let _left = reply.send(compat::reply(Ok(Plain::None)));
-        }
-    }
-
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
         let now = clock::now();
         match message {
@@ -300,98 +270,6 @@ impl Guard {
             Message::Foreign { request, reply } => return self.foreign(&request, reply, out),
         }
         None
-    }
-
-    fn client(&mut self, words: &[String], reply: SyncSender<Told>, out: &mut Vec<Request>) -> Option<End> {
-        let answer = match Command::from_words(words) {
-            Ok(Command::Stop(args)) => return Some(End::Stop { keep: args.keep, reply: Waiter::Ours(reply) }),
-            Ok(Command::Reload(_)) => self.reload(out),
-            Ok(Command::Set(args)) if args.of_the_daemon().is_some() => {
-                let (option, value) = args.of_the_daemon().unwrap_or_default();
-                self.set_main(option, value, out).map_err(Into::into)
-            }
-            Ok(command) => self.within(out, |house| command.run(house)),
-            Err(error) => Err(error),
-        };
-        let _left = reply.send(answer.into());
-        None
-    }
-
-    /// The same for a client of fail2ban's.
-    fn foreign(&mut self, request: &Plain, reply: SyncSender<Plain>, out: &mut Vec<Request>) -> Option<End> {
-        let answer = match self.within(out, |house| compat::hear(request, house)) {
-            Ok(Said::Stop) => return Some(End::Stop { keep: false, reply: Waiter::Theirs(reply) }),
-            Ok(Said::Reply(value)) => Ok(value),
-            Ok(Said::Reload { jail, unban, restart, stream }) => {
-                self.reload_for(jail.as_deref(), First { unban, restart }, stream, out)
-            }
-            Ok(Said::Stream(stream)) => {
-                self.take_stream(&stream, Whose::New, First::default(), out).map(|()| Plain::None)
-            }
-            Ok(Said::Main { option, value }) => self.set_main(&option, &value, out).map(compat::plain),
-            Ok(Said::Complain(text)) => {
-                out.push(Request::Log(Record::new(Level::Error, "server", text)));
-                Ok(Plain::None)
-            }
-            Ok(Said::Sleep(time)) => {
-                self.sleepers.push((clock::now() + time, reply));
-                return None;
-            }
-            Ok(Said::FlushLogs) => {
-                self.reopen_log(out);
-                Ok(if self.log.is_file() { "rolled over" } else { "flushed" }.into())
-            }
-            Err(refusal) => Err(refusal),
-        };
-        let _left = reply.send(compat::reply(answer));
-        None
-    }
-
-    /// `reload` of fail2ban's client: the stream that it sends, or, typed without one, our own configuration.
-    fn reload_for(
-        &mut self,
-        jail: Option<&str>,
-        first: First,
-        stream: Option<Vec<Plain>>,
-        out: &mut Vec<Request>,
-    ) -> Result<Plain, Refusal> {
-        let Some(stream) = stream else { return Ok(self.reload(out).map(|_| "OK".into())?) };
-        let what = jail.map_or("Reload all jails".to_owned(), |jail| format!("Reload jail '{jail}'"));
-        out.push(Request::Log(Record::new(Level::Info, "server", what)));
-        self.take_stream(&stream, jail.map_or(Whose::All, Whose::One), first, out)?;
-        out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
-        Ok("OK".into())
-    }
-
-    /// Lets a command look at what the daemon holds.
-    fn within<T>(&mut self, out: &mut Vec<Request>, look: impl FnOnce(&mut House<'_>) -> T) -> T {
-        let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
-        let mut follow = Vec::new();
-        let looked = look(&mut House {
-            engine: &mut self.engine,
-            files: &mut self.files,
-            gave_up: &self.gave_up,
-            waiting: &self.waiting.iter().map(|(name, jail)| (name.clone(), paths(jail))).collect(),
-            idle: &mut self.idle,
-            main: &self.main,
-            firewall: self.firewall,
-            now: clock::now(),
-            zone: &self.zone,
-            out,
-            follow: &mut follow,
-            expand: &glob::expand,
-        });
-        for change in follow {
-            match change {
-                Follow::Put(jail, filter) => {
-                    if let Ok(settings) = self.engine.settings(&jail) {
-                        self.follower.put(FollowJail::new(settings, *filter));
-                    }
-                }
-                Follow::Remove(jail) => self.follower.remove(&jail),
-            }
-        }
-        looked
     }
 
     fn files_changed(&mut self, jail: &Arc<str>, files: &[PathBuf], out: &mut Vec<Request>) {

@@ -250,6 +250,7 @@ fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Increment;
 
     fn length(bantime: f64) -> Option<Bantime> {
         Some(Bantime::from_secs_f64(bantime))

@@ -127,6 +127,20 @@ impl World {
         banned.map_err(|e| e.message)
     }
 
+    pub fn attempt(&mut self, jail: &str, id: &str, matches: &[&str]) -> Result<bool, String> {
+        let mut out = Vec::new();
+        let matches = matches.iter().map(|line| (*line).to_owned()).collect();
+        let counted = self.engine.attempt(jail, Id::parse(id), matches, self.now, &mut out);
+        self.take(out);
+        counted.map_err(|e| e.message)
+    }
+
+    pub fn remove(&mut self, jail: &str) {
+        let mut out = Vec::new();
+        self.engine.remove_jail(jail, self.now, &mut out).expect("the jail exists");
+        self.take(out);
+    }
+
     pub fn unban(&mut self, jail: Option<&str>, id: &str) -> usize {
         let mut out = Vec::new();
         let lifted = self.engine.unban(jail, &Id::parse(id), self.now, &mut out).expect("the jail exists");
