@@ -390,7 +390,6 @@ const SCRIPT: &str = r#"
     reload --unban door
     get door banip
     get gate banip
-    set door banip 192.0.2.32
     reload --restart door
     status door
     reload --if-exists nojail

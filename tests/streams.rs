@@ -117,6 +117,14 @@ fn the_stock_client_starts_our_server_and_its_jails_ban() {
     tree.wait(&["status", "door"], "Total failed:\t3");
     assert_eq!(tree.says(&["get", "door", "banip"]), "192.0.2.7");
 
+    // What begins anew has its bans back, and what is unbanned has not.
+    assert_eq!(tree.says(&["reload", "--restart", "door"]), "OK");
+    assert_eq!(tree.says(&["get", "door", "banip"]), "192.0.2.7");
+    tree.says(&["set", "door", "banip", "192.0.2.77"]);
+    assert_eq!(tree.says(&["reload", "--unban", "door"]), "OK");
+    assert_eq!(tree.says(&["get", "door", "banip"]), "");
+    assert_eq!(tree.says(&["set", "door", "banip", "192.0.2.7"]), "1");
+
     // The next run has the bans from the database, and does not count a line twice.
     assert_eq!(tree.says(&["stop"]), "Shutdown successful");
     assert_eq!(tree.says(&["start"]), "Server ready");
