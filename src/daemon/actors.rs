@@ -6,17 +6,18 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::inbox::{Inbox, Message};
 use super::workers::Asked;
 use crate::addr::Id;
-use crate::firewall::script::{Deed, Outside, Scripts, shell};
+use crate::firewall::script::{Counters, Deed, Outside, Scripts, shell};
 use crate::record::{Level, Record};
 use crate::script::Script;
 use crate::ticket::{Past, Ticket};
@@ -37,6 +38,7 @@ struct Shared {
     open: AtomicUsize,
     /// Can be read once nobody may go on: scripts end.
     enough: Option<OwnedFd>,
+    over: AtomicBool,
 }
 
 /// Where the deeds of one jail lie.
@@ -47,7 +49,7 @@ struct Desk {
 }
 
 struct Work {
-    deeds: VecDeque<Deed>,
+    deeds: VecDeque<(Deed, Counters)>,
     /// With the thread while it works.
     scripts: Option<Scripts>,
     has_thread: bool,
@@ -58,13 +60,13 @@ impl Actors {
     /// Nobody works yet. `leftovers`: the run before came to no good end, and its rules may stand.
     pub fn new(inbox: Inbox, asked: Option<Asked>, leftovers: bool) -> Actors {
         let enough = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
-        let shared = Shared { inbox, asked, open: AtomicUsize::new(0), enough };
+        let shared = Shared { inbox, asked, open: AtomicUsize::new(0), enough, over: AtomicBool::new(false) };
         Actors { desks: HashMap::new(), shared: Arc::new(shared), leftovers }
     }
 
     /// Has a deed done after those before it. The end of a jail takes back what has not been begun: all that was done ends
     /// with it.
-    pub fn act(&mut self, jail: &Arc<str>, deed: Deed) {
+    pub fn act(&mut self, jail: &Arc<str>, deed: Deed, counters: Counters) {
         let leftovers = self.leftovers;
         let desk = self.desks.entry(jail.clone()).or_insert_with(|| Arc::new(Desk::new(jail, leftovers)));
         let mut work = desk.lock();
@@ -72,7 +74,7 @@ impl Actors {
             self.shared.open.fetch_sub(work.deeds.len(), Ordering::SeqCst);
             work.deeds.clear();
         }
-        work.deeds.push_back(deed);
+        work.deeds.push_back((deed, counters));
         self.shared.open.fetch_add(1, Ordering::SeqCst);
         if work.deeds.len() >= MANY && !work.complained {
             work.complained = true;
@@ -89,13 +91,33 @@ impl Actors {
         work.has_thread = started.is_ok();
     }
 
-    /// How many deeds are not done yet.
-    pub fn open(&self) -> usize {
-        self.shared.open.load(Ordering::SeqCst)
+    /// Waits until all is done, and hands on what is said meanwhile; what hangs is ended.
+    pub fn finish(&self, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) {
+        let mut limit = Some(Instant::now() + LIMIT);
+        while self.shared.open.load(Ordering::SeqCst) > 0 {
+            if let Ok(Message::Log(record)) = inbox.recv_timeout(Duration::from_millis(10)) {
+                say(record);
+            }
+            if limit.is_some_and(|limit| Instant::now() > limit) {
+                limit = None;
+                let text = format!(
+                    "actions did not come to an end within {} s and are ended: what they did may stay in place",
+                    LIMIT.as_secs()
+                );
+                say(Record::new(Level::Error, "actions", text));
+                self.give_up();
+            }
+        }
+        inbox.try_iter().for_each(|message| {
+            if let Message::Log(record) = message {
+                say(record);
+            }
+        });
     }
 
     /// Ends every script that runs, and lets no other begin.
-    pub fn give_up(&self) {
+    fn give_up(&self) {
+        self.shared.over.store(true, Ordering::SeqCst);
         if let Some(enough) = &self.shared.enough {
             let _counted = rustix::io::write(enough, &1_u64.to_ne_bytes());
         }
@@ -119,9 +141,9 @@ impl Desk {
         let mut scripts = work.scripts.take().unwrap_or_else(|| Scripts::new(&self.jail, false));
         loop {
             match work.deeds.pop_front() {
-                Some(deed) => {
+                Some((deed, counters)) => {
                     drop(work);
-                    scripts.carry_out(deed, &mut Hands { shared });
+                    scripts.carry_out(deed, counters, &mut Hands { shared });
                     shared.open.fetch_sub(1, Ordering::SeqCst);
                     work = self.lock();
                 }
@@ -147,10 +169,17 @@ struct Hands<'a> {
 
 impl Outside for Hands<'_> {
     fn run(&mut self, script: &Script, limit: Duration) -> Result<shell::Ended, String> {
+        if self.shared.over.load(Ordering::SeqCst) {
+            return Err("the daemon ends".into());
+        }
         shell::run(script, limit, self.shared.enough.as_ref()).map_err(|e| e.to_string())
     }
 
     fn say(&mut self, record: Record) {
+        // What is left undone then is said once, by those who gave it up.
+        if self.shared.over.load(Ordering::SeqCst) {
+            return;
+        }
         let _gone = self.shared.inbox.send(Message::Log(record));
     }
 
@@ -179,6 +208,9 @@ impl Outside for Hands<'_> {
 
 /// How long a thread waits for more.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// So many deeds that wait are worth a word.
 const MANY: usize = 1000;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
@@ -113,7 +113,7 @@ struct Guard {
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
     /// Held until the end.
-    _sole: Option<Sole>,
+    sole: Option<Sole>,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
@@ -131,8 +131,7 @@ impl Guard {
         let now = clock::now();
         let firewall = host::firewall(options, &prepared.config.jails);
         let mut early = Vec::new();
-        let in_kernel = prepared.config.jails.iter().any(|jail| jail.own() == Some(Own::Ipset));
-        let alone = firewall.name() == "ipset" && in_kernel;
+        let alone = firewall.name() == "ipset" && in_kernel(&prepared.config.jails);
         let sole = if alone { Some(Sole::claim(&mut early)?) } else { None };
         let mut log = host::log(&main, &zone, &mut early);
         let store = host::store(&main, &mut early);
@@ -190,7 +189,7 @@ impl Guard {
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             halfway: false,
-            _sole: sole,
+            sole,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
         guard.hand_on(out);
@@ -352,6 +351,11 @@ impl Guard {
             out.push(Request::Log(Record::new(Level::Error, "server", refusal.message.clone())));
             return Err(refusal);
         }
+        if self.sole.is_none() && self.firewall == "ipset" && in_kernel(&config.jails) {
+            let mut said = Vec::new();
+            self.sole = Some(Sole::claim(&mut said)?);
+            out.extend(said.into_iter().map(Request::Log));
+        }
         let (waiting, on): (Vec<_>, Vec<_>) =
             config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
         self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
@@ -393,37 +397,13 @@ impl Guard {
                 Request::Log(record) => self.log.write(&record, now),
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
-                Request::Act { jail, deed } => deeds.push((jail, deed)),
+                Request::Act { jail, deed, counters } => deeds.push((jail, deed, counters)),
             }
         }
         self.keeper.keep(changes);
         // What they ask the store about is there now.
-        for (jail, deed) in deeds.into_iter().filter(|_| !self.options.dry_run) {
-            self.actors.act(&jail, deed);
-        }
-    }
-
-    /// Lets actions come to their end, and says what they say; those that hang are ended.
-    fn wait_for_actors(&mut self) {
-        let mut limit = Some(Instant::now() + ACTORS_LIMIT);
-        while self.actors.open() > 0 {
-            if let Ok(Message::Log(record)) = self.inbox.recv_timeout(Duration::from_millis(10)) {
-                self.log.write(&record, clock::now());
-            }
-            if limit.is_some_and(|limit| Instant::now() > limit) {
-                limit = None;
-                let text = format!(
-                    "actions did not come to an end within {} s and are ended: what they did may stay in place",
-                    ACTORS_LIMIT.as_secs()
-                );
-                self.log.write(&Record::new(Level::Error, "actions", text), clock::now());
-                self.actors.give_up();
-            }
-        }
-        while let Ok(message) = self.inbox.try_recv() {
-            if let Message::Log(record) = message {
-                self.log.write(&record, clock::now());
-            }
+        for (jail, deed, counters) in deeds.into_iter().filter(|_| !self.options.dry_run) {
+            self.actors.act(&jail, deed, counters);
         }
     }
 
@@ -447,7 +427,8 @@ impl Guard {
         };
         let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
-        self.wait_for_actors();
+        let Guard { actors, inbox, log, .. } = &mut self;
+        actors.finish(inbox, &mut |record| log.write(&record, clock::now()));
         self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
         let _gone = fs::remove_file(&self.main.pidfile);
@@ -465,8 +446,10 @@ impl Guard {
     }
 }
 
-/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
-const ACTORS_LIMIT: Duration = Duration::from_secs(60);
+/// Whether one of them needs the kernel's sets, which are there once.
+fn in_kernel(jails: &[JailSettings]) -> bool {
+    jails.iter().any(|jail| jail.own() == Some(Own::Ipset))
+}
 
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {

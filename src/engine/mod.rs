@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::Id;
 use crate::config::JailSettings;
 use crate::error::Error;
-use crate::firewall::script::{Deed, Method};
+use crate::firewall::script::{Counters, Deed, Method};
 use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
@@ -132,6 +132,8 @@ pub enum Request {
         jail: Arc<str>,
         /// What.
         deed: Deed,
+        /// The jail's numbers right now.
+        counters: Counters,
     },
 }
 

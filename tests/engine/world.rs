@@ -180,7 +180,7 @@ impl World {
             match request {
                 Request::Log(record) => self.log.push(record),
                 Request::Ask { token, question } => self.asked.push((token, question)),
-                Request::Act { jail, deed } => self.deeds.push((jail.to_string(), deed)),
+                Request::Act { jail, deed, .. } => self.deeds.push((jail.to_string(), deed)),
                 Request::Keep(change) => {
                     self.database.apply(&change);
                     self.changes.push(change);

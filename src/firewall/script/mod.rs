@@ -11,6 +11,8 @@ mod act;
 mod fill;
 mod order;
 mod report;
+#[cfg(test)]
+mod scenes;
 pub mod shell;
 mod subject;
 
@@ -39,12 +41,7 @@ pub enum Deed {
         reload: bool,
     },
     /// Somebody is banned.
-    Ban {
-        /// Who, and why.
-        ticket: Box<Ticket>,
-        /// The jail's numbers.
-        counters: Counters,
-    },
+    Ban(Box<Ticket>),
     /// Somebody who is banned failed again, well after the ban: if his ban is found missing, it is made again.
     Again {
         /// Who.
@@ -53,21 +50,11 @@ pub enum Deed {
         bantime: Bantime,
         /// The present.
         now: Timestamp,
-        /// The jail's numbers.
-        counters: Counters,
     },
     /// A ban is over.
-    Unban {
-        /// Whose.
-        id: Id,
-        /// The jail's numbers.
-        counters: Counters,
-    },
+    Unban(Id),
     /// All bans are over.
-    Flush {
-        /// The jail's numbers.
-        counters: Counters,
-    },
+    Flush,
     /// The jail ends: all bans are lifted, and the actions stopped in reverse order.
     Stop,
     /// One action is told to do one thing, by hand.
