@@ -154,8 +154,11 @@ impl World {
     }
 
     pub fn stop(&mut self, lift: bool) {
+        self.leave(if lift { Leave::Nothing } else { Leave::Kernel });
+    }
+
+    pub fn leave(&mut self, leave: Leave) {
         let mut out = Vec::new();
-        let leave = if lift { Leave::Nothing } else { Leave::Kernel };
         self.engine.stop(leave, self.now, &mut out).expect("the firewall is willing");
         self.take(out);
     }
