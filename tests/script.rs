@@ -281,12 +281,12 @@ fn a_stock_action_cuts_somebody_off_and_our_own_sets_are_not_made() {
         world.knock("192.0.2.7");
         daemon.wait_for("[door] Ban 192.0.2.7");
         let rules = || output("iptables", &["-S"]);
-        until(|| rules().contains("-A f2b-door -s 192.0.2.7/32 -j REJECT"), &rules);
+        until(|| rules().contains("-A f2b-door -s 192.0.2.7/32 -j REJECT"), rules);
         assert!(!gets_through());
         assert_eq!(output("ipset", &["list", "-n"]), "");
         assert!(!output("iptables", &["-t", "raw", "-S"]).contains("match-set"));
         world.text(&["unban", "192.0.2.7"]);
-        until(|| !rules().contains("192.0.2.7"), &rules);
+        until(|| !rules().contains("192.0.2.7"), rules);
         assert!(gets_through());
         // The sets are made once somebody bans by hand.
         world.text(&["ban", "192.0.2.9"]);
@@ -307,14 +307,14 @@ fn after_a_kill_no_rule_stands_twice_and_none_too_long() {
         let rules = || output("iptables", &["-S", "f2b-door"]);
         let daemon = world.run();
         world.text(&["ban", "192.0.2.7", "--jail", "door", "--for", "1h"]);
-        until(|| rules().contains("192.0.2.7"), &rules);
+        until(|| rules().contains("192.0.2.7"), rules);
         daemon.signal("-KILL");
         daemon.ended();
         // Of somebody whose ban ended while nobody ran.
         output("iptables", &["-I", "f2b-door", "-s", "192.0.2.8", "-j", "REJECT"]);
         assert!(rules().contains("192.0.2.8"));
         let daemon = world.run();
-        until(|| rules().contains("192.0.2.7") && !rules().contains("192.0.2.8"), &rules);
+        until(|| rules().contains("192.0.2.7") && !rules().contains("192.0.2.8"), rules);
         assert_eq!(rules().matches("192.0.2.7").count(), 1);
         end(&world, daemon);
     });

@@ -431,7 +431,10 @@ impl Guard {
         actors.finish(inbox, &mut |record| log.write(&record, clock::now()));
         self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
-        let _gone = fs::remove_file(&self.main.pidfile);
+        // Left behind, it tells the next start that rules of actions may stand.
+        if leave != Leave::All {
+            let _gone = fs::remove_file(&self.main.pidfile);
+        }
         match end {
             End::Signal => stopped,
             End::Stop { keep, reply } => {

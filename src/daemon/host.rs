@@ -62,7 +62,8 @@ pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
         .ok()
 }
 
-/// Leaves the pid where others look for it, and says whether an earlier run, which came to no good end, had left its own.
+/// Leaves the pid where others look for it, and says whether an earlier run had left its own: it came to no good end, or
+/// was told to leave everything.
 pub fn write_pid(path: &Path) -> bool {
     let left = path.exists();
     let _optional = path.parent().map(fs::create_dir_all);
