@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ struct Shared {
     /// Can be read once nobody may go on: scripts end.
     enough: Option<OwnedFd>,
     over: AtomicBool,
+    /// How long a thread waits for more.
+    idle: Duration,
 }
 
 /// Where the deeds of one jail lie.
@@ -60,7 +62,8 @@ impl Actors {
     /// Nobody works yet. `leftovers`: the run before came to no good end, and its rules may stand.
     pub fn new(inbox: Inbox, asked: Option<Asked>, leftovers: bool) -> Actors {
         let enough = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
-        let shared = Shared { inbox, asked, open: AtomicUsize::new(0), enough, over: AtomicBool::new(false) };
+        let shared =
+            Shared { inbox, asked, open: AtomicUsize::new(0), enough, over: AtomicBool::new(false), idle: IDLE };
         Actors { desks: HashMap::new(), shared: Arc::new(shared), leftovers }
     }
 
@@ -91,9 +94,9 @@ impl Actors {
         work.has_thread = started.is_ok();
     }
 
-    /// Waits until all is done, and hands on what is said meanwhile; what hangs is ended.
-    pub fn finish(&self, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) {
-        let mut limit = Some(Instant::now() + LIMIT);
+    /// Waits until all is done, and hands on what is said meanwhile; what is not done after `patience` is ended.
+    pub fn finish(&self, patience: Duration, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) {
+        let mut limit = Some(Instant::now() + patience);
         while self.shared.open.load(Ordering::SeqCst) > 0 {
             if let Ok(Message::Log(record)) = inbox.recv_timeout(Duration::from_millis(10)) {
                 say(record);
@@ -102,7 +105,7 @@ impl Actors {
                 limit = None;
                 let text = format!(
                     "actions did not come to an end within {} s and are ended: what they did may stay in place",
-                    LIMIT.as_secs()
+                    patience.as_secs()
                 );
                 say(Record::new(Level::Error, "actions", text));
                 self.give_up();
@@ -149,7 +152,7 @@ impl Desk {
                 }
                 None => {
                     work.complained = false;
-                    let waited = self.more.wait_timeout_while(work, IDLE, |work| work.deeds.is_empty());
+                    let waited = self.more.wait_timeout_while(work, shared.idle, |work| work.deeds.is_empty());
                     work = waited.unwrap_or_else(PoisonError::into_inner).0;
                     if work.deeds.is_empty() {
                         work.scripts = Some(scripts);
@@ -196,8 +199,12 @@ impl Outside for Hands<'_> {
         dns_lookup::lookup_addr(&ip).ok().filter(|name| name.parse::<IpAddr>().is_err())
     }
 
-    fn own_name(&mut self) -> String {
-        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    fn own_name(&mut self, whole: bool) -> String {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match whole {
+            true => WHOLE_NAME.get_or_init(|| with_domain(name)).clone(),
+            false => name.split('.').next().unwrap_or_default().to_owned(),
+        }
     }
 
     fn speaks_ipv6(&mut self) -> bool {
@@ -206,11 +213,79 @@ impl Outside for Hands<'_> {
     }
 }
 
-/// How long a thread waits for more.
-const IDLE: Duration = Duration::from_secs(10);
+/// What the host calls itself, as others call it where that says more.
+fn with_domain(name: String) -> String {
+    if name.contains('.') {
+        return name;
+    }
+    let addresses = dns_lookup::lookup_host(&name).into_iter().flatten();
+    let mut names = addresses.filter_map(|ip| dns_lookup::lookup_addr(&ip).ok());
+    let more = names.find(|found| found.strip_prefix(&name).is_some_and(|rest| rest.starts_with('.')));
+    more.unwrap_or(name)
+}
 
-/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
-const LIMIT: Duration = Duration::from_secs(60);
+/// It is looked up once, when it is first asked for.
+static WHOLE_NAME: OnceLock<String> = OnceLock::new();
+
+/// How long a thread waits for more, unless a test says otherwise.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// So many deeds that wait are worth a word.
 const MANY: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use indexmap::IndexMap;
+
+    use super::*;
+    use crate::config::{Action, Kind};
+    use crate::word::Word;
+
+    fn follow(commands: &[(&str, &str)]) -> Deed {
+        let commands = commands.iter().map(|(name, text)| ((*name).to_owned(), Word::text(*text))).collect();
+        let action = Action { name: "a".into(), kind: Kind::Commands { commands, properties: IndexMap::new() } };
+        Deed::Follow { actions: vec![action], bans: vec![], reload: false }
+    }
+
+    #[test]
+    fn what_hangs_at_the_end_is_ended_and_nothing_begins_after_it() {
+        let (sender, inbox) = sync_channel(8);
+        let mut actors = Actors::new(sender, None, false);
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let flag = dir.path().join("begun");
+        let begin = format!("touch {}; sleep 600", flag.display());
+        let stop = format!("rm {}", flag.display());
+        let counters = Counters::default();
+        actors.act(&"sip".into(), follow(&[("actionstart", &begin), ("actionstop", &stop)]), counters);
+        while !flag.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        actors.act(&"sip".into(), Deed::Flush, counters);
+        actors.act(&"sip".into(), Deed::Stop, counters);
+        let mut said = Vec::new();
+        actors.finish(Duration::from_millis(100), &inbox, &mut |record| said.push(record.text));
+        assert_eq!(actors.shared.open.load(Ordering::SeqCst), 0);
+        assert!(said.len() == 1 && said[0].starts_with("actions did not come to an end"), "{said:?}");
+        assert!(flag.exists());
+    }
+
+    #[test]
+    fn a_jail_that_was_idle_goes_on_where_it_was() {
+        let (sender, inbox) = sync_channel(8);
+        let mut actors = Actors::new(sender, None, false);
+        Arc::get_mut(&mut actors.shared).expect("nobody has it yet").idle = Duration::ZERO;
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let flag = dir.path().join("stopped");
+        let counters = Counters::default();
+        actors.act(&"sip".into(), follow(&[("actionstop", &format!("touch {}", flag.display()))]), counters);
+        let desk = actors.desks["sip"].clone();
+        while desk.lock().has_thread {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        actors.act(&"sip".into(), Deed::Stop, counters);
+        actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}"));
+        assert!(flag.exists());
+    }
+}

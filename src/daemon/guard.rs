@@ -428,7 +428,7 @@ impl Guard {
         let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
         let Guard { actors, inbox, log, .. } = &mut self;
-        actors.finish(inbox, &mut |record| log.write(&record, clock::now()));
+        actors.finish(ACTORS_PATIENCE, inbox, &mut |record| log.write(&record, clock::now()));
         self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
         // Left behind, it tells the next start that rules of actions may stand.
@@ -448,6 +448,9 @@ impl Guard {
         }
     }
 }
+
+/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
+const ACTORS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether one of them needs the kernel's sets, which are there once.
 fn in_kernel(jails: &[JailSettings]) -> bool {

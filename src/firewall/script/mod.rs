@@ -143,8 +143,8 @@ pub trait Outside {
     /// The name of an address.
     fn host_name(&mut self, ip: std::net::IpAddr) -> Option<String>;
 
-    /// The name of this host.
-    fn own_name(&mut self) -> String;
+    /// The name of this host, `whole` with its domain.
+    fn own_name(&mut self, whole: bool) -> String;
 
     /// Whether this host speaks IPv6.
     fn speaks_ipv6(&mut self) -> bool;

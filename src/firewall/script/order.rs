@@ -104,6 +104,10 @@ impl Scripts {
         if had_none {
             bans.into_iter().for_each(|ticket| drop(self.hold(ticket, outside)));
         }
+        if self.acts.is_empty() {
+            // Nobody tells how these go on.
+            self.held.clear();
+        }
         if new.is_empty() {
             return;
         }

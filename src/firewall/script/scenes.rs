@@ -52,8 +52,8 @@ impl Outside for Stage {
         ip.is_ipv4().then(|| "host.example".to_owned())
     }
 
-    fn own_name(&mut self) -> String {
-        "pbx.example".into()
+    fn own_name(&mut self, whole: bool) -> String {
+        if whole { "pbx.example" } else { "pbx" }.into()
     }
 
     fn speaks_ipv6(&mut self) -> bool {
@@ -384,6 +384,11 @@ fn a_jail_that_had_no_scripts_hands_its_bans_over() {
     assert_eq!(scene.ran(), ["START inet4", "BAN 192.0.2.1"]);
     scene.unban("192.0.2.1");
     assert_eq!(scene.ran(), ["UNBAN 192.0.2.1"]);
+    scene.ban("192.0.2.2");
+    scene.follow(&[], true);
+    scene.ran();
+    scene.follow(&[full(&[], &[], true)], true);
+    assert_eq!(scene.ran(), [""; 0], "whoever was banned in between, nobody told");
 }
 
 #[test]

@@ -136,8 +136,8 @@ pub fn of_nobody(tag: &str, outside: &mut dyn Outside) -> Option<String> {
 
 fn of_host(tag: &str, outside: &mut dyn Outside) -> Option<String> {
     match tag {
-        "fq-hostname" => Some(outside.own_name()),
-        "sh-hostname" => Some(outside.own_name().split('.').next().unwrap_or_default().to_owned()),
+        "fq-hostname" => Some(outside.own_name(true)),
+        "sh-hostname" => Some(outside.own_name(false)),
         "br" => Some("\n".into()),
         "sp" => Some(" ".into()),
         _ => None,
