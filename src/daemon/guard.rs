@@ -18,7 +18,6 @@ use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
-use super::sole::Sole;
 use super::workers::{Askers, Keeper};
 use super::{clock, host, signals};
 use crate::command::reload::ReloadReply;
@@ -26,7 +25,7 @@ use crate::command::stop::StopReply;
 use crate::command::{Command, House, Told};
 use crate::compat::pickle::Plain;
 use crate::compat::{self, Said};
-use crate::config::{JailSettings, Main, Own};
+use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
@@ -112,8 +111,6 @@ struct Guard {
     waiting: IndexMap<String, JailSettings>,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
-    /// Held until the end.
-    sole: Option<Sole>,
 }
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
@@ -129,10 +126,8 @@ impl Guard {
         inbox: Receiver<Message>,
     ) -> Result<Guard, Error> {
         let now = clock::now();
-        let firewall = host::firewall(options, &prepared.config.jails);
+        let firewall = host::firewall(options, &prepared.config.jails).map_err(host::refused)?;
         let mut early = Vec::new();
-        let alone = firewall.name() == "ipset" && in_kernel(&prepared.config.jails);
-        let sole = if alone { Some(Sole::claim(&mut early)?) } else { None };
         let mut log = host::log(&main, &zone, &mut early);
         let store = host::store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
@@ -189,7 +184,6 @@ impl Guard {
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             halfway: false,
-            sole,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
         guard.hand_on(out);
@@ -342,7 +336,7 @@ impl Guard {
         out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
         let Prepared { config, filters } = prepare::prepare(&self.options.conf, &self.zone);
         out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
-        if self.firewall != host::firewall(&self.options, &config.jails).name() {
+        if self.firewall != host::firewall_name(&self.options, &config.jails) {
             let text = format!("bans go on into `{}` until sipjail is started again", self.firewall);
             out.push(Request::Log(Record::new(Level::Warning, "server", text)));
         }
@@ -350,11 +344,6 @@ impl Guard {
         if let Some(refusal) = prepare::would_end(&running, &config) {
             out.push(Request::Log(Record::new(Level::Error, "server", refusal.message.clone())));
             return Err(refusal);
-        }
-        if self.sole.is_none() && self.firewall == "ipset" && in_kernel(&config.jails) {
-            let mut said = Vec::new();
-            self.sole = Some(Sole::claim(&mut said)?);
-            out.extend(said.into_iter().map(Request::Log));
         }
         let (waiting, on): (Vec<_>, Vec<_>) =
             config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
@@ -451,11 +440,6 @@ impl Guard {
 
 /// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
 const ACTORS_PATIENCE: Duration = Duration::from_secs(60);
-
-/// Whether one of them needs the kernel's sets, which are there once.
-fn in_kernel(jails: &[JailSettings]) -> bool {
-    jails.iter().any(|jail| jail.own() == Some(Own::Ipset))
-}
 
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {
