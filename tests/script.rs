@@ -320,6 +320,38 @@ fn after_a_kill_no_rule_stands_twice_and_none_too_long() {
     });
 }
 
+#[test]
+fn a_daemon_with_scripts_alone_needs_no_right_and_takes_away_only_what_nobody_uses() {
+    in_namespace("a_daemon_with_scripts_alone_needs_no_right_and_takes_away_only_what_nobody_uses", || {
+        let sets = || output("ipset", &["list", "-n"]);
+        let other = World::new();
+        other.write("conf/jail.local", "[door]\naction = ipset\n");
+        let others = other.run();
+        assert!(sets().contains("sipjail4-door"));
+        let world = world("");
+        let mut command = Command::new("setpriv");
+        let lost = "-net_admin,-net_raw";
+        command.args([format!("--bounding-set={lost}"), format!("--inh-caps={lost}")]);
+        command.arg(env!("CARGO_BIN_EXE_sipjail")).arg("-c").arg(world.path("conf")).arg("run").env("TZ", "UTC");
+        let mut weak = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        until(|| world.client(&["ping"]).status.success(), || "it does not answer".into());
+        world.knock("192.0.2.1");
+        wait_for(&world, "notes", &["start", "ban 192.0.2.1 0"]);
+        let refused = world.client(&["ban", "192.0.2.2"]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("another daemon"), "{refused:?}");
+        assert!(world.client(&["stop"]).status.success() && weak.wait().expect("it ends").success());
+        let strong = world.run();
+        assert!(sets().contains("sipjail4-door"), "somebody uses them");
+        others.signal("-TERM");
+        others.ended();
+        end(&world, strong);
+        assert!(sets().contains("sipjail4-door"), "SIGTERM left them");
+        let strong = world.run();
+        assert_eq!(sets(), "");
+        end(&world, strong);
+    });
+}
+
 /// Somebody on another host: a network namespace at the other end of a cable.
 struct Peer(Child);
 
@@ -371,7 +403,7 @@ fn in_namespace(name: &str, test: impl FnOnce()) {
     if !fs::exists(format!("{STOCK}/iptables-allports.conf")).unwrap_or(false) {
         return println!("{name}: skipped, fail2ban is not installed");
     }
-    for program in ["ipset", "iptables", "ip", "unshare", "nsenter", "bash"] {
+    for program in ["ipset", "iptables", "ip", "unshare", "nsenter", "setpriv", "bash"] {
         if Command::new(program).arg("--version").output().is_err() {
             return println!("{name}: skipped, there is no {program}");
         }
