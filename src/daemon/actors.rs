@@ -96,13 +96,15 @@ impl Actors {
 
     /// Waits until all is done, and hands on what is said meanwhile; what is not done after `patience` is ended.
     pub fn finish(&self, patience: Duration, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) {
-        let mut limit = Some(Instant::now() + patience);
-        while self.shared.open.load(Ordering::SeqCst) > 0 {
+        let end = Instant::now() + patience;
+        let mut given_up = false;
+        // Who does not even end when told so, or never had a thread, is not waited for.
+        while self.shared.open.load(Ordering::SeqCst) > 0 && Instant::now() < end + GRACE {
             if let Ok(Message::Log(record)) = inbox.recv_timeout(Duration::from_millis(10)) {
                 say(record);
             }
-            if limit.is_some_and(|limit| Instant::now() > limit) {
-                limit = None;
+            if !given_up && Instant::now() > end {
+                given_up = true;
                 let text = format!(
                     "actions did not come to an end within {} s and are ended: what they did may stay in place",
                     patience.as_secs()
@@ -226,6 +228,9 @@ fn with_domain(name: String) -> String {
 
 /// It is looked up once, when it is first asked for.
 static WHOLE_NAME: OnceLock<String> = OnceLock::new();
+
+/// How long scripts may take to end after they were told to.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a thread waits for more, unless a test says otherwise.
 const IDLE: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::report::brief;
 use super::{Counters, Family, Outside};
 use crate::addr::Id;
 use crate::script::{group, reversed};
@@ -69,7 +70,7 @@ impl Subject<'_> {
             repr(&id.to_string()),
             time(self.ticket),
             self.bantime(),
-            repr(&matches.join("\n")),
+            repr(brief(&matches.join("\n"))),
             u8::from(*restored),
         )
     }
