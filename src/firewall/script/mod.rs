@@ -6,6 +6,9 @@
 //!
 //! [`Scripts`] remembers what its actions hold, as a kernel's set does; what is to be held it is told as [`Deed`]s. Running
 //! a script takes its time, so whoever calls this is a worker.
+//!
+//! `actionprolong` runs only by hand: fail2ban needs it because it bans before it knows how long, and here `<bantime>` is
+//! final. A ban that comes from the database is told with the whole length that it had, not with what is left of it.
 
 mod act;
 mod fill;
