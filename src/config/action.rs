@@ -74,7 +74,12 @@ pub fn actions(tree: &Tree, value: &Value, jail: &str, options: &Options, said: 
                 actions.list.push(file::built_in(own, &item, jail));
                 actions.problems.extend(without_effect(&item).filter(|problem| said.is_new(problem)));
             }
-            Err(why) => lost.push(Lost { item, why, place: actions.list.len() }),
+            Err(why) => {
+                if let Refused::Missing = why {
+                    actions.skip(format!("Unable to read action {}", repr(&item.name)));
+                }
+                lost.push(Lost { item, why, place: actions.list.len() });
+            }
         }
     }
     let guarded = actions.list.iter().any(Action::bans);
@@ -84,7 +89,7 @@ pub fn actions(tree: &Tree, value: &Value, jail: &str, options: &Options, said: 
             actions.list.insert(place + filled, file::built_in(Own::Ipset, &item, jail));
             filled += 1;
         }
-        let problems = actions.complaint(&item, why, guarded, jail);
+        let problems = complaint(&item, why, guarded, jail);
         actions.problems.extend(problems.into_iter().filter(|problem| said.is_new(problem)));
     }
     actions
@@ -105,31 +110,30 @@ impl Said {
 }
 
 impl Actions {
-    /// What the operator should know of an action that cannot be had; `guarded`: others ban.
-    fn complaint(&mut self, item: &Reference, why: Refused, guarded: bool, jail: &str) -> Vec<Problem> {
-        let name = &item.name;
-        let instead = if guarded { "" } else { "; bans go into the kernel's ipsets instead" };
-        let say = |message: String| Problem::new(Severity::Warning, item.origin.clone(), format!("{message}{instead}"));
-        let fault = match why {
-            Refused::Missing => {
-                self.skip(format!("Unable to read action {}", repr(name)));
-                let problem = say(format!("there is no action `{name}`")).fail2ban(Original::SkipsJail);
-                let blank = name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
-                return vec![Problem { hint: blank, ..problem }];
-            }
-            Refused::Python => {
-                return vec![say(format!("`{name}` is a Python program, which sipjail cannot run"))];
-            }
-            Refused::Files(problems) => problems,
-            Refused::Text(fault) => vec![fault.problem(Severity::Error)],
-        };
-        let warning = |problem| Problem { severity: Severity::Warning, jail: Some(jail.to_owned()), ..problem };
-        fault.into_iter().map(warning).chain([say(format!("`{name}` cannot be read"))]).collect()
-    }
-
     fn skip(&mut self, reason: String) {
         self.skipped.get_or_insert(reason);
     }
+}
+
+/// What the operator should know of an action that cannot be had; `guarded`: others ban.
+fn complaint(item: &Reference, why: Refused, guarded: bool, jail: &str) -> Vec<Problem> {
+    let name = &item.name;
+    let instead = if guarded { "" } else { "; bans go into the kernel's ipsets instead" };
+    let say = |message: String| Problem::new(Severity::Warning, item.origin.clone(), format!("{message}{instead}"));
+    let fault = match why {
+        Refused::Missing => {
+            let problem = say(format!("there is no action `{name}`")).fail2ban(Original::SkipsJail);
+            let blank = name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
+            return vec![Problem { hint: blank, ..problem }];
+        }
+        Refused::Python => {
+            return vec![say(format!("`{name}` is a Python program, which sipjail cannot run"))];
+        }
+        Refused::Files(problems) => problems,
+        Refused::Text(fault) => vec![fault.problem(Severity::Error)],
+    };
+    let warning = |problem| Problem { severity: Severity::Warning, jail: Some(jail.to_owned()), ..problem };
+    fault.into_iter().map(warning).chain([say(format!("`{name}` cannot be read"))]).collect()
 }
 
 /// What is to be said of an action of ours.

@@ -8,7 +8,7 @@ mod taking;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indexmap::{IndexMap, IndexSet};
 use jiff::tz::TimeZone;
@@ -22,11 +22,10 @@ use super::options::{Guise, Options};
 use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
-use super::sole::Sole;
 use super::workers::{Askers, Keeper};
 use super::{clock, host, signals};
 use crate::compat::pickle::Plain;
-use crate::config::{JailSettings, Main, Own};
+use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
@@ -95,8 +94,6 @@ struct Guard {
     sender: Inbox,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
-    /// Held until the end.
-    sole: Option<Sole>,
     pidfile: Option<Pidfile>,
 }
 
@@ -113,11 +110,8 @@ impl Guard {
         inbox: Receiver<Message>,
     ) -> Result<Guard, Error> {
         let now = clock::now();
-        let firewall = host::firewall(options, &prepared.config.jails);
+        let firewall = host::firewall(options, &prepared.config.jails).map_err(host::refused)?;
         let mut early = Vec::new();
-        let in_kernel = prepared.config.jails.iter().any(|jail| jail.own() == Some(Own::Ipset));
-        let alone = firewall.name() == "ipset" && in_kernel;
-        let sole = if alone { Some(Sole::claim(&mut early)?) } else { None };
         let mut log = host::log(&main, options.guise, &zone, &mut early);
         let store = host::store(&main, &mut early);
         let saved = store.as_ref().map_or_else(Saved::default, |store| {
@@ -181,7 +175,6 @@ impl Guard {
             sleepers: Vec::new(),
             sender: sender.clone(),
             halfway: false,
-            sole,
             pidfile: None,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
@@ -304,37 +297,13 @@ impl Guard {
                 Request::Log(record) => self.log.write(&record, now),
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
-                Request::Act { jail, deed } => deeds.push((jail, deed)),
+                Request::Act { jail, deed, counters } => deeds.push((jail, deed, counters)),
             }
         }
         self.keeper.keep(changes);
         // What they ask the store about is there now.
-        for (jail, deed) in deeds.into_iter().filter(|_| !self.options.dry_run) {
-            self.actors.act(&jail, deed);
-        }
-    }
-
-    /// Lets actions come to their end, and says what they say; those that hang are ended.
-    fn wait_for_actors(&mut self) {
-        let mut limit = Some(Instant::now() + ACTORS_LIMIT);
-        while self.actors.open() > 0 {
-            if let Ok(Message::Log(record)) = self.inbox.recv_timeout(Duration::from_millis(10)) {
-                self.log.write(&record, clock::now());
-            }
-            if limit.is_some_and(|limit| Instant::now() > limit) {
-                limit = None;
-                let text = format!(
-                    "actions did not come to an end within {} s and are ended: what they did may stay in place",
-                    ACTORS_LIMIT.as_secs()
-                );
-                self.log.write(&Record::new(Level::Error, "actions", text), clock::now());
-                self.actors.give_up();
-            }
-        }
-        while let Ok(message) = self.inbox.try_recv() {
-            if let Message::Log(record) = message {
-                self.log.write(&record, clock::now());
-            }
+        for (jail, deed, counters) in deeds.into_iter().filter(|_| !self.options.dry_run) {
+            self.actors.act(&jail, deed, counters);
         }
     }
 
@@ -358,10 +327,15 @@ impl Guard {
         };
         let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
-        self.wait_for_actors();
+        let Guard { actors, inbox, log, .. } = &mut self;
+        actors.finish(ACTORS_PATIENCE, inbox, &mut |record| log.write(&record, clock::now()));
         self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
-        drop(self.pidfile.take());
+        // Left behind, it tells the next start that rules of actions may stand.
+        let pidfile = self.pidfile.take();
+        if leave == Leave::All {
+            std::mem::forget(pidfile);
+        }
         match end {
             End::Signal => stopped,
             End::Stop { keep, reply } => {
@@ -377,7 +351,7 @@ impl Guard {
 }
 
 /// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
-const ACTORS_LIMIT: Duration = Duration::from_secs(60);
+const ACTORS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {

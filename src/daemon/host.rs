@@ -7,17 +7,32 @@ use jiff::tz::TimeZone;
 use super::clock;
 use super::log::Log;
 use super::options::{Guise, Options};
+use super::sole::Alone;
 use crate::config::{JailSettings, Main, Own};
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
 use crate::record::{Level, Record};
 use crate::store::Store;
 
-/// The real one, unless nobody is to be banned: neither by us nor, with [`Options::dry_run`], by anybody.
-pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
+/// What bans: `ipset`, or `dryrun` where nobody is to be banned, neither by us nor, with [`Options::dry_run`], by anybody.
+pub fn firewall_name(options: &Options, jails: &[JailSettings]) -> &'static str {
     let own: Vec<Option<Own>> = jails.iter().map(JailSettings::own).collect();
     let dry = options.dry_run || own.contains(&Some(Own::DryRun)) && !own.contains(&Some(Own::Ipset));
-    firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
+    if dry { "dryrun" } else { "ipset" }
+}
+
+/// The firewall of that name. The kernel's is claimed at once where a jail needs it.
+pub fn firewall(options: &Options, jails: &[JailSettings]) -> Result<Box<dyn Firewall + Send>, FirewallError> {
+    let name = firewall_name(options, jails);
+    let firewall = firewall::by_name(name).expect("both are built in");
+    if name == "dryrun" {
+        return Ok(firewall);
+    }
+    let mut alone = Alone::new(firewall);
+    if jails.iter().any(|jail| jail.own() == Some(Own::Ipset)) {
+        alone.claim()?;
+    }
+    Ok(Box::new(alone))
 }
 
 /// A firewall's refusal as an error with what to do.
@@ -26,6 +41,7 @@ pub fn refused(error: FirewallError) -> Error {
         FirewallError::Capability(_) => {
             "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody"
         }
+        FirewallError::Taken(_) => "stop it first; `--dry-run` runs beside it",
         _ => "mend that, or see with `--dry-run` whom it would ban",
     };
     Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)

@@ -15,32 +15,32 @@ use crate::ticket::Ticket;
 use crate::time::{Bantime, Timestamp};
 
 /// Adds a deed for a jail that has actions of this kind.
-pub fn act(name: &Arc<str>, jail: &Jail, out: &mut Vec<Request>, deed: impl FnOnce(Counters) -> Deed) {
+pub fn act(name: &Arc<str>, jail: &Jail, out: &mut Vec<Request>, deed: impl FnOnce() -> Deed) {
     if jail.settings.has_scripts() {
-        out.push(Request::Act { jail: name.clone(), deed: deed(counters(jail)) });
+        out.push(request(name, jail, deed()));
     }
 }
 
 /// A ban, new or restored.
 pub fn ban(name: &Arc<str>, jail: &Jail, ticket: &Ticket, out: &mut Vec<Request>) {
-    act(name, jail, out, |counters| Deed::Ban { ticket: Box::new(ticket.clone()), counters });
+    act(name, jail, out, || Deed::Ban(Box::new(ticket.clone())));
 }
 
 /// The end of a ban.
 pub fn unban(name: &Arc<str>, jail: &Jail, id: &Id, out: &mut Vec<Request>) {
-    act(name, jail, out, |counters| Deed::Unban { id: id.clone(), counters });
+    act(name, jail, out, || Deed::Unban(id.clone()));
 }
 
 /// The end of all bans; what is flushed at once is logged before the bans that end with it.
 pub fn flush(name: &Arc<str>, jail: &Jail, out: &mut Vec<Request>) {
     say_flushes(name, jail, out);
-    act(name, jail, out, |counters| Deed::Flush { counters });
+    act(name, jail, out, || Deed::Flush);
 }
 
 /// The end of the jail.
 pub fn stop(name: &Arc<str>, jail: &Jail, out: &mut Vec<Request>) {
     say_flushes(name, jail, out);
-    act(name, jail, out, |_| Deed::Stop);
+    act(name, jail, out, || Deed::Stop);
 }
 
 /// The jail's actions may be others than `before`.
@@ -56,7 +56,7 @@ pub fn follow(name: &Arc<str>, jail: &Jail, before: &[Action], reload: bool, out
         true => jail.bans.iter().map(|(id, ban)| of_ban(id, ban)).collect(),
         false => Vec::new(),
     };
-    out.push(Request::Act { jail: name.clone(), deed: Deed::Follow { actions, bans, reload } });
+    out.push(request(name, jail, Deed::Follow { actions, bans, reload }));
 }
 
 impl Engine {
@@ -81,8 +81,7 @@ impl Engine {
             let made = |id: Id| Ticket { bantime: None, restored: false, time: now, ..of_nothing(id) };
             Box::new(jail.bans.get(&id).map_or_else(|| made(id.clone()), |ban| of_ban(&id, ban)))
         });
-        let deed = Deed::Perform { action: action.to_owned(), method, ticket };
-        out.push(Request::Act { jail: name.clone(), deed });
+        out.push(request(name, jail, Deed::Perform { action: action.to_owned(), method, ticket }));
         Ok(())
     }
 }
@@ -110,14 +109,15 @@ pub fn length(jail: &Jail, id: &Id) -> Bantime {
     jail.bans.get(id).and_then(|ban| ban.bantime).unwrap_or(jail.settings.bantime)
 }
 
-pub fn counters(jail: &Jail) -> Counters {
-    Counters {
+fn request(name: &Arc<str>, jail: &Jail, deed: Deed) -> Request {
+    let counters = Counters {
         banned: jail.bans.len(),
         banned_total: jail.bans.total(),
         found: jail.failures.len(),
         found_total: jail.failures.total(),
         bantime: jail.settings.bantime,
-    }
+    };
+    Request::Act { jail: name.clone(), deed, counters }
 }
 
 fn say_flushes(name: &str, jail: &Jail, out: &mut Vec<Request>) {

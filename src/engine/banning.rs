@@ -107,7 +107,7 @@ impl Engine {
         }
         if again.after > Span::from_secs(3) {
             let bantime = acting::length(jail, &id);
-            acting::act(name, jail, out, |counters| Deed::Again { id: id.clone(), bantime, now, counters });
+            acting::act(name, jail, out, || Deed::Again { id: id.clone(), bantime, now });
         }
         if again.prolonged {
             ticket.bancount = bancount;

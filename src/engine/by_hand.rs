@@ -123,6 +123,7 @@ impl Engine {
             let jail = &mut self.jails[&name];
             let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
             if ids.is_empty() {
+                acting::flush(&name, jail, out);
                 continue;
             }
             let nets: Vec<IpNet> = ids.iter().filter_map(Id::as_net).collect();

@@ -14,6 +14,7 @@ mod parking;
 mod records;
 mod reload;
 mod restore;
+mod stopping;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::Id;
 use crate::config::JailSettings;
 use crate::error::Error;
-use crate::firewall::script::{Deed, Method};
+use crate::firewall::script::{Counters, Deed, Method};
 use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
@@ -42,6 +43,7 @@ use guard::Guard;
 use parking::{Parked, Parking, Waiting};
 
 pub use crate::jail::{Answer, Question};
+pub use stopping::Leave;
 
 /// The guard's whole state.
 pub struct Engine {
@@ -132,18 +134,9 @@ pub enum Request {
         jail: Arc<str>,
         /// What.
         deed: Deed,
+        /// The jail's numbers right now.
+        counters: Counters,
     },
-}
-
-/// What is left of the bans at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
-    /// None.
-    Nothing,
-    /// Those that the kernel ends by itself. What scripts did is undone, since nobody else ever would.
-    Kernel,
-    /// All, and what scripts did too.
-    All,
 }
 
 /// Numbers of one jail, for `status`.
@@ -389,23 +382,7 @@ impl Engine {
 
     /// The end: counters and positions are given out to be kept, and bans are left or lifted; their history stays.
     pub fn stop(&mut self, leave: Leave, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
-        self.flush(now, out);
-        for (name, jail) in &self.jails {
-            if leave != Leave::All {
-                acting::stop(name, jail, out);
-            }
-            let lifted = match leave {
-                Leave::Nothing => true,
-                Leave::Kernel => !jail.in_kernel() && jail.settings.has_scripts(),
-                Leave::All => false,
-            };
-            if lifted {
-                out.extend(jail.bans.iter().map(|(id, _)| Request::Log(records::unbanned(name, id))));
-            }
-            out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: false }));
-            out.push(Request::Log(records::stopped(name)));
-        }
-        if leave == Leave::Nothing { self.guard.stop() } else { Ok(()) }
+        self.end_all(leave, now, out)
     }
 
     /// A clock that was set back must not put off what is done regularly.

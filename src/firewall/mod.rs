@@ -135,6 +135,9 @@ pub enum FirewallError {
     /// The kernel lacks support, or refused: what was tried and its answer.
     #[error("{0}: {1}")]
     Kernel(String, String),
+    /// Another daemon uses it; its pid, as ` (pid N)`, where it is known.
+    #[error("another daemon{0} bans with this kernel's sets already")]
+    Taken(String),
     /// The jail has no set here.
     #[error("jail `{0}` is not known to the firewall")]
     UnknownJail(String),

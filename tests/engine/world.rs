@@ -168,8 +168,11 @@ impl World {
     }
 
     pub fn stop(&mut self, lift: bool) {
+        self.leave(if lift { Leave::Nothing } else { Leave::Kernel });
+    }
+
+    pub fn leave(&mut self, leave: Leave) {
         let mut out = Vec::new();
-        let leave = if lift { Leave::Nothing } else { Leave::Kernel };
         self.engine.stop(leave, self.now, &mut out).expect("the firewall is willing");
         self.take(out);
     }
@@ -194,7 +197,7 @@ impl World {
             match request {
                 Request::Log(record) => self.log.push(record),
                 Request::Ask { token, question } => self.asked.push((token, question)),
-                Request::Act { jail, deed } => self.deeds.push((jail.to_string(), deed)),
+                Request::Act { jail, deed, .. } => self.deeds.push((jail.to_string(), deed)),
                 Request::Keep(change) => {
                     self.database.apply(&change);
                     self.changes.push(change);

@@ -42,7 +42,7 @@ fn property<'a>(action: &'a Action, name: &str) -> Option<&'a str> {
 }
 
 /// The protocol as a word of its own; without one the action does not look at it.
-static TCP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\btcp\b").expect("it is well formed"));
+static TCP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)\btcp\b").expect("it is well formed"));
 
 const FILTERS: [&str; 4] = ["asterisk", "freeswitch", "kamailio", "opensips"];
 

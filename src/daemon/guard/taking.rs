@@ -12,10 +12,9 @@ use crate::command::reload::ReloadReply;
 use crate::compat::built::{Built, built};
 use crate::compat::pickle::Plain;
 use crate::compat::{Refusal, stream};
-use crate::config::{self, Config, JailSettings, Main, Origin, Original, Own, Problem, Severity};
+use crate::config::{self, Config, Main, Origin, Original, Problem, Severity};
 use crate::daemon::follow::FollowJail;
 use crate::daemon::prepare::{self, Prepared};
-use crate::daemon::sole::Sole;
 use crate::daemon::{clock, host};
 use crate::engine::Request;
 use crate::error::{Error, Kind};
@@ -143,8 +142,7 @@ impl Guard {
             say(out, Level::Error, refusal.message.clone());
             return Err(refusal);
         }
-        self.claim(&config.jails, out)?;
-        if whose == Whose::All && self.firewall != host::firewall(&self.options, &config.jails).name() {
+        if whose == Whose::All && self.firewall != host::firewall_name(&self.options, &config.jails) {
             say(out, Level::Warning, format!("bans go on into `{}` until sipjail is started again", self.firewall));
         }
         for name in &running {
@@ -186,17 +184,6 @@ impl Guard {
             jails: config.jails.iter().map(|j| j.name.clone()).collect(),
             problems: config.problems.iter().map(prepare::line).collect(),
         })
-    }
-
-    /// The kernel's sets are claimed by the first jail that needs them.
-    fn claim(&mut self, jails: &[JailSettings], out: &mut Vec<Request>) -> Result<(), Error> {
-        let in_kernel = jails.iter().any(|jail| jail.own() == Some(Own::Ipset));
-        if self.sole.is_none() && in_kernel && self.firewall == "ipset" {
-            let mut said = Vec::new();
-            self.sole = Some(Sole::claim(&mut said)?);
-            out.extend(said.into_iter().map(Request::Log));
-        }
-        Ok(())
     }
 }
 

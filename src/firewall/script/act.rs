@@ -125,8 +125,11 @@ impl Act {
     /// Bans, with `actionban` or `actionreban`; starts the family first if nobody did.
     pub fn ban(&mut self, command: &str, subject: &Subject<'_>, bench: &mut Bench<'_>) -> Done {
         let family = Family::of(&subject.ticket.id);
-        let anybody = self.families.get(&Family::Any).is_some_and(|state| state.started);
-        if !self.state(family).started && (self.on_demand || self.conditional) && !anybody {
+        let begun = if family == Family::Raw && !self.conditional { Family::Any } else { family };
+        // fail2ban never starts an action that starts with its jail for a family that came later.
+        let late = self.conditional && family != Family::Raw && !self.families.contains_key(&family);
+        let wanted = if self.on_demand { !self.state(begun).started } else { late };
+        if wanted {
             let started = self.start_for(family, bench);
             if self.on_demand {
                 started?;

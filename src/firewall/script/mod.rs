@@ -6,11 +6,16 @@
 //!
 //! [`Scripts`] remembers what its actions hold, as a kernel's set does; what is to be held it is told as [`Deed`]s. Running
 //! a script takes its time, so whoever calls this is a worker.
+//!
+//! `actionprolong` runs only by hand: fail2ban needs it because it bans before it knows how long, and here `<bantime>` is
+//! final. A ban that comes from the database is told with the whole length that it had, not with what is left of it.
 
 mod act;
 mod fill;
 mod order;
 mod report;
+#[cfg(test)]
+mod scenes;
 pub mod shell;
 mod subject;
 
@@ -39,12 +44,7 @@ pub enum Deed {
         reload: bool,
     },
     /// Somebody is banned.
-    Ban {
-        /// Who, and why.
-        ticket: Box<Ticket>,
-        /// The jail's numbers.
-        counters: Counters,
-    },
+    Ban(Box<Ticket>),
     /// Somebody who is banned failed again, well after the ban: if his ban is found missing, it is made again.
     Again {
         /// Who.
@@ -53,21 +53,11 @@ pub enum Deed {
         bantime: Bantime,
         /// The present.
         now: Timestamp,
-        /// The jail's numbers.
-        counters: Counters,
     },
     /// A ban is over.
-    Unban {
-        /// Whose.
-        id: Id,
-        /// The jail's numbers.
-        counters: Counters,
-    },
+    Unban(Id),
     /// All bans are over.
-    Flush {
-        /// The jail's numbers.
-        counters: Counters,
-    },
+    Flush,
     /// The jail ends: all bans are lifted, and the actions stopped in reverse order.
     Stop,
     /// One action is told to do one thing, by hand.
@@ -156,8 +146,8 @@ pub trait Outside {
     /// The name of an address.
     fn host_name(&mut self, ip: std::net::IpAddr) -> Option<String>;
 
-    /// The name of this host.
-    fn own_name(&mut self) -> String;
+    /// The name of this host, `whole` with its domain.
+    fn own_name(&mut self, whole: bool) -> String;
 
     /// Whether this host speaks IPv6.
     fn speaks_ipv6(&mut self) -> bool;

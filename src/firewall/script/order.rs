@@ -45,26 +45,19 @@ impl Scripts {
         }
     }
 
-    /// Does one thing, which may take long. What fails is logged and stops nothing else.
-    pub fn carry_out(&mut self, deed: Deed, outside: &mut dyn Outside) {
+    /// Does one thing, which may take long, with the jail's numbers as they were when it was asked for. What fails is logged and stops nothing else.
+    pub fn carry_out(&mut self, deed: Deed, counters: Counters, outside: &mut dyn Outside) {
+        self.counters = counters;
         match deed {
             Deed::Follow { actions, bans, reload } => self.follow(&actions, bans, reload, outside),
-            Deed::Ban { ticket, counters } => {
-                self.counters = counters;
-                self.ban(*ticket, outside);
-            }
-            Deed::Again { id, bantime, now, counters } => {
-                self.counters = counters;
-                self.again(&id, bantime, now, outside);
-            }
-            Deed::Unban { id, counters } => {
-                self.counters = counters;
+            Deed::Ban(ticket) => self.ban(*ticket, outside),
+            Deed::Again { id, bantime, now } => self.again(&id, bantime, now, outside),
+            Deed::Unban(id) => {
                 if let Some(held) = self.held.shift_remove(&id) {
                     self.each("unban", &held.ticket, outside, |act, subject, bench| act.unban(subject, bench));
                 }
             }
-            Deed::Flush { counters } => {
-                self.counters = counters;
+            Deed::Flush => {
                 self.lift(&|_| true, outside);
                 self.held.clear();
             }
@@ -110,6 +103,10 @@ impl Scripts {
         self.all("start", &|act| new.contains(&act.name), outside, Act::begin);
         if had_none {
             bans.into_iter().for_each(|ticket| drop(self.hold(ticket, outside)));
+        }
+        if self.acts.is_empty() {
+            // Nobody tells how these go on.
+            self.held.clear();
         }
         if new.is_empty() {
             return;

@@ -41,7 +41,7 @@ fn complaint(script: &Script, limit: Duration, ended: &Result<Ended, String>) ->
     for (name, bytes) in [("stdout", &ended.stdout), ("stderr", &ended.stderr)] {
         let text = String::from_utf8_lossy(bytes);
         for line in text.lines().take(LINES) {
-            error(format!("{name}: {}", repr(line)));
+            error(format!("{name}: {}", repr(brief(line))));
         }
     }
     match ended.how {
@@ -67,8 +67,15 @@ fn shown(script: &Script) -> String {
     if script.args.is_empty() {
         return script.text.clone();
     }
-    let parts = std::iter::once(&script.text).chain(&script.args).map(|text| repr(text));
+    let args = script.args.iter().map(|arg| brief(arg));
+    let parts = std::iter::once(script.text.as_str()).chain(args).map(repr);
     format!("[{}]", parts.collect::<Vec<_>>().join(", "))
+}
+
+/// The begin of a text that may be long: how much stands in our log is not for a sender to say.
+pub fn brief(text: &str) -> &str {
+    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= BRIEF).unwrap_or(text.len());
+    &text[..end]
 }
 
 /// The same number for the same script, so that lines that belong together can be told.
@@ -82,6 +89,9 @@ fn mark(script: &Script) -> String {
 fn signal_name(number: c_int) -> Option<&'static str> {
     signal_hook::low_level::signal_name(number)
 }
+
+/// Bytes of an argument or a line that are shown.
+const BRIEF: usize = 4096;
 
 /// Lines of each stream that are shown.
 const LINES: usize = 200;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::report::brief;
 use super::{Counters, Family, Outside};
 use crate::addr::Id;
 use crate::script::{group, reversed};
@@ -69,7 +70,7 @@ impl Subject<'_> {
             repr(&id.to_string()),
             time(self.ticket),
             self.bantime(),
-            repr(&matches.join("\n")),
+            repr(brief(&matches.join("\n"))),
             u8::from(*restored),
         )
     }
@@ -136,8 +137,8 @@ pub fn of_nobody(tag: &str, outside: &mut dyn Outside) -> Option<String> {
 
 fn of_host(tag: &str, outside: &mut dyn Outside) -> Option<String> {
     match tag {
-        "fq-hostname" => Some(outside.own_name()),
-        "sh-hostname" => Some(outside.own_name().split('.').next().unwrap_or_default().to_owned()),
+        "fq-hostname" => Some(outside.own_name(true)),
+        "sh-hostname" => Some(outside.own_name(false)),
         "br" => Some("\n".into()),
         "sp" => Some(" ".into()),
         _ => None,
