@@ -6,10 +6,15 @@
 # make e2e        a real Asterisk under attack, in network namespaces (root; the first time makes a Debian tree)
 # make check      formatting, lints, documentation
 # make install    binary, man pages, systemd unit (DESTDIR, PREFIX)
+# make install-compat  the same, and in place of fail2ban: its programs' names, a fail2ban.service on /etc/fail2ban
 
 PREFIX ?= /usr/local
 bindir = $(PREFIX)/bin
 BINARY = target/release/sipjail
+# fail2ban's programs that this one is. There is no Python here, so no fail2ban-python.
+FACES = fail2ban-client fail2ban-server fail2ban-regex
+# Where fail2ban would be found: everywhere on this host, or in the tree that a package is made of.
+SEARCHED = $(if $(DESTDIR),$(DESTDIR)/usr/bin:$(DESTDIR)$(bindir),$(PATH):/usr/bin)
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -53,4 +58,28 @@ install: $(BINARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@bindir@|$(bindir)|' systemd/sipjail.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/sipjail.service
 
-.PHONY: help build run demo test bench e2e check install
+install-compat: no-fail2ban install
+	for name in $(FACES); do ln -sf sipjail $(DESTDIR)$(bindir)/$$name; done
+	for page in man/compat/*.1; do \
+	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}; done
+	# A unit of its own and no alias: it reads another directory, and listens where fail2ban's clients ask.
+	sed -e 's|@bindir@/sipjail run|$(bindir)/fail2ban-server -xf start|' \
+	  -e 's|@bindir@/sipjail reload|$(bindir)/fail2ban-client reload|' \
+	  -e 's|^\(Description=sipjail\)|\1 in place of fail2ban|' \
+	  -e 's|^Documentation=.*|Documentation=man:fail2ban-server(1)|' \
+	  -e 's|^\(Before=.*\)|\1\nConflicts=sipjail.service|' \
+	  -e 's|`sipjail stop`|`fail2ban-client stop`|' -e 's|edit sipjail|edit fail2ban|' \
+	  -e 's|Directory=sipjail|Directory=fail2ban|' systemd/sipjail.service \
+	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/fail2ban.service
+
+no-fail2ban:
+	@searched='$(SEARCHED)'; IFS=:; for folder in $$searched; do IFS=' '; for name in $(FACES); do \
+	  found="$$folder/$$name"; \
+	  [ -e "$$found" ] && [ "$$(basename "$$(readlink -f "$$found")")" != sipjail ] || continue; \
+	  echo "fail2ban is installed: $$found is not sipjail; nothing was changed." >&2; \
+	  echo "  hint: remove it first (\`apt remove fail2ban\` keeps /etc/fail2ban and its database), or use \`make install\`," >&2; \
+	  echo "        which leaves fail2ban's names alone" >&2; \
+	  exit 1; \
+	done; done
+
+.PHONY: help build run demo test bench e2e check install install-compat no-fail2ban

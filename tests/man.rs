@@ -1,4 +1,5 @@
-//! The man page is made from the command line's declaration and from the table of options; it must not be stale.
+//! The man pages are made from the command line's declaration, the table of options and the usage of fail2ban's programs;
+//! they must not be stale.
 //!
 //! `UPDATE=1 cargo test --test man` writes it anew.
 
@@ -9,18 +10,58 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 
 use sipjail::cli::Cli;
+use sipjail::cli::fail2ban_client::usage;
 use sipjail::config::options::{self, Place};
 
 #[test]
 fn the_man_page_says_what_the_program_does() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sipjail.8");
-    let page = page();
+    is_fresh("sipjail.8", &page());
+}
+
+#[test]
+fn the_pages_of_fail2bans_programs_say_what_these_do() {
+    is_fresh("compat/fail2ban-client.1", &face("fail2ban-client", "ask and steer the guard", &usage::client()));
+    is_fresh("compat/fail2ban-server.1", &face("fail2ban-server", "the guard", &usage::server()));
+}
+
+fn is_fresh(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name);
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &page).expect("the page can be written");
+        std::fs::write(&path, page).expect("the page can be written");
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == page, "man/sipjail.8 is stale: run `UPDATE=1 cargo test --test man`");
+    assert!(kept == page, "man/{name} is stale: run `UPDATE=1 cargo test --test man`");
 }
+
+/// A program of fail2ban's that this one is: its usage, and where the rest stands.
+fn face(name: &str, what: &str, usage: &str) -> String {
+    let (synopsis, rest) = usage.split_once("\n\n").expect("the first line is the synopsis");
+    let synopsis = roff(synopsis.trim_start_matches("Usage: "));
+    let (about, rest) = rest.split_once("\n\n").expect("then it says what it is");
+    // A page is not stale for a new version alone.
+    let (about, rest) = (roff(&about.replace(&format!(" {}", env!("CARGO_PKG_VERSION")), "")), roff(rest));
+    let name = roff(name);
+    format!(
+        ".TH {name} 1 \"\" \"sipjail\" \"sipjail\"\n.SH NAME\n{name} \\- {what}\n.SH SYNOPSIS\n{synopsis}\n\
+         .SH DESCRIPTION\n{about}.\n.PP\n.nf\n{rest}\n.fi\n{FACES}"
+    )
+}
+
+const FACES: &str = ".SH FILES
+.TP
+.B /etc/fail2ban
+The configuration, in fail2ban's files.
+.TP
+.B /var/run/fail2ban/fail2ban.sock
+Where the server listens.
+.TP
+.B /var/lib/fail2ban/fail2ban.sqlite3
+Bans and their history.
+.SH EXIT STATUS
+0: done. 255: it could not be done, or what was typed cannot be meant.
+.SH SEE ALSO
+.BR sipjail (8)
+";
 
 fn page() -> String {
     let command = Cli::command().disable_help_flag(true).disable_version_flag(true);

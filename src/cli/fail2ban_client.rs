@@ -6,6 +6,7 @@
 pub mod asking;
 pub mod pretty;
 pub mod said;
+pub mod usage;
 
 mod console;
 mod note;
@@ -14,7 +15,6 @@ mod serving;
 mod settings;
 mod stats;
 mod typed;
-mod usage;
 
 use std::ffi::OsString;
 use std::time::Duration;

@@ -314,7 +314,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(0u8.., 0..200)) {
-            let _either = decode(&bytes);
+            let _either = (decode(&bytes), decode_reply(&bytes));
         }
 
         #[test]

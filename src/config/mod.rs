@@ -41,7 +41,7 @@ pub use action::{Action, Kind, Own};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
 pub use problem::{Origin, Original, Problem, Severity};
-pub use written::Written;
+pub use written::{Named, Written};
 
 /// Everything that the files say.
 #[derive(Clone, Debug, Default)]
@@ -344,9 +344,13 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
             problems.push(Problem::new(Severity::Warning, jail.origin.clone(), message).of_jail(&jail.name));
         }
     }
-    let jail_named = |name: &&String| ![ini::DEFAULT, "INCLUDES"].contains(&name.as_str());
-    let sections = layers.merged.sections.keys().filter(jail_named).cloned().collect();
-    let written = Written { main: words, jails: written, named: sections };
+    let named = layers.merged.sections.keys().filter(|name| ![ini::DEFAULT, "INCLUDES"].contains(&name.as_str()));
+    let named = named.map(|name| Named {
+        name: name.clone(),
+        silent: Named::OPTIONS.into_iter().filter(|option| layers.merged.raw(name, option).is_none()).collect(),
+    });
+    let named = named.collect();
+    let written = Written { main: words, jails: written, named };
     Config { main, jails, refused, problems, written }
 }
 

@@ -19,8 +19,22 @@ pub struct Written {
     pub main: IndexMap<&'static str, Word>,
     /// Every jail that is on, in the order of the files; one that fail2ban's reader gives up over is not here.
     pub jails: Vec<WrittenJail>,
-    /// Every jail that is written at all.
-    pub named: Vec<String>,
+    /// Every jail that is written at all, on or not.
+    pub named: Vec<Named>,
+}
+
+/// A jail's section.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The jail's name.
+    pub name: String,
+    /// Those of [`Named::OPTIONS`] that no file says for it.
+    pub silent: Vec<&'static str>,
+}
+
+impl Named {
+    /// What fail2ban's reader misses in a jail.
+    pub const OPTIONS: [&str; 4] = ["enabled", "backend", "filter", "action"];
 }
 
 /// A jail that is on.

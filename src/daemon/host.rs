@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::clock;
 use super::log::Log;
-use super::options::{Guise, Options};
+use super::options::{Guise, Options, RUNS_ALREADY};
 use super::sole::Alone;
 use crate::config::{JailSettings, Main, Own};
 use crate::error::{Error, Kind};
@@ -80,6 +80,9 @@ pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
 pub fn could_not_start(error: &Error, main: &Main, zone: &TimeZone) {
     let mut said = Vec::new();
     let mut log = log(main, Guise::Fail2ban, zone, &mut said);
+    if error.message == RUNS_ALREADY {
+        said.push(Record::new(Level::Error, "server", "Fail2ban seems to be already running"));
+    }
     let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
     said.push(Record::new(Level::Error, "server", format!("Could not start server: {}{hint}", error.message)));
     said.iter().for_each(|record| log.write(record, clock::now()));

@@ -68,8 +68,7 @@ impl Options {
         if self.guise == Guise::Sipjail || !path.exists() || self.force && !socket::answers(path) {
             return Ok(());
         }
-        let hint = format!("{} exists; `-x` replaces it where nobody answers", path.display());
-        Err(Error::new(Kind::Daemon, RUNS_ALREADY).hint(hint))
+        Err(Error::new(Kind::Daemon, RUNS_ALREADY))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -23,8 +23,8 @@ impl Pidfile {
             return Err(Error::new(Kind::Io, message));
         }
         let failed = |e| Error::new(Kind::Io, format!("cannot write the pid file {}: {e}", path.display()));
-        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
-            fs::DirBuilder::new().mode(0o755).create(parent).map_err(failed)?;
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+            fs::create_dir(parent).map_err(failed)?;
         }
         // What is replaced may have another mode, or be a link.
         let _none = fs::remove_file(path);
@@ -48,8 +48,9 @@ fn held(path: &Path) -> Option<u32> {
 
 /// Whether a process is one of those that guard a host, ours or fail2ban's: a pid may have been given to another since.
 fn is_guard(pid: u32) -> bool {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    ["sipjail", "fail2ban-server"].contains(&name.trim_end())
+    let read = |what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    // One that has ended, and nobody asked how, has a name still, but no words.
+    ["sipjail", "fail2ban-server"].contains(&read("comm").trim_end()) && !read("cmdline").is_empty()
 }
 
 #[cfg(test)]

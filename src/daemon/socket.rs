@@ -51,8 +51,9 @@ impl Socket {
             let message = format!("cannot listen on {}: {e}", path.display());
             Error::new(Kind::Host, message).hint("run as root, or give a path that can be written with --socket")
         };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+        // One missing directory is made; where more are missing, the path is a mistake.
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+            fs::create_dir(parent).map_err(failed)?;
         }
         if path.exists() {
             fs::remove_file(path).map_err(failed)?;

@@ -8,7 +8,7 @@ use crate::compat::stream;
 use crate::config::include;
 use crate::config::tree::Tree;
 use crate::config::written::{Sheet, WrittenJail};
-use crate::config::{self, Config, Enabled, Main, Original, Written, daemon};
+use crate::config::{self, Config, Enabled, Main, Named, Original, Written, daemon};
 use crate::daemon::prepare;
 use crate::record::Level;
 use crate::source::glob;
@@ -58,7 +58,7 @@ impl Reading<'_> {
             notes.of(Level::Error, "configreader", no_files("jail", dir));
         }
         settings::silent(&daemon::main(&Tree::new(dir), Main::fail2ban()), &settings::OF_THE_SERVER, notes);
-        if let Some(jail) = self.jail.filter(|jail| !config.written.named.iter().any(|name| name == jail)) {
+        if let Some(jail) = self.jail.filter(|jail| !config.written.named.iter().any(|named| named.name == *jail)) {
             return Err(Unread::Because(format!("No section: {}", Word::text(jail))));
         }
         // A jail that waits for its first log cannot be put into commands: it is none yet.
@@ -66,9 +66,14 @@ impl Reading<'_> {
             let auto = config.jails.iter().any(|known| known.name == jail.name && known.enabled == Enabled::Auto);
             auto && jail.sheet.as_ref().is_ok_and(without_log)
         };
-        let wanted = |jail: &&WrittenJail| self.jail.is_none_or(|name| name == jail.name) && !waits(jail);
-        let jails: Vec<WrittenJail> = config.written.jails.iter().filter(wanted).cloned().collect();
-        let bad = jails.iter().filter(|jail| !self.looks_good(jail, &config, dir, notes)).count();
+        let (mut jails, mut bad) = (Vec::new(), 0);
+        for named in config.written.named.iter().filter(|named| self.jail.is_none_or(|name| name == named.name)) {
+            defaults(named, &["enabled", "backend", "filter"], notes);
+            let on = config.written.jails.iter().find(|jail| jail.name == named.name);
+            let Some(jail) = on.filter(|jail| !waits(jail)) else { continue };
+            bad += usize::from(!self.looks_good(jail, named, &config, dir, notes));
+            jails.push(jail.clone());
+        }
         if bad > 0 && self.jail.is_some() {
             return Err(Unread::BadJail);
         }
@@ -86,11 +91,19 @@ impl Reading<'_> {
     }
 
     /// Says what is wrong with a jail. False: it would be left out.
-    fn looks_good(self, jail: &WrittenJail, config: &Config, dir: &Path, notes: &mut Notes) -> bool {
+    fn looks_good(self, jail: &WrittenJail, named: &Named, config: &Config, dir: &Path, notes: &mut Notes) -> bool {
         let name = &jail.name;
         let known = config.jails.iter().chain(&config.refused).find(|settings| settings.name == *name);
         if known.is_some_and(|settings| settings.filter.name.is_empty()) {
             notes.of(Level::Warning, "jailreader", format!("No filter set for jail {name}"));
+        }
+        let unread = |sort: &str| {
+            let why = jail.sheet.as_ref().err()?.strip_prefix("Unable to read ")?.strip_prefix(sort)?;
+            why.strip_prefix(" '")?.strip_suffix('\'')
+        };
+        let filter = unread("the filter").map(|file| format!("filter.d/{file}"));
+        if filter.is_none() {
+            defaults(named, &["backend", "filter", "action"], notes);
         }
         match &jail.sheet {
             Ok(sheet) => {
@@ -100,11 +113,8 @@ impl Reading<'_> {
                 true
             }
             Err(why) => {
-                for (sort, folder) in [("the filter", "filter.d"), ("action", "action.d")] {
-                    let file = why.strip_prefix(&format!("Unable to read {sort} '")).and_then(|f| f.strip_suffix('\''));
-                    if let Some(file) = file {
-                        notes.of(Level::Error, "configreader", no_files(&format!("{folder}/{file}"), dir));
-                    }
+                if let Some(file) = filter.or_else(|| unread("action").map(|file| format!("action.d/{file}"))) {
+                    notes.of(Level::Error, "configreader", no_files(&file, dir));
                 }
                 notes.of(Level::Error, "jailreader", why);
                 let skipped = if self.strict { "" } else { " Skipping..." };
@@ -112,6 +122,19 @@ impl Reading<'_> {
                 false
             }
         }
+    }
+}
+
+/// Says what a jail does not.
+fn defaults(named: &Named, options: &[&str], notes: &mut Notes) {
+    for option in options.iter().filter(|option| named.silent.contains(option)) {
+        let default = match *option {
+            "enabled" => "False",
+            "backend" => "'auto'",
+            _ => "''",
+        };
+        let text = format!("'{option}' not defined in '{}'. Using default one: {default}", named.name);
+        notes.of(Level::Warning, "configreader", text);
     }
 }
 

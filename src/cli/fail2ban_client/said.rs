@@ -29,10 +29,11 @@ fn special(words: &[&str], value: &Plain) -> Option<String> {
         ["stop"] if *value == Plain::None => "Shutdown successful".to_owned(),
         ["stop", ..] if *value == Plain::None => "Jail stopped".to_owned(),
         ["flushlogs"] => format!("logs: {}", value.plain()),
+        ["status"] if *value == Plain::List(Vec::new()) => "Status".to_owned(),
         ["status"] => format!("Status\n{}", tree(pairs(value)?, "")),
         ["status", "--all", ..] => format!("Status\n{}", every(value)?),
         ["status", jail, ..] => format!("Status for the jail: {jail}\n{}", groups(value, "")?),
-        ["stats" | "statistics"] => super::stats::table(value)?,
+        ["stats" | "statistics", ..] => super::stats::table(value)?,
         ["get" | "set", "loglevel", ..] => format!("Current logging level is '{}'", value.plain()),
         ["get" | "set", "logtarget", ..] => format!("Current logging target is:\n`- {}", value.plain()),
         ["get" | "set", "syslogsocket", ..] => format!("Current syslog socket is:\n`- {}", value.plain()),
@@ -40,7 +41,11 @@ fn special(words: &[&str], value: &Plain) -> Option<String> {
             "Database currently disabled".to_owned()
         }
         ["get" | "set", "dbfile", ..] => format!("Current database file is:\n`- {}", value.plain()),
-        ["get" | "set", "dbpurgeage", ..] => format!("Current database purge age is:\n`- {}seconds", value.plain()),
+        ["get" | "set", "dbpurgeage", ..] => {
+            let whole =
+                if let Plain::Float(seconds) = value { format!("{:.0}", seconds.trunc()) } else { value.plain() };
+            format!("Current database purge age is:\n`- {whole}seconds")
+        }
         ["get" | "set", _, option, ref rest @ ..] => of_a_jail(words[0], words[1], option, rest, value)?,
         _ => return None,
     })
@@ -50,16 +55,16 @@ fn of_a_jail(verb: &str, jail: &str, option: &str, rest: &[&str], value: &Plain)
     let changes = |name: &str| verb == "set" && matches!(option.strip_suffix(name), Some("add" | "del"));
     let is = |name: &str| verb == "get" && option == name || changes(name);
     if is("logpath") {
-        return Some(listed("No file is currently monitored", "Current monitored log file(s):", value)?);
+        return listed("No file is currently monitored", "Current monitored log file(s):", value);
     }
     if is("ignoreip") {
         let head = "These IP addresses/networks are ignored:";
-        return Some(listed("No IP address/network is ignored", head, value)?);
+        return listed("No IP address/network is ignored", head, value);
     }
     if is("failregex") || is("ignoreregex") {
         let numbered = items(value)?.into_iter().enumerate().map(|(at, regex)| Plain::from(format!("[{at}]: {regex}")));
         let head = "The following regular expression are defined:";
-        return Some(listed("No regular expression is defined", head, &Plain::List(numbered.collect()))?);
+        return listed("No regular expression is defined", head, &Plain::List(numbered.collect()));
     }
     if is("journalmatch") {
         let groups = list(value)?.iter().map(|group| items(group).map(|words| words.join(" ")));
@@ -98,7 +103,7 @@ fn of_a_jail(verb: &str, jail: &str, option: &str, rest: &[&str], value: &Plain)
 
 fn datepattern(value: &Plain) -> Option<String> {
     match value {
-        Plain::None => Some("not set/required".to_owned()),
+        Plain::None => Some("Not set/required".to_owned()),
         Plain::Tuple(pair) => match &pair[..] {
             [Plain::None, name] => Some(name.plain()),
             [pattern, name] => Some(format!("{} ({})", pattern.plain(), name.plain())),
@@ -170,5 +175,46 @@ fn list(value: &Plain) -> Option<&[Plain]> {
     match value {
         Plain::List(items) | Plain::Tuple(items) => Some(items),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What only newer servers say; everything else is compared with the original.
+    #[test]
+    fn the_status_of_every_jail_is_one_tree() {
+        let pair = |name: &str, value: Plain| Plain::Tuple(vec![name.into(), value]);
+        let group = |name: &str| pair(name, Plain::List(vec![pair("Total", Plain::Int(0)), pair("x", Plain::Int(1))]));
+        let jail = |name: &str| (Plain::from(name), Plain::List(vec![group("Filter"), group("Actions")]));
+        let jails = Plain::Dict(vec![jail("a"), jail("b")]);
+        let overview = [pair("Number of jail", Plain::Int(2)), pair("Jail list", "a, b".into())];
+        let expected = "Status
+|- Number of jail:\t2
+|- Jail list:\ta, b
+`- Status for the jails:
+   |- Jail: a
+   |  |- Filter
+   |  |  |- Total:\t0
+   |  |  `- x:\t1
+   |  `- Actions
+   |     |- Total:\t0
+   |     `- x:\t1
+   `- Jail: b
+      |- Filter
+      |  |- Total:\t0
+      |  `- x:\t1
+      `- Actions
+         |- Total:\t0
+         `- x:\t1";
+        assert_eq!(text(&["status", "--all"], &Plain::List([&overview[..], &[jails]].concat())), expected);
+    }
+
+    #[test]
+    fn what_has_another_form_is_printed_as_it_is() {
+        for words in [&["status"][..], &["status", "a"], &["stats"], &["get", "a", "logpath"], &["echo"]] {
+            assert_eq!(text(words, &Plain::Int(7)), "7", "{words:?}");
+        }
     }
 }

@@ -37,3 +37,23 @@ fn row(name: &Plain, told: &Plain) -> Option<[String; 6]> {
     let ([found, found_all], [banned, banned_all]) = (&filter[..], &actions[..]) else { return None };
     Some([name, backend, found, found_all, banned, banned_all].map(Plain::plain))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jails_stand_in_a_table() {
+        let pair = |a, b| Plain::Tuple(vec![Plain::Int(a), Plain::Int(b)]);
+        let told = Plain::List(vec!["polling".into(), pair(0, 12_345), pair(3, 3)]);
+        let expected = "          ║          ║ Filter      ║ Actions  
+ Jail     ║ Backend  ╟─────────────╫───────────
+          ║          ║ cur │   tot ║ cur │ tot
+══════════╬══════════╬═════════════╬═══════════
+ a        ║ polling  ║   0 │ 12345 ║   3 │   3
+══════════╩══════════╩═════════════╩═══════════";
+        assert_eq!(table(&Plain::Dict(vec![("a".into(), told)])).as_deref(), Some(expected));
+        assert_eq!(table(&Plain::Dict(vec![])).as_deref(), Some("No jails found."));
+        assert_eq!(table(&Plain::Int(7)), None);
+    }
+}
