@@ -294,6 +294,7 @@ const SCRIPT: &str = r#"
     status shed stats
     status shed basic
     statistics
+    stats
     add
     add built polling
     add built polling again
