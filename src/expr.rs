@@ -4,9 +4,14 @@
 //! from it to anything but numbers. Understood: numbers, `+ - * / // % ** << >>`, comparisons, `A if C else B`,
 //! parentheses, the functions in [`FUNCTIONS`] and the variables that the caller names.
 
+use std::fmt;
+
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expr(Node);
+pub struct Expr {
+    node: Node,
+    text: String,
+}
 
 /// Why an expression was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -54,12 +59,16 @@ pub fn code(text: &str) -> &str {
 
 impl Expr {
     /// Reads an expression; names are checked when it is computed.
-    pub fn parse(text: &str) -> Result<Expr, ExprError> {
-        let text = code(text);
+    pub fn parse(whole: &str) -> Result<Expr, ExprError> {
+        let text = code(whole);
         let mut parser = Parser { text, at: 0, depth: 0 };
         let node = parser.conditional()?;
         parser.space();
-        if parser.at == text.len() { Ok(Expr(node)) } else { Err(ExprError::Syntax(parser.at)) }
+        if parser.at == text.len() {
+            Ok(Expr { node, text: whole.to_owned() })
+        } else {
+            Err(ExprError::Syntax(parser.at))
+        }
     }
 
     /// Computes it with the given variables; `random.random()` is 0.5 here, see [`Expr::eval_with`].
@@ -69,7 +78,14 @@ impl Expr {
 
     /// Computes it; `random` gives the values of `random.random()`, from 0 up to 1.
     pub fn eval_with(&self, names: &[(&str, f64)], random: &mut dyn FnMut() -> f64) -> Result<f64, ExprError> {
-        self.0.eval(names, random)
+        self.node.eval(names, random)
+    }
+}
+
+impl fmt::Display for Expr {
+    /// As it was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

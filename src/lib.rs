@@ -17,13 +17,14 @@
 //! | 3 daemon | [`daemon`] → [`compat`] → [`command`] → [`engine`] | `daemon`: threads, clock, signals, sockets; the others none of these |
 //! | 2 stages | [`source`] [`filter`] [`jail`] [`firewall`] [`store`] | their own resource and no other stage |
 //! | 1 settings | [`config`] | read configuration files |
-//! | 0 leaves | [`mod@line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`word`] [`error`] | nothing: plain values |
+//! | 0 leaves | [`mod@line`] [`ticket`] [`addr`] [`time`] [`zone`] [`expr`] [`text`] [`record`] [`script`] [`word`] [`error`] | nothing: plain values |
 
 pub mod addr;
 pub mod error;
 pub mod expr;
 pub mod line;
 pub mod record;
+pub mod script;
 pub mod text;
 pub mod ticket;
 pub mod time;

@@ -86,3 +86,12 @@ pub struct SavedBan {
     /// How long.
     pub bantime: Bantime,
 }
+
+/// What the database knows of somebody's bans.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Failures of all of them.
+    pub failures: u32,
+    /// Their matched lines, oldest first.
+    pub matches: Vec<String>,
+}

@@ -67,9 +67,18 @@ fn a_running_jail_is_asked_and_changed_in_fail2bans_words() {
     assert_eq!(world.text(&["set", "door", "banip", "192.0.2.31"]), "1\n");
     assert_eq!(world.json(&["get", "door", "banip"]).as_array().map(Vec::len), Some(2));
     assert_eq!(world.text(&["set", "door", "unbanip", "192.0.2.30", "192.0.2.31"]), "2\n");
+    assert_eq!(world.text(&["set", "loglevel", "DEBUG"]), "DEBUG\n");
+    assert_eq!(world.text(&["set", "door", "idle", "on"]), "true\n");
+    assert_eq!(world.text(&["set", "door", "addfailregex", "^ door: kick by .* from <HOST>$"]).lines().count(), 2);
+    world.append("door.log", format!("{} door: kick by x from 192.0.2.32\n", common::now()));
+    assert_eq!(world.text(&["set", "door", "idle", "off"]), "false\n");
+    daemon.wait_for("[door] Ban 192.0.2.32");
     for (words, said) in [
         (&["set", "door", "maxrety", "1"][..], "did you mean `maxretry`?"),
-        (&["set", "door", "usedns", "no"], "into the jail's configuration and reload"),
+        (&["set", "door", "filter", "gate"], "into the jail's configuration and reload"),
+        (&["set", "door", "addfailregex", "^(broken <HOST>"], "unable to compile"),
+        (&["set", "door", "idle", "maybe"], "must be 'on' or 'off'"),
+        (&["set", "loglevel", "LOUD"], "Invalid log level"),
         (&["set", "door", "maxretry"], "`maxretry` wants a value"),
         (&["get", "nosuch", "maxretry"], "there is no jail `nosuch`"),
         (&["get", "door"], "options of the daemon are"),

@@ -803,6 +803,40 @@ fn a_reload_goes_on_where_it_was_and_new_jails_catch_up() {
 }
 
 #[test]
+fn a_jail_that_goes_and_comes_back_reads_on_and_the_others_notice_nothing() {
+    let world = World::new();
+    world.append(failed(NOW, "192.0.2.1"));
+    let one = |name: &str| followed(&[jail(name, &[&world.path])]).remove(0);
+    let mut logs = Logs::new(vec![one("a"), one("b")]);
+    let found = |said: Vec<String>| said.into_iter().filter(|text| text.starts_with('+')).collect::<Vec<_>>();
+    step(&mut logs, NOW);
+    let mut said = Vec::new();
+    logs.remove("a", NOW, &mut |m| say(&mut said, m));
+    world.append(failed(NOW, "192.0.2.2"));
+    assert_eq!(found(step(&mut logs, NOW)), ["+b 192.0.2.2"]);
+    logs.put(one("a"), NOW, &mut |m| say(&mut said, m));
+    assert_eq!(found(step(&mut logs, NOW)), ["+a 192.0.2.2"], "what came meanwhile, and nothing twice");
+    logs.put(one("b"), NOW, &mut |m| say(&mut said, m));
+    world.append(failed(NOW, "192.0.2.3"));
+    let mut both = found(step(&mut logs, NOW));
+    both.sort();
+    assert_eq!(both, ["+a 192.0.2.3", "+b 192.0.2.3"]);
+    logs.remember(vec![("c".to_owned(), Position { offset: 0, ..position(&world) })]);
+    logs.remember(vec![("d".to_owned(), position(&world))]);
+    logs.put(one("d"), NOW, &mut |m| say(&mut said, m));
+    assert_eq!(found(step(&mut logs, NOW)), [""; 0], "it was there in an earlier run");
+    logs.put(one("c"), NOW, &mut |m| say(&mut said, m));
+    assert_eq!(found(step(&mut logs, NOW)).len(), 3);
+}
+
+/// The end of the log.
+fn position(world: &World) -> Position {
+    let mut file = LogFile::new(&world.path, Start::Head);
+    while file.read(NOW, 1000, &mut |_| {}, &mut Vec::new()) {}
+    file.position().expect("it is open")
+}
+
+#[test]
 fn failures_are_followed_by_the_position_behind_them() {
     let world = World::new();
     world.append("");

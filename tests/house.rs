@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the ground floor up; what stands in one line may not import what stands below or beside it.
 const FLOORS: &[&[&str]] = &[
-    &["addr", "error", "expr", "line", "record", "text", "ticket", "time", "word", "zone"],
+    &["addr", "error", "expr", "line", "record", "script", "text", "ticket", "time", "word", "zone"],
     &["config"],
     &["source", "filter", "jail", "firewall", "store"],
     &["engine"],

@@ -20,8 +20,7 @@ use crate::command::Command;
 use crate::command::ban::bantime;
 use crate::command::take::{self, Row, TakeReply};
 use crate::config::{self, Config};
-use crate::daemon::sole::Sole;
-use crate::daemon::{clock, host, socket};
+use crate::daemon::{clock, host, socket, sole};
 use crate::engine::{Engine, Request, Setup, Taken, mark_chosen};
 use crate::error::{Error, Kind as Trouble};
 use crate::firewall::{DryRun, MANUAL};
@@ -251,7 +250,7 @@ fn into_database(
     rehearse: bool,
     now: Timestamp,
 ) -> Result<(Vec<Taken>, usize), Error> {
-    if let Some(pid) = Sole::held_by() {
+    if let Some(pid) = sole::held_by() {
         let error = Error::new(Trouble::Daemon, format!("a daemon (pid {pid}) runs, but not on this socket"));
         return Err(error.hint("name its socket with --socket, or its configuration with --conf"));
     }
@@ -297,7 +296,7 @@ fn into_database(
     if let Some(store) = &mut store {
         let kept = out.into_iter().filter_map(|request| match request {
             Request::Keep(change) => Some(change),
-            Request::Log(_) | Request::Ask { .. } => None,
+            Request::Log(_) | Request::Ask { .. } | Request::Act { .. } => None,
         });
         let changes: Vec<Change> = kept.chain(new).collect();
         store.apply(&changes).map_err(unusable)?;

@@ -195,7 +195,7 @@ impl Judge<'_> {
                         let answer = Event::Answer { token, answer: question.unanswered("not looked up in a replay") };
                         self.engine.handle(answer, self.now, &mut self.out);
                     }
-                    Request::Keep(_) | Request::Log(_) => {}
+                    Request::Keep(_) | Request::Log(_) | Request::Act { .. } => {}
                 }
             }
         }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{House, Reply};
+use super::{House, Reply, action};
 use crate::addr::Id;
-use crate::config::{IgnoreItem, JailSettings, Spanned, UseDns};
+use crate::config::{IgnoreItem, Increment, JailSettings, Main, Spanned, UseDns};
 use crate::engine::BanStatus;
 use crate::error::{Error, Kind};
 use crate::filter::date::{Detector, Zones};
@@ -29,15 +29,20 @@ pub struct Args {
 pub struct Setting(pub Value);
 
 /// Options of the daemon itself.
-pub const OF_THE_DAEMON: [&str; 6] = ["loglevel", "logtarget", "syslogsocket", "dbfile", "dbmaxmatches", "dbpurgeage"];
+pub const OF_THE_DAEMON: [&str; 8] =
+    ["loglevel", "logtarget", "syslogsocket", "allowipv6", "dbfile", "dbmaxmatches", "dbpurgeage", "thread"];
 
 /// Options of a jail.
-pub const OF_A_JAIL: [&str; 29] = [
+pub const OF_A_JAIL: [&str; 33] = [
+    "action",
+    "actionmethods",
+    "actionproperties",
     "actions",
     "banip",
     "banned",
     "bantime",
     "bantime.factor",
+    "bantime.formula",
     "bantime.increment",
     "bantime.maxtime",
     "bantime.multipliers",
@@ -73,7 +78,7 @@ impl Args {
     pub(super) fn run(&self, house: &House<'_>) -> Result<Setting, Error> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let value = match words[..] {
-            [option] if OF_THE_DAEMON.contains(&option) => of_the_daemon(option, house),
+            [option] if OF_THE_DAEMON.contains(&option) => of_the_daemon(option, house.main),
             [jail, "banip", ..] => banip(jail, self.with_time, house)?,
             [jail, option, ref rest @ ..] => of_a_jail(jail, option, rest, house)?,
             _ => {
@@ -85,12 +90,14 @@ impl Args {
     }
 }
 
-fn of_the_daemon(option: &str, house: &House<'_>) -> Value {
-    let main = house.main;
+/// The value of one of [`OF_THE_DAEMON`].
+pub fn of_the_daemon(option: &str, main: &Main) -> Value {
     match option {
         "loglevel" => json!(main.loglevel.to_string()),
         "logtarget" => json!(main.logtarget.split('[').next().unwrap_or_default().trim_end()),
         "syslogsocket" => json!(main.syslogsocket),
+        "allowipv6" => json!(main.allowipv6),
+        "thread" => json!({"stacksize": 0}),
         _ if main.dbfile.is_none() => Value::Null,
         "dbfile" => json!(main.dbfile),
         "dbmaxmatches" => json!(main.dbmaxmatches),
@@ -106,6 +113,7 @@ pub(super) fn of_a_jail(jail: &str, option: &str, rest: &[&str], house: &House<'
         "banned" => is_banned(jail, rest, house)?,
         "banip" => banip(jail, false, house)?,
         "actions" => settings.actions.iter().map(|action| action.name.as_str()).collect(),
+        "action" | "actionmethods" | "actionproperties" => of_an_action(settings, option, rest)?,
         "filter" => json!(filter.name),
         "logpath" => json!(house.files.get(jail).map_or(&[][..], Vec::as_slice)),
         "logencoding" if settings.logencoding.eq_ignore_ascii_case("auto") => json!("UTF-8"),
@@ -135,7 +143,10 @@ pub(super) fn of_a_jail(jail: &str, option: &str, rest: &[&str], house: &House<'
         "findtime" => seconds(settings.findtime.as_secs_f64()),
         "bantime" => seconds(settings.bantime.as_secs_f64()),
         "bantime.increment" => grows(json!(increment.enabled)),
+        "bantime.factor" if increment.factor != 1.0 => json!(increment.factor.to_string()),
         "bantime.factor" => grows(json!(increment.factor.to_string())),
+        "bantime.formula" if increment.formula == Increment::default().formula => Value::Null,
+        "bantime.formula" => json!(increment.formula.to_string()),
         "bantime.multipliers" if increment.multipliers.is_empty() => Value::Null,
         "bantime.multipliers" => {
             json!(increment.multipliers.iter().map(f64::to_string).collect::<Vec<_>>().join(" "))
@@ -145,6 +156,23 @@ pub(super) fn of_a_jail(jail: &str, option: &str, rest: &[&str], house: &House<'
         "bantime.overalljails" => grows(json!(increment.overalljails)),
         option => return Err(Error::unknown("option", option, &OF_A_JAIL.map(str::to_owned))),
     })
+}
+
+/// What an action is: `action NAME PROPERTY`, `actionproperties NAME`, `actionmethods NAME`.
+fn of_an_action(settings: &JailSettings, option: &str, rest: &[&str]) -> Result<Value, Error> {
+    let [name, rest @ ..] = rest else {
+        return Err(Error::new(Kind::Usage, format!("`{option}` wants the name of an action")));
+    };
+    let found = action::one(&settings.actions, name)?;
+    match (option, rest) {
+        ("actionproperties", _) => Ok(json!(action::properties(found))),
+        ("actionmethods", _) => Ok(json!(action::METHODS)),
+        (_, [property, ..]) => {
+            let known = action::properties(found);
+            action::property(found, property).ok_or_else(|| Error::unknown("property", property, &known))
+        }
+        _ => Err(Error::new(Kind::Usage, "`action` wants a name and a property")),
+    }
 }
 
 /// All who are banned; or of each address 1 where it is, else 0, as one number for one address.
@@ -185,6 +213,8 @@ fn datepattern(settings: &JailSettings, house: &House<'_>) -> Value {
     let names: Vec<String> =
         Detector::new(&patterns, zones).map_or(Vec::new(), |dates| dates.templates().map(|t| t.name).collect());
     match (&patterns[..], &names[..]) {
+        // One that has a name is known by it alone.
+        ([pattern], [name]) if pattern == name => json!([null, name]),
         ([pattern], [name]) => json!([pattern, name]),
         _ => json!([null, "Default Detectors"]),
     }
@@ -196,6 +226,9 @@ fn word<T: PartialEq>(words: &[(&str, T)], value: &T) -> Value {
 
 /// As `logtimezone` is written.
 fn zone(offset: i32) -> String {
+    if offset == 0 {
+        return "UTC".to_owned();
+    }
     let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 60);
     format!("UTC{sign}{:02}{:02}", minutes / 60, minutes % 60)
 }

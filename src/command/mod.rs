@@ -5,9 +5,12 @@
 //! The reply is data first: a program gets the fields, a terminal gets [`Command::text`]. No command opens a file or starts
 //! a thread; `reload` and `stop` change the running daemon and are answered by its loop.
 
+pub mod action;
 pub mod ban;
 pub mod banned;
+pub mod change;
 pub mod get;
+pub mod jails;
 pub mod ping;
 pub mod reload;
 pub mod set;
@@ -16,8 +19,10 @@ pub mod stop;
 pub mod take;
 pub mod unban;
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,6 +31,7 @@ use serde_json::Value;
 use crate::config::Main;
 use crate::engine::{Engine, Request};
 use crate::error::{Error, Kind};
+use crate::filter::Filter;
 use crate::time::Timestamp;
 
 /// Everything that can be asked of a running daemon.
@@ -50,11 +56,13 @@ pub struct House<'a> {
     /// The owner of jails, bans and firewall.
     pub engine: &'a mut Engine,
     /// The logs that each jail reads right now.
-    pub files: &'a IndexMap<String, Vec<String>>,
+    pub files: &'a mut IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up, since the jail came up.
     pub gave_up: &'a IndexMap<String, u64>,
     /// Jails that wait for one of these logs to appear.
     pub waiting: &'a IndexMap<String, Vec<String>>,
+    /// Jails that follow no log: not started yet, or told to be idle.
+    pub idle: &'a mut IndexSet<String>,
     /// The daemon's own settings.
     pub main: &'a Main,
     /// What bans.
@@ -65,6 +73,18 @@ pub struct House<'a> {
     pub zone: &'a TimeZone,
     /// What the engine wants done because of the command.
     pub out: &'a mut Vec<Request>,
+    /// What is to be followed otherwise because of the command.
+    pub follow: &'a mut Vec<Follow>,
+    /// The files that a path or a pattern means now.
+    pub expand: &'a dyn Fn(&str) -> Vec<PathBuf>,
+}
+
+/// Something for whoever follows the logs.
+pub enum Follow {
+    /// A jail is followed, with its settings of now and this filter.
+    Put(String, Box<Filter>),
+    /// A jail is followed no more.
+    Remove(String),
 }
 
 /// A reply: data that can be shown.
@@ -108,7 +128,7 @@ impl Command {
         }
     }
 
-    /// Carries the command out. `reload` and `stop` only say what will have been done: the daemon's loop does it.
+    /// Carries the command out. What changes the daemon itself its loop does: `reload`, `stop`, `set` of its own options.
     pub fn run(&self, house: &mut House<'_>) -> Result<Value, Error> {
         match self {
             Command::Status(args) => args.run(house).map(data),
@@ -117,9 +137,9 @@ impl Command {
             Command::Banned(args) => args.run(house).map(data),
             Command::Ping(args) => Ok(data(args.run())),
             Command::Get(args) => args.run(house).map(data),
-            Command::Set(args) => args.run(house).map(data),
             Command::Take(args) => args.run(house).map(data),
-            Command::Reload(_) | Command::Stop(_) => {
+            Command::Set(args) if args.of_the_daemon().is_none() => args.run(house).map(data),
+            Command::Reload(_) | Command::Stop(_) | Command::Set(_) => {
                 Err(Error::new(Kind::Daemon, "only the daemon itself can do this"))
             }
         }

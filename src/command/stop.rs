@@ -7,7 +7,7 @@ use super::Reply;
 /// End the daemon and lift all bans
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
-    /// Leave bans and rules in the kernel; each ban ends at its own time
+    /// Leave bans in place: the kernel ends its own in time, what actions of action.d did stays
     #[arg(long)]
     pub keep: bool,
 }

@@ -7,14 +7,19 @@
 pub mod pickle;
 pub mod stream;
 
+pub mod built;
 mod settings;
 mod status;
+
+pub use settings::plain;
+
+use std::fmt;
 
 use crate::addr::Id;
 use crate::command::House;
 use crate::command::get::OF_THE_DAEMON;
 use crate::error::{Error, Kind};
-use crate::record::Level;
+use crate::time::Span;
 
 use pickle::Plain;
 
@@ -25,15 +30,32 @@ pub enum Said {
     Reply(Plain),
     /// End, and lift all bans.
     Stop,
-    /// Read the configuration again; before that lift every ban, where that is asked for.
+    /// Take on what a stream of commands says of jails, in place of what runs.
     Reload {
-        /// `--unban`
+        /// Of this jail alone.
+        jail: Option<String>,
+        /// Lift every ban before that: `--unban`.
         unban: bool,
+        /// Stop the jails before that, so that they begin anew: `--restart`.
+        restart: bool,
+        /// The commands; `None`: none came, and the configuration is read again.
+        stream: Option<Vec<Plain>>,
     },
+    /// Carry out what a stream of commands says, beside what runs.
+    Stream(Vec<Plain>),
     /// Open the log file again.
     FlushLogs,
-    /// Write what matters so much and more into the log.
-    LogLevel(Level),
+    /// Change an option of the daemon itself.
+    Main {
+        /// Which.
+        option: String,
+        /// To what.
+        value: String,
+    },
+    /// Write into the log what was wrong with a configuration.
+    Complain(String),
+    /// Reply after a while.
+    Sleep(Span),
 }
 
 /// Why a request is not done: an exception in the eyes of the client.
@@ -41,6 +63,8 @@ pub enum Said {
 pub enum Refusal {
     /// There is no such jail.
     UnknownJail(String),
+    /// There is such a jail already.
+    DuplicateJail(String),
     /// Words are missing.
     TooShort,
     /// What is asked for does not exist, or not here.
@@ -49,6 +73,14 @@ pub enum Refusal {
     Value(String),
     /// There is no such action.
     UnknownAction(String),
+    /// An action has no such property.
+    UnknownProperty(String),
+    /// There is no such file.
+    NoFile(String),
+    /// There is no such encoding.
+    UnknownEncoding(String),
+    /// It cannot be done now.
+    Runtime(String),
 }
 
 /// Does what a request says.
@@ -66,12 +98,25 @@ pub fn hear(request: &Plain, house: &mut House<'_>) -> Result<Said, Refusal> {
         ["status", ref rest @ ..] => status::status(rest, house)?,
         ["banned", ref addresses @ ..] => status::banned(addresses, house)?,
         ["unban", ref addresses @ ..] => unban(addresses, house)?,
-        ["set", "loglevel", level, ..] => return log_level(level),
+        ["stats" | "statistic" | "statistics", ..] => status::statistics(house)?,
+        ["set", option, value, ..] if OF_THE_DAEMON.contains(&option) => {
+            return Ok(Said::Main { option: option.to_owned(), value: value.to_owned() });
+        }
         ["get", ref rest @ ..] => settings::get(rest, house)?,
         ["set", jail, option, ref values @ ..] => settings::set(jail, option, values, house)?,
-        ["flushlogs", ..] => return Ok(Said::FlushLogs),
+        ["multi-set", jail, option, ..] => settings::multi_set(jail, option, request, house)?,
+        ["add", "--all", ..] => return Err(Refusal::Invalid("Reserved name '--all'".to_owned())),
+        ["add", jail, ref rest @ ..] => settings::add(jail, rest.first().copied().unwrap_or("auto"), house)?,
+        ["start", jail, ..] => settings::start(jail, house)?,
+        ["stop", "--all", ..] => settings::stop_all(house)?,
+        ["stop", jail, ..] => settings::stop(jail, house)?,
         ["stop"] => return Ok(Said::Stop),
-        ["reload", ref rest @ ..] => return Ok(Said::Reload { unban: asks_unban(request, rest) }),
+        ["flushlogs", ..] => return Ok(Said::FlushLogs),
+        ["config-error", text, ..] => return Ok(Said::Complain(text.to_owned())),
+        ["sleep", time, ..] => return sleep(time),
+        ["server-stream", ..] => return Ok(Said::Stream(listed(request, 1).unwrap_or_default())),
+        ["reload", jail, ..] => return reload(jail, request, &words, house),
+        ["reload"] => return Ok(Said::Reload { jail: None, unban: false, restart: false, stream: None }),
         _ => return Err(Refusal::Invalid("Invalid command".to_owned())),
     };
     Ok(Said::Reply(reply))
@@ -101,6 +146,17 @@ impl From<Refusal> for Plain {
             Refusal::Invalid(text) => ("builtins", "Exception", text),
             Refusal::Value(text) => ("builtins", "ValueError", text),
             Refusal::UnknownAction(name) => ("builtins", "KeyError", format!("Invalid Action name: {name}")),
+            Refusal::DuplicateJail(jail) => ("fail2ban.exceptions", "DuplicateJailException", jail),
+            Refusal::UnknownProperty(name) => {
+                let text = format!("'CommandAction' object has no attribute {}", quoted(&name));
+                ("builtins", "AttributeError", text)
+            }
+            Refusal::UnknownEncoding(name) => ("builtins", "LookupError", format!("unknown encoding: {name}")),
+            Refusal::Runtime(text) => ("builtins", "RuntimeError", text),
+            Refusal::NoFile(path) => {
+                let args = vec![Plain::Int(2), "No such file or directory".into(), path.into()];
+                return Plain::Exception("builtins".into(), "FileNotFoundError".into(), args);
+            }
         };
         Plain::Exception(module.into(), class.into(), vec![text.into()])
     }
@@ -111,6 +167,28 @@ impl From<Error> for Refusal {
         let hint = error.hint.map_or(String::new(), |hint| format!(" ({hint})"));
         let text = format!("{}{hint}", error.message);
         if error.kind == Kind::Usage { Refusal::Value(text) } else { Refusal::Invalid(text) }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::new(Kind::Usage, refusal.to_string())
+    }
+}
+
+impl fmt::Display for Refusal {
+    /// For a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::UnknownJail(jail) => write!(f, "there is no jail `{jail}`"),
+            Refusal::DuplicateJail(jail) => write!(f, "there is a jail `{jail}` already"),
+            Refusal::TooShort => f.write_str("a word is missing"),
+            Refusal::UnknownAction(name) => write!(f, "there is no action `{name}`"),
+            Refusal::UnknownProperty(name) => write!(f, "an action has no `{name}`"),
+            Refusal::NoFile(path) => write!(f, "there is no file `{path}`"),
+            Refusal::UnknownEncoding(name) => write!(f, "unknown encoding `{name}`"),
+            Refusal::Invalid(text) | Refusal::Value(text) | Refusal::Runtime(text) => f.write_str(text),
+        }
     }
 }
 
@@ -133,7 +211,8 @@ fn words(request: &Plain) -> Result<Vec<String>, Refusal> {
 fn needed(words: &[&str]) -> usize {
     match words {
         ["get", option, ..] if OF_THE_DAEMON.contains(option) => 2,
-        ["get" | "set", ..] => 3,
+        ["get" | "set" | "multi-set", ..] => 3,
+        ["add" | "start" | "sleep" | "config-error" | "server-stream", ..] => 2,
         _ => 1,
     }
 }
@@ -153,22 +232,37 @@ fn unban(addresses: &[&str], house: &mut House<'_>) -> Result<Plain, Refusal> {
     Ok(number(lifted))
 }
 
-fn log_level(name: &str) -> Result<Said, Refusal> {
-    let level = Level::parse(name).ok_or_else(|| Refusal::Value(format!("Invalid log level {}", quoted(name))))?;
-    Ok(Said::LogLevel(level))
+/// `reload JAIL|--all [OPTIONS] STREAM`; typed by hand there is no stream, and options are words.
+fn reload(jail: &str, request: &Plain, words: &[&str], house: &House<'_>) -> Result<Said, Refusal> {
+    let options: Vec<Plain> = listed(request, 2).unwrap_or_default();
+    let has = |option: &str| options.contains(&option.into()) || words.contains(&option);
+    let jail = Some(jail).filter(|jail| !jail.is_empty() && !jail.starts_with("--")).map(str::to_owned);
+    if let Some(jail) = &jail
+        && !has("--if-exists")
+        && house.engine.settings(jail).is_err()
+        && !house.waiting.contains_key(jail)
+    {
+        return Err(Refusal::UnknownJail(jail.clone()));
+    }
+    Ok(Said::Reload { jail, unban: has("--unban"), restart: has("--restart"), stream: listed(request, 3) })
 }
 
-/// `reload JAIL [options] stream`: the stream repeats what stands in the files, which are read again anyway.
-fn asks_unban(request: &Plain, words: &[&str]) -> bool {
-    let listed = match request {
-        Plain::List(items) | Plain::Tuple(items) => items.get(2),
+fn sleep(time: &str) -> Result<Said, Refusal> {
+    let wrong = || Refusal::Value(format!("could not convert string to float: {}", quoted(time)));
+    let seconds: f64 = time.trim().parse().map_err(|_| wrong())?;
+    match seconds >= 0.0 {
+        true => Ok(Said::Sleep(Span::from_secs_f64(seconds))),
+        false => Err(Refusal::Value("sleep length must be non-negative".to_owned())),
+    }
+}
+
+/// A word of a request that is a list.
+fn listed(request: &Plain, at: usize) -> Option<Vec<Plain>> {
+    let (Plain::List(items) | Plain::Tuple(items)) = request else { return None };
+    match items.get(at) {
+        Some(Plain::List(inner) | Plain::Tuple(inner)) => Some(inner.clone()),
         _ => None,
-    };
-    let in_list = match listed {
-        Some(Plain::List(options) | Plain::Tuple(options)) => options.contains(&"--unban".into()),
-        _ => false,
-    };
-    in_list || words.contains(&"--unban")
+    }
 }
 
 fn texts<T: Into<String>>(items: impl IntoIterator<Item = T>) -> Plain {

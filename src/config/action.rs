@@ -1,6 +1,7 @@
 //! The `action` list of a jail: names and parameters, and what of it sipjail does itself.
 
 pub mod file;
+pub mod reach;
 
 use std::collections::HashSet;
 
@@ -13,6 +14,17 @@ use crate::word::repr;
 use file::Refused;
 
 pub use file::{Action, Kind, Own};
+
+/// What sipjail itself does with the bans of a jail with these actions, see [`JailSettings::own`](super::JailSettings::own).
+pub fn own(actions: &[Action]) -> Option<Own> {
+    let first = actions.iter().find_map(|action| match action.kind {
+        Kind::Own { own, .. } => Some(own),
+        Kind::Commands { .. } | Kind::Python { .. } => None,
+    });
+    let python = actions.iter().any(|action| matches!(action.kind, Kind::Python { .. }));
+    let unguarded = python && !actions.iter().any(Action::bans);
+    first.or(unguarded.then_some(Own::Ipset))
+}
 
 /// What is said once for all jails.
 #[derive(Debug, Default)]
@@ -33,6 +45,7 @@ pub struct Actions {
 pub fn actions(tree: &Tree, value: &Value, jail: &str, options: &Options, said: &mut Said) -> Actions {
     let mut actions = Actions::default();
     let mut identities = HashSet::new();
+    let mut lost = Vec::new();
     for range in brackets::split(value.text()) {
         let text = value.slice(range);
         let item = match Reference::parse(&text) {
@@ -50,48 +63,77 @@ pub fn actions(tree: &Tree, value: &Value, jail: &str, options: &Options, said: 
             let problem = Problem::new(Severity::Warning, item.origin.clone(), message).of_jail(jail);
             actions.problems.push(problem.hint("give one of them `actname=…`").fail2ban(Original::StopsServer));
         }
-        let problems = actions.file(tree, &item, jail, options);
-        actions.problems.extend(problems.into_iter().filter(|problem| said.0.insert(problem.message.clone())));
+        match file::read(tree, &item, jail, options) {
+            Ok(action) => {
+                if let Kind::Python { .. } = action.kind {
+                    lost.push(Lost { item, why: Refused::Python, place: actions.list.len() });
+                }
+                actions.list.push(action);
+            }
+            Err(Refused::Missing) if let Some(own) = Own::by_name(&item.name) => {
+                actions.list.push(file::built_in(own, &item, jail));
+                actions.problems.extend(without_effect(&item).filter(|problem| said.is_new(problem)));
+            }
+            Err(why) => {
+                if let Refused::Missing = why {
+                    actions.skip(format!("Unable to read action {}", repr(&item.name)));
+                }
+                lost.push(Lost { item, why, place: actions.list.len() });
+            }
+        }
+    }
+    let guarded = actions.list.iter().any(Action::bans);
+    let mut filled = 0;
+    for Lost { item, why, place } in lost {
+        if !guarded && !matches!(why, Refused::Python) {
+            actions.list.insert(place + filled, file::built_in(Own::Ipset, &item, jail));
+            filled += 1;
+        }
+        let problems = complaint(&item, why, guarded, jail);
+        actions.problems.extend(problems.into_iter().filter(|problem| said.is_new(problem)));
     }
     actions
 }
 
-impl Actions {
-    /// Reads the action's file, and gives what the operator should know about it.
-    fn file(&mut self, tree: &Tree, item: &Reference, jail: &str, options: &Options) -> Vec<Problem> {
-        let name = &item.name;
-        let say = |severity, message: String| Problem::new(severity, item.origin.clone(), message);
-        let fault = match file::read(tree, item, jail, options) {
-            Ok(action) => {
-                self.list.push(action);
-                return vec![remark(item)];
-            }
-            Err(Refused::Missing) if let Some(own) = Own::by_name(name) => {
-                self.list.push(file::built_in(own, item, jail));
-                return Vec::from_iter(without_effect(item));
-            }
-            Err(Refused::Missing) => {
-                self.list.push(file::built_in(Own::Ipset, item, jail));
-                self.skip(format!("Unable to read action {}", repr(name)));
-                let message = format!("there is no action `{name}`; bans go into the kernel's ipsets instead");
-                let problem = say(Severity::Warning, message).fail2ban(Original::SkipsJail);
-                let blank = name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
-                return vec![Problem { hint: blank, ..problem }];
-            }
-            Err(Refused::Files(problems)) => problems,
-            Err(Refused::Text(fault)) => vec![fault.problem(Severity::Error)],
-        };
-        self.list.push(file::built_in(Own::Ipset, item, jail));
-        let warning = |problem| Problem { severity: Severity::Warning, jail: Some(jail.to_owned()), ..problem };
-        let mut problems: Vec<Problem> = fault.into_iter().map(warning).collect();
-        problems
-            .push(say(Severity::Warning, format!("`{name}` cannot be read; bans go into the kernel's ipsets instead")));
-        problems
-    }
+/// An action that cannot be had.
+struct Lost {
+    item: Reference,
+    why: Refused,
+    /// Where in the list it would stand.
+    place: usize,
+}
 
+impl Said {
+    fn is_new(&mut self, problem: &Problem) -> bool {
+        self.0.insert(problem.message.clone())
+    }
+}
+
+impl Actions {
     fn skip(&mut self, reason: String) {
         self.skipped.get_or_insert(reason);
     }
+}
+
+/// What the operator should know of an action that cannot be had; `guarded`: others ban.
+fn complaint(item: &Reference, why: Refused, guarded: bool, jail: &str) -> Vec<Problem> {
+    let name = &item.name;
+    let instead = if guarded { "" } else { "; bans go into the kernel's ipsets instead" };
+    let say = |message: String| Problem::new(Severity::Warning, item.origin.clone(), format!("{message}{instead}"));
+    let fault = match why {
+        Refused::Missing => {
+            let problem = say(format!("there is no action `{name}`")).fail2ban(Original::SkipsJail);
+            let blank = name.ends_with(char::is_whitespace).then(|| "no blank may stand before `[`".to_owned());
+            return vec![Problem { hint: blank, ..problem }];
+        }
+        Refused::Python => {
+            return vec![say(format!("`{name}` is a Python program, which sipjail cannot run"))];
+        }
+        Refused::Files(problems) => problems,
+        Refused::Text(fault) => vec![fault.problem(Severity::Error)],
+    };
+    let warning = |problem| Problem { severity: Severity::Warning, jail: Some(jail.to_owned()), ..problem };
+    fault.into_iter().map(warning).chain([say(format!("`{name}` cannot be read"))]).collect()
 }
 
 /// What is to be said of an action of ours.
@@ -103,42 +145,7 @@ fn without_effect(item: &Reference) -> Option<Problem> {
     Some(problem.hint("a banned address is cut off on every port and protocol"))
 }
 
-/// What is to be said of an action that has a file.
-fn remark(item: &Reference) -> Problem {
-    let name = &item.name;
-    let say = |severity, message: String| Problem::new(severity, item.origin.clone(), message);
-    if name.ends_with(".py") {
-        return say(Severity::Note, format!("`{name}` is a Python program, which sipjail cannot run"));
-    }
-    if BANNING.iter().any(|prefix| name.starts_with(prefix)) || Own::by_name(name).is_some() {
-        return say(Severity::Warning, format!("`{name}` is not run yet; bans go into the kernel's ipsets instead"));
-    }
-    say(Severity::Note, format!("`{name}` is not run yet"))
-}
-
 const WITHOUT_EFFECT: [&str; 3] = ["port", "protocol", "chain"];
-
-/// Begins of the names of fail2ban's actions that ban.
-const BANNING: [&str; 18] = [
-    "iptables",
-    "nftables",
-    "ipset",
-    "firewallcmd",
-    "ufw",
-    "pf",
-    "shorewall",
-    "route",
-    "hostsdeny",
-    "ipfw",
-    "bsd-ipfw",
-    "osx-ipfw",
-    "osx-afctl",
-    "ipfilter",
-    "npf",
-    "apf",
-    "netscaler",
-    "cloudflare",
-];
 
 #[cfg(test)]
 mod tests {
@@ -149,8 +156,9 @@ mod tests {
     fn read(text: &str) -> Read {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("action.d")).expect("a folder");
-        for name in ["iptables-multiport", "mail"] {
-            std::fs::write(dir.path().join(format!("action.d/{name}.conf")), "[Definition]\n").expect("a file");
+        for (name, more) in [("iptables-multiport", "actionunban = b\n"), ("mail", "")] {
+            let text = format!("[Definition]\nactionban = a\n{more}");
+            std::fs::write(dir.path().join(format!("action.d/{name}.conf")), text).expect("a file");
         }
         let options = Options::new();
         let found = actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &options, &mut Said::default());
@@ -171,20 +179,52 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_run_is_said_once() {
-        let (actions, problems) =
-            read("iptables-multiport[name=sip-tcp]\n iptables-multiport[name=sip-udp] mail[dest=x] a.py");
-        assert_eq!(actions.len(), 4);
-        let said: Vec<_> = problems.iter().map(|(severity, message)| (*severity, message.split(' ').next())).collect();
-        let word = |word| Some(word);
-        assert_eq!(
-            said,
-            [
-                (Severity::Warning, word("`iptables-multiport`")),
-                (Severity::Note, word("`mail`")),
-                (Severity::Note, word("`a.py`"))
-            ]
-        );
+    fn what_cannot_be_run_is_said_and_the_jail_bans_all_the_same() {
+        let (actions, problems) = read("iptables-multiport[name=sip-tcp]\n nosuch mail[dest=x] a.py");
+        let names: Vec<&str> = actions.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["iptables-multiport-tcp", "mail", "a"], "others ban");
+        let said = |message: &str| (Severity::Warning, message.to_owned());
+        let python = "`a.py` is a Python program, which sipjail cannot run";
+        assert_eq!(problems, [said("there is no action `nosuch`"), said(python)]);
+        let (actions, problems) = read("mail nosuch[name=x] mail[name=y] a.py");
+        let names: Vec<&str> = actions.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["mail", "nosuch-x", "mail-y", "a"]);
+        let instead = "; bans go into the kernel's ipsets instead";
+        let expected = [format!("there is no action `nosuch`{instead}"), format!("{python}{instead}")];
+        assert_eq!(problems, expected.map(|message| said(&message)));
+    }
+
+    #[test]
+    fn a_jail_with_scripts_alone_does_not_ban_in_the_kernel() {
+        let list = |text: &str| {
+            let dir = tempfile::tempdir().expect("a directory");
+            std::fs::create_dir(dir.path().join("action.d")).expect("a folder");
+            for (name, more) in
+                [("block", "actionunban = b\n"), ("mail", ""), ("report", "actionunban = b\nnorestored = 1\n")]
+            {
+                let text = format!("[Definition]\nactionban = a\n{more}");
+                std::fs::write(dir.path().join(format!("action.d/{name}.conf")), text).expect("a file");
+            }
+            let found =
+                actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &Options::new(), &mut Said::default());
+            own(&found.list)
+        };
+        for (text, expected) in [
+            ("block", None),
+            ("mail", None),
+            ("", None),
+            ("block ipset", Some(Own::Ipset)),
+            ("dryrun block", Some(Own::DryRun)),
+            ("nosuch", Some(Own::Ipset)),
+            ("nosuch block", None),
+            ("nosuch mail", Some(Own::Ipset)),
+            ("nosuch report", Some(Own::Ipset)),
+            ("a.py", Some(Own::Ipset)),
+            ("a.py mail", Some(Own::Ipset)),
+            ("block a.py", None),
+        ] {
+            assert_eq!(list(text), expected, "{text}");
+        }
     }
 
     #[test]

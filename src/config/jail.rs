@@ -214,7 +214,9 @@ impl Reader<'_> {
                 values.last(Original::Stops);
             }
         }
-        let Actions { list: actions, problems: remarks, .. } = actions;
+        let Actions { list: actions, problems: mut remarks, .. } = actions;
+        let at = jail.get("action").map_or_else(|| origin.clone(), Value::origin);
+        remarks.extend(action::reach::narrow(&actions, &filter.name, &at).map(|problem| problem.of_jail(name)));
         if actions.is_empty() && !remarks.iter().any(|p| p.severity == Severity::Error) {
             values.warn(&origin, "the jail has no `action`: it bans nobody", Some("write `action = ipset`"));
         }

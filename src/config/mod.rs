@@ -5,6 +5,7 @@
 //! stands among the [`Problem`]s. Nothing here compiles a regex, opens a log or asks the kernel.
 
 pub mod action;
+mod bare;
 pub mod brackets;
 pub mod daemon;
 pub mod filter;
@@ -153,13 +154,22 @@ pub struct JailSettings {
 }
 
 impl JailSettings {
-    /// Whether bans are only listed and logged: the first of our own actions is `dryrun`.
-    pub fn dry(&self) -> bool {
-        let own = self.actions.iter().find_map(|action| match action.kind {
-            Kind::Own { own, .. } => Some(own),
-            Kind::Commands { .. } | Kind::Python { .. } => None,
-        });
-        own == Some(Own::DryRun)
+    /// What sipjail itself does with bans: the first of our own actions. `None`: nothing, the list apart; its scripts
+    /// alone carry the bans out, or nobody does.
+    ///
+    /// A Python program cannot be run: where nothing else bans, the kernel's sets do in its place.
+    pub fn own(&self) -> Option<Own> {
+        action::own(&self.actions)
+    }
+
+    /// Whether it has actions that run commands.
+    pub fn has_scripts(&self) -> bool {
+        self.scripts().next().is_some()
+    }
+
+    /// Actions that run commands.
+    pub fn scripts(&self) -> impl Iterator<Item = &Action> {
+        self.actions.iter().filter(|action| matches!(action.kind, Kind::Commands { .. }))
     }
 }
 

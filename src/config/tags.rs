@@ -82,7 +82,7 @@ const MAX_REPEATS: usize = 25;
 const MAX_STEPS: usize = 2_000;
 
 /// The first `<tag>` at or behind byte `at`: no blank and no angle bracket inside.
-fn next_tag(text: &str, at: usize) -> Option<(usize, &str)> {
+pub fn next_tag(text: &str, at: usize) -> Option<(usize, &str)> {
     let mut open = None;
     for (i, byte) in text.bytes().enumerate().skip(at) {
         match (byte, open) {

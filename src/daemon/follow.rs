@@ -8,13 +8,14 @@
 //! position behind them, so what is saved was handled and nothing that is saved is read again; a jail's files before
 //! anything that was found in them, the first time also if there are none.
 
+mod exchange;
 mod jails;
 mod log;
 mod reader;
 mod thread;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ use crate::source::journal::JournalReader;
 use crate::time::{Span, Timestamp};
 
 use super::inbox::Message;
-use super::pipe::{Pipe, PipeJail};
+use super::pipe::Pipe;
+use exchange::{Left, apart};
 use jails::Jail;
 use log::{Log, names};
 use reader::Reader;
@@ -79,6 +81,8 @@ pub struct Logs {
     pipe: Pipe,
     logs: Vec<Log>,
     journals: Vec<Reader<JournalReader>>,
+    /// How far jails that are not followed now had come.
+    left: HashMap<String, Left>,
     /// Files may have come or gone.
     stale: bool,
 }
@@ -97,35 +101,10 @@ pub enum Change {
 impl Logs {
     /// Follows the logs of these jails; nothing is opened before the first [`Logs::step`].
     pub fn new(jails: Vec<FollowJail>) -> Logs {
-        let (jails, pipe, journals) = apart(jails);
-        Logs { jails, pipe, logs: Vec::new(), journals, stale: true }
-    }
-
-    /// Other jails from now on. A jail of the same name goes on in a log where it was; others begin as after a start.
-    pub fn reload(&mut self, jails: Vec<FollowJail>, now: Timestamp, sink: &mut dyn FnMut(Message)) {
-        self.send_positions(now, true, sink);
-        let (jails, pipe, journals) = apart(jails);
-        let old = std::mem::replace(&mut self.jails, jails);
-        self.pipe = pipe;
-        for jail in &mut self.jails {
-            if let Some(before) = old.iter().find(|before| before.name == jail.name) {
-                jail.go_on(before);
-            }
-        }
-        for before in std::mem::replace(&mut self.journals, journals) {
-            let name = &old[before.jail()].name;
-            if let Some(journal) = self.journals.iter_mut().find(|journal| self.jails[journal.jail()].name == *name) {
-                journal.go_on(before);
-            }
-        }
-        let place = |at: &usize| self.jails.iter().position(|jail| jail.name == old[*at].name);
-        for log in &mut self.logs {
-            for reader in &mut log.readers {
-                let jails: Vec<usize> = reader.route.jails().iter().filter_map(place).collect();
-                reader.route = self.pipe.route(&jails);
-            }
-        }
-        self.stale = true;
+        let (jails, piped, readers) = apart(jails);
+        let pipe = Pipe::new(piped);
+        let journals = readers.into_iter().map(|(at, reader)| Reader::of_journal(reader, pipe.route(&[at]))).collect();
+        Logs { jails, pipe, logs: Vec::new(), journals, left: HashMap::new(), stale: true }
     }
 
     /// Everything that one wake-up does: looks which files there are if that may have changed, reads at most [`TURN`]
@@ -291,21 +270,6 @@ impl Logs {
             sink(Message::Positions(positions));
         }
     }
-}
-
-fn apart(jails: Vec<FollowJail>) -> (Vec<Jail>, Pipe, Vec<Reader<JournalReader>>) {
-    let (mut settings, mut piped, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-    for FollowJail { name, journal, logs, first, filter, unwrap, findtime, saved } in jails {
-        if let Some(journal) = journal {
-            let place = saved.iter().find(|saved| saved.path == Path::new(Position::JOURNAL));
-            readers.push((settings.len(), JournalReader::new(journal, findtime, place.cloned())));
-        }
-        piped.push(PipeJail { name: name.clone(), filter, unwrap, findtime });
-        settings.push(Jail::new(name, logs, first, saved));
-    }
-    let pipe = Pipe::new(piped);
-    let journals = readers.into_iter().map(|(at, reader)| Reader::of_journal(reader, pipe.route(&[at]))).collect();
-    (settings, pipe, journals)
 }
 
 /// Bytes read from one log before others get their turn.

@@ -1,16 +1,20 @@
 //! The loop that owns the engine. It sleeps until a message comes or something is due, and hands on what the engine
 //! wants done: to the log, to the store, to those who find things out.
 
+mod clients;
+mod itself;
+mod taking;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
-use serde_json::Value;
 
+use super::actors::Actors;
 use super::follow::{FollowJail, Follower};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
@@ -18,23 +22,22 @@ use super::options::{Guise, Options};
 use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
-use super::sole::Sole;
-use super::workers::{Askers, Keeper, Reopen};
+use super::workers::{Askers, Keeper};
 use super::{clock, host, signals};
-use crate::command::reload::ReloadReply;
-use crate::command::stop::StopReply;
-use crate::command::{Command, House, Told};
 use crate::compat::pickle::Plain;
-use crate::compat::{self, Said};
 use crate::config::{JailSettings, Main};
-use crate::engine::{Engine, Event, Request, Setup};
+use crate::engine::{Engine, Event, Leave, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::record::{Level, Record};
+use crate::time::Timestamp;
+use clients::Waiter;
 
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
     let zone = TimeZone::system();
+    // What is made is for us alone; files that are for others say so. Actions find the same.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let prepared = options.prepare(&zone);
     let main = options.told.over(prepared.config.main.clone());
     let served = serve(options, main.clone(), prepared, zone.clone());
@@ -65,26 +68,6 @@ enum End {
     Broken(&'static str),
 }
 
-/// Who waits for the end, in the language that they speak.
-enum Waiter {
-    Ours(SyncSender<Told>),
-    Theirs(SyncSender<Plain>),
-}
-
-impl Waiter {
-    fn tell(self, kept: bool, result: Result<(), Error>) {
-        let _left = match self {
-            Waiter::Ours(reply) => {
-                let kept = serde_json::to_value(StopReply { kept }).expect("it is plain data");
-                reply.send(result.map(|()| kept).into()).is_ok()
-            }
-            Waiter::Theirs(reply) => {
-                reply.send(compat::reply(result.map(|()| Plain::None).map_err(Into::into))).is_ok()
-            }
-        };
-    }
-}
-
 struct Guard {
     options: Options,
     main: Main,
@@ -95,16 +78,21 @@ struct Guard {
     follower: Follower,
     keeper: Keeper,
     askers: Askers,
+    actors: Actors,
     log: Log,
     files: IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up.
     gave_up: IndexMap<String, u64>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
+    /// Jails that follow no log: not started yet, or told to be idle.
+    idle: IndexSet<String>,
+    /// Who gets a reply later.
+    sleepers: Vec<(Timestamp, SyncSender<Plain>)>,
+    /// For whoever is started later.
+    sender: Inbox,
     /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
     halfway: bool,
-    /// Held until the end.
-    _sole: Option<Sole>,
     pidfile: Option<Pidfile>,
 }
 
@@ -121,9 +109,8 @@ impl Guard {
         inbox: Receiver<Message>,
     ) -> Result<Guard, Error> {
         let now = clock::now();
-        let firewall = host::firewall(options, &prepared.config.jails);
+        let firewall = host::firewall(options, &prepared.config.jails).map_err(host::refused)?;
         let mut early = Vec::new();
-        let sole = if firewall.name() == "dryrun" { None } else { Some(Sole::claim(&mut early)?) };
         let mut log = host::log(&main, options.guise, &zone, &mut early);
         let store = host::store(&main, &mut early);
         let saved = host::saved(&main, store.as_ref(), &mut early);
@@ -131,7 +118,7 @@ impl Guard {
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
         if options.guise == Guise::Sipjail {
-            prepare::announce(&options.conf, &config.jails, firewall.name());
+            prepare::announce(options, &config.jails, firewall.name());
         }
         early.push(Record::new(Level::Info, "server", format!("Starting sipjail v{}", env!("CARGO_PKG_VERSION"))));
         early.extend(config.problems.iter().map(prepare::record));
@@ -155,17 +142,18 @@ impl Guard {
         };
         let engine = Engine::start(setup, now, &mut out).map_err(host::refused)?;
         let thread = |what: &str, e: std::io::Error| Error::new(Kind::Host, format!("cannot start {what}: {e}"));
-        let again = main.clone();
-        let reopen = Box::new(move |said: &mut Vec<Record>| host::store(&again, said)) as Reopen;
-        let reopen = main.dbfile.is_some().then_some(reopen);
-        let keeper = Keeper::start(store, reopen, sender.clone()).map_err(|e| thread("the store's writer", e))?;
+        let keeper =
+            Keeper::start(store, host::reopen(&main), sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);
         let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
+        // An earlier run, which came to no good end, left its own.
+        let unclean = main.pidfile.exists();
         let mut guard = Guard {
             options: options.clone(),
             zone,
-            askers: Askers::new(sender),
+            actors: Actors::new(sender.clone(), keeper.asked(), unclean),
+            askers: Askers::new(sender.clone()),
             inbox,
             engine,
             firewall: firewall_name,
@@ -176,8 +164,10 @@ impl Guard {
             gave_up: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
+            idle: IndexSet::new(),
+            sleepers: Vec::new(),
+            sender: sender.clone(),
             halfway: false,
-            _sole: sole,
             pidfile: None,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
@@ -212,6 +202,7 @@ impl Guard {
                 Err(RecvTimeoutError::Disconnected) => end = Some(End::Broken("the inbox")),
             }
             let now = clock::now();
+            self.wake(now);
             if !self.halfway && self.engine.due().is_some_and(|due| due <= now) {
                 self.engine.tick(now, &mut out);
             }
@@ -232,7 +223,8 @@ impl Guard {
     fn pause(&self, watchdog: Option<Duration>) -> Duration {
         // A clock that is set back must not put off what is due.
         const LONG: Duration = Duration::from_secs(30);
-        let due = self.engine.due().filter(|_| !self.halfway).map_or(LONG, |due| {
+        let wakes = self.sleepers.iter().map(|(due, _)| *due);
+        let due = self.engine.due().filter(|_| !self.halfway).into_iter().chain(wakes).min().map_or(LONG, |due| {
             let micros = (due - clock::now()).0;
             Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
         });
@@ -266,57 +258,6 @@ impl Guard {
         None
     }
 
-    fn client(&mut self, words: &[String], reply: SyncSender<Told>, out: &mut Vec<Request>) -> Option<End> {
-        let answer = match Command::from_words(words) {
-            Ok(Command::Stop(args)) => return Some(End::Stop { keep: args.keep, reply: Waiter::Ours(reply) }),
-            Ok(Command::Reload(_)) => self.reload(out),
-            Ok(command) => self.within(out, |house| command.run(house)),
-            Err(error) => Err(error),
-        };
-        let _left = reply.send(answer.into());
-        None
-    }
-
-    /// The same for a client of fail2ban's.
-    fn foreign(&mut self, request: &Plain, reply: SyncSender<Plain>, out: &mut Vec<Request>) -> Option<End> {
-        let answer = match self.within(out, |house| compat::hear(request, house)) {
-            Ok(Said::Stop) => return Some(End::Stop { keep: false, reply: Waiter::Theirs(reply) }),
-            Ok(Said::Reply(value)) => Ok(value),
-            Ok(Said::Reload { unban }) => {
-                let lifted = if unban { self.engine.unban_all(None, clock::now(), out).map(drop) } else { Ok(()) };
-                lifted.and_then(|()| self.reload(out)).map(|_| "OK".into()).map_err(Into::into)
-            }
-            Ok(Said::FlushLogs) => {
-                self.reopen_log(out);
-                Ok(if self.log.is_file() { "rolled over" } else { "flushed" }.into())
-            }
-            Ok(Said::LogLevel(level)) => {
-                self.main.loglevel = level;
-                self.log.set_level(level);
-                Ok(level.to_string().into())
-            }
-            Err(refusal) => Err(refusal),
-        };
-        let _left = reply.send(compat::reply(answer));
-        None
-    }
-
-    /// Lets a command look at what the daemon holds.
-    fn within<T>(&mut self, out: &mut Vec<Request>, look: impl FnOnce(&mut House<'_>) -> T) -> T {
-        let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
-        look(&mut House {
-            engine: &mut self.engine,
-            files: &self.files,
-            gave_up: &self.gave_up,
-            waiting: &self.waiting.iter().map(|(name, jail)| (name.clone(), paths(jail))).collect(),
-            main: &self.main,
-            firewall: self.firewall,
-            now: clock::now(),
-            zone: &self.zone,
-            out,
-        })
-    }
-
     fn files_changed(&mut self, jail: &Arc<str>, files: &[PathBuf], out: &mut Vec<Request>) {
         let names = files.iter().map(|f| f.display().to_string()).collect();
         self.files.insert(jail.to_string(), names);
@@ -331,42 +272,6 @@ impl Guard {
         }
     }
 
-    fn reload(&mut self, out: &mut Vec<Request>) -> Result<Value, Error> {
-        let now = clock::now();
-        out.push(Request::Log(Record::new(Level::Info, "server", "Reload all jails")));
-        let Prepared { config, filters } = self.options.prepare(&self.zone);
-        out.extend(config.problems.iter().map(|p| Request::Log(prepare::record(p))));
-        if self.firewall != host::firewall(&self.options, &config.jails).name() {
-            let text = format!("bans go on into `{}` until sipjail is started again", self.firewall);
-            out.push(Request::Log(Record::new(Level::Warning, "server", text)));
-        }
-        let running = self.engine.jails();
-        if let Some(refusal) = prepare::would_end(&running, &config) {
-            out.push(Request::Log(Record::new(Level::Error, "server", refusal.message.clone())));
-            return Err(refusal);
-        }
-        let (waiting, on): (Vec<_>, Vec<_>) =
-            config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !running.contains(&j.name));
-        self.waiting = waiting.into_iter().map(|j| (j.name.clone(), j)).collect();
-        let stays = |name: &String| config.jails.iter().any(|j| j.name == *name);
-        self.files.retain(|name, _| stays(name));
-        self.gave_up.retain(|name, _| stays(name));
-        self.engine.reload(on, now, out).map_err(host::refused)?;
-        self.follower.reload(follow_jails(&config.jails, filters));
-        self.askers.allow_ipv6(config.main.allowipv6 != "no");
-        let Main { loglevel, logtarget, syslogsocket, .. } = self.options.told.over(config.main.clone());
-        self.main = Main { loglevel, logtarget, syslogsocket, ..self.main.clone() };
-        let mut said = Vec::new();
-        self.log = host::log(&self.main, self.options.guise, &self.zone, &mut said);
-        out.extend(said.into_iter().map(Request::Log));
-        out.push(Request::Log(Record::new(Level::Info, "server", "Reload finished.")));
-        let reply = ReloadReply {
-            jails: config.jails.iter().map(|j| j.name.clone()).collect(),
-            problems: config.problems.iter().map(prepare::line).collect(),
-        };
-        serde_json::to_value(reply).map_err(|e| Error::new(Kind::Daemon, e.to_string()))
-    }
-
     fn reopen_log(&mut self, out: &mut Vec<Request>) {
         let record = match self.log.reopen() {
             Ok(()) => Record::new(Level::Info, "server", format!("rollover performed on {}", self.main.logtarget)),
@@ -379,14 +284,20 @@ impl Guard {
     fn hand_on(&mut self, out: Vec<Request>) {
         let now = clock::now();
         let mut changes = Vec::new();
+        let mut deeds = Vec::new();
         for request in out {
             match request {
                 Request::Log(record) => self.log.write(&record, now),
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
+                Request::Act { jail, deed, counters } => deeds.push((jail, deed, counters)),
             }
         }
         self.keeper.keep(changes);
+        // What they ask the store about is there now.
+        for (jail, deed, counters) in deeds.into_iter().filter(|_| !self.options.dry_run) {
+            self.actors.act(&jail, deed, counters);
+        }
     }
 
     /// Lets everyone finish: the follower, what it still sent, the engine, the store.
@@ -402,12 +313,22 @@ impl Guard {
         while let Ok(message) = self.inbox.try_recv() {
             self.take(message, &mut out);
         }
-        let lift = matches!(end, End::Stop { keep: false, .. });
-        let stopped = self.engine.stop(lift, clock::now(), &mut out).map_err(host::refused);
-        out.push(Request::Log(Record::new(Level::Info, "server", "Exiting sipjail")));
+        let leave = match end {
+            End::Stop { keep: false, .. } => Leave::Nothing,
+            End::Stop { keep: true, .. } => Leave::All,
+            End::Signal | End::Broken(_) => Leave::Kernel,
+        };
+        let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
+        let Guard { actors, inbox, log, .. } = &mut self;
+        actors.finish(ACTORS_PATIENCE, inbox, &mut |record| log.write(&record, clock::now()));
+        self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
-        drop(self.pidfile.take());
+        // Left behind, it tells the next start that rules of actions may stand.
+        let pidfile = self.pidfile.take();
+        if leave == Leave::All {
+            std::mem::forget(pidfile);
+        }
         match end {
             End::Signal => stopped,
             End::Stop { keep, reply } => {
@@ -421,6 +342,9 @@ impl Guard {
         }
     }
 }
+
+/// How long actions may take to stop at the end: less than the 90 s after which systemd ends everything.
+const ACTORS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the follower needs of each jail.
 fn follow_jails(jails: &[JailSettings], filters: Vec<Filter>) -> Vec<FollowJail> {

@@ -7,16 +7,33 @@ use jiff::tz::TimeZone;
 use super::clock;
 use super::log::Log;
 use super::options::{Guise, Options, RUNS_ALREADY};
-use crate::config::{JailSettings, Main};
+use super::sole::Alone;
+use super::workers::Reopen;
+use crate::config::{JailSettings, Main, Own};
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
 use crate::record::{Level, Record};
 use crate::store::{Saved, Store, import};
 
-/// The real one, unless nobody is to be banned.
-pub fn firewall(options: &Options, jails: &[JailSettings]) -> Box<dyn Firewall + Send> {
-    let dry = options.dry_run || (!jails.is_empty() && jails.iter().all(JailSettings::dry));
-    firewall::by_name(if dry { "dryrun" } else { "ipset" }).expect("both are built in")
+/// What bans: `ipset`, or `dryrun` where nobody is to be banned, neither by us nor, with [`Options::dry_run`], by anybody.
+pub fn firewall_name(options: &Options, jails: &[JailSettings]) -> &'static str {
+    let own: Vec<Option<Own>> = jails.iter().map(JailSettings::own).collect();
+    let dry = options.dry_run || own.contains(&Some(Own::DryRun)) && !own.contains(&Some(Own::Ipset));
+    if dry { "dryrun" } else { "ipset" }
+}
+
+/// The firewall of that name. The kernel's is claimed at once where a jail needs it.
+pub fn firewall(options: &Options, jails: &[JailSettings]) -> Result<Box<dyn Firewall + Send>, FirewallError> {
+    let name = firewall_name(options, jails);
+    let firewall = firewall::by_name(name).expect("both are built in");
+    if name == "dryrun" {
+        return Ok(firewall);
+    }
+    let mut alone = Alone::new(firewall);
+    if jails.iter().any(|jail| jail.own() == Some(Own::Ipset)) {
+        alone.claim()?;
+    }
+    Ok(Box::new(alone))
 }
 
 /// A firewall's refusal as an error with what to do.
@@ -25,6 +42,7 @@ pub fn refused(error: FirewallError) -> Error {
         FirewallError::Capability(_) => {
             "run as root, or give the service CAP_NET_ADMIN and CAP_NET_RAW; `--dry-run` bans nobody"
         }
+        FirewallError::Taken(_) => "stop it first; `--dry-run` runs beside it",
         _ => "mend that, or see with `--dry-run` whom it would ban",
     };
     Error::new(Kind::Host, format!("cannot ban: {error}")).hint(hint)
@@ -37,8 +55,7 @@ pub fn addresses() -> Vec<IpAddr> {
 
 /// The log that is configured; where it cannot be written, stdout alone.
 pub fn log(main: &Main, guise: Guise, zone: &TimeZone, said: &mut Vec<Record>) -> Log {
-    let echo = guise == Guise::Sipjail;
-    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), echo).unwrap_or_else(|e| {
+    Log::open(&main.logtarget, &main.syslogsocket, main.loglevel, zone.clone(), guise.echoes()).unwrap_or_else(|e| {
         let text = format!("the log {} cannot be written: {e}; it goes to stdout only", main.logtarget);
         said.push(Record::new(Level::Error, "server", text));
         Log::stdout(main.loglevel, zone.clone())
@@ -71,6 +88,12 @@ pub fn could_not_start(error: &Error, main: &Main, zone: &TimeZone) {
     let hint = error.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
     said.push(Record::new(Level::Error, "server", format!("Could not start server: {}{hint}", error.message)));
     said.iter().for_each(|record| log.write(record, clock::now()));
+}
+
+/// How the database is opened again; `None` where nothing is kept.
+pub fn reopen(main: &Main) -> Option<Reopen> {
+    let main = main.clone();
+    main.dbfile.is_some().then(|| Box::new(move |said: &mut Vec<Record>| store(&main, said)) as Reopen)
 }
 
 /// What the database holds, also where it can only be read.

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! follow ──failures, positions──┐
-//! signals ──────────────────────┤ inbox ──> guard (engine, log) ──> workers (store, look-ups)
+//! signals ──────────────────────┤ inbox ──> guard (engine, log) ──> workers (store, look-ups), actors (programs)
 //! socket ──commands, replies────┘
 //! ```
 
+mod actors;
 pub mod background;
 pub mod caller;
 pub mod clock;

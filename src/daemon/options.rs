@@ -107,6 +107,11 @@ impl Guise {
         }
     }
 
+    /// Whether the log goes to stdout as well.
+    pub fn echoes(self) -> bool {
+        self == Guise::Sipjail
+    }
+
     /// Says that clients are served from now on.
     pub fn ready(self) {
         if self == Guise::Fail2ban {

@@ -44,7 +44,13 @@ pub struct PipeJail {
 impl Pipe {
     /// A pipe for these jails.
     pub fn new(jails: Vec<PipeJail>) -> Pipe {
-        Pipe { told: vec![0; jails.len()], jails, found: Vec::new() }
+        let told = jails.iter().map(|jail| jail.filter.backtrack_limits()).collect();
+        Pipe { told, jails, found: Vec::new() }
+    }
+
+    /// Its jails, to be put into another pipe.
+    pub fn take(&mut self) -> Vec<PipeJail> {
+        std::mem::take(&mut self.jails)
     }
 
     /// The route of a log that the given jails read, each by its place in [`Pipe::new`].

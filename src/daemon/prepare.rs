@@ -4,9 +4,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use indexmap::IndexSet;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, Enabled, JailSettings, Original, Problem, Severity};
+use super::options::Options;
+use crate::config::{self, Config, Enabled, JailSettings, Original, Own, Problem, Severity};
 use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::firewall::MANUAL;
@@ -90,7 +92,8 @@ pub fn line(problem: &Problem) -> String {
 }
 
 /// Says in a few lines what is guarded, what is waited for, and what bans.
-pub fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
+pub fn announce(options: &Options, jails: &[JailSettings], firewall: &str) {
+    let conf = options.conf.as_path();
     let width = jails.iter().map(|j| j.name.len()).max().unwrap_or(0);
     let whence = if conf.is_dir() { conf.display().to_string() } else { format!("no {}: stock jails", conf.display()) };
     let mut said = vec![format!("sipjail {} ({whence})", env!("CARGO_PKG_VERSION"))];
@@ -109,14 +112,30 @@ pub fn announce(conf: &Path, jails: &[JailSettings], firewall: &str) {
         pbx |= (!logs.is_empty() || jail.journal.is_some()) && jail.filter.name != "recidive";
         said.push(format!("  {:width$}  {what}", jail.name));
     }
-    let where_to = if firewall == "dryrun" { "the log only (dry run)" } else { "the kernel's ipsets" };
-    said.push(format!("  bans go into {where_to}"));
+    said.push(format!("  bans go into {}", where_to(options, jails, firewall)));
     if !pbx {
         let meanwhile = "sipjail watches for one to appear; meanwhile try `make demo` or `sipjail replay FILE`";
         said.push(format!("no PBX log exists yet: {meanwhile}"));
     }
     // Nobody may be listening.
     let _closed = writeln!(io::stdout().lock(), "{}", said.join("\n"));
+}
+
+/// Where bans go, the scripts that carry them out by name.
+fn where_to(options: &Options, jails: &[JailSettings], firewall: &str) -> String {
+    let dry = "the log only (dry run)".to_owned();
+    if options.dry_run {
+        return dry;
+    }
+    let in_kernel = jails.is_empty() || jails.iter().any(|jail| jail.own() == Some(Own::Ipset));
+    let mut ways: Vec<String> = in_kernel.then(|| "the kernel's ipsets".to_owned()).into_iter().collect();
+    let scripts = jails.iter().flat_map(JailSettings::scripts).map(|action| action.name.clone());
+    ways.extend(scripts.collect::<IndexSet<String>>());
+    match ways.is_empty() {
+        true if firewall == "dryrun" => dry,
+        true => "the list only".to_owned(),
+        false => ways.join(", "),
+    }
 }
 
 /// Why this configuration should not be taken on: a mistake in it would end a jail that runs, and lift its bans.

@@ -5,26 +5,25 @@
 
 use std::io::{self, Read};
 use std::net::{IpAddr, ToSocketAddrs};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-
 use super::inbox::{Inbox, Message};
+use crate::addr::Id;
 use crate::engine::{Answer, Question};
+use crate::firewall::script::shell::{self, How};
 use crate::record::{Level, Record};
+use crate::script::Script;
 use crate::store::{Change, Store};
+use crate::ticket::{Past, Ticket};
 
 /// The store's writer.
 pub struct Keeper {
-    changes: Option<Sender<Vec<Change>>>,
+    changes: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,7 +32,7 @@ impl Keeper {
     /// it nobody wants anything kept.
     pub fn start(store: Option<Store>, reopen: Option<Reopen>, inbox: Inbox) -> io::Result<Keeper> {
         let Some(reopen) = reopen else { return Ok(Keeper { changes: None, thread: None }) };
-        let (changes, queue) = channel();
+        let (changes, queue) = channel::<Task>();
         let thread = Builder::new().name("store".into()).spawn(move || keep(store, reopen, &queue, &inbox))?;
         Ok(Keeper { changes: Some(changes), thread: Some(thread) })
     }
@@ -41,18 +40,70 @@ impl Keeper {
     /// Hands over changes that belong together.
     pub fn keep(&self, changes: Vec<Change>) {
         if let (Some(sender), false) = (&self.changes, changes.is_empty()) {
-            let _gone = sender.send(changes);
+            let _gone = sender.send(Task::Keep(changes));
         }
+    }
+
+    /// Keeps so many matched lines of each ban from now on.
+    pub fn limit_matches(&self, at_most: usize) {
+        if let Some(sender) = &self.changes {
+            let _gone = sender.send(Task::Limit(at_most));
+        }
+    }
+
+    /// Somebody who may ask what is kept; `None` where nothing is.
+    pub fn asked(&self) -> Option<Asked> {
+        self.changes.clone().map(Asked)
     }
 
     /// Waits until everything is written.
     pub fn finish(mut self) {
-        drop(self.changes.take());
+        if let Some(changes) = self.changes.take() {
+            let _gone = changes.send(Task::End);
+        }
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
     }
 }
+
+/// Something for the store's thread.
+enum Task {
+    Keep(Vec<Change>),
+    /// What is kept of somebody's bans, in one jail or in all.
+    Past(Id, Option<String>, SyncSender<Option<Past>>),
+    /// Somebody's newest ban in a jail.
+    Saved(Id, String, SyncSender<Option<Ticket>>),
+    /// So many matched lines are kept.
+    Limit(usize),
+    /// Nothing more will come, although some may still ask.
+    End,
+}
+
+/// Asks the store's thread. Its answer knows of everything that was to be kept before the question.
+pub struct Asked(Sender<Task>);
+
+impl Asked {
+    /// See [`Store::past`].
+    pub fn past(&self, id: &Id, jail: Option<&str>) -> Option<Past> {
+        self.ask(|reply| Task::Past(id.clone(), jail.map(str::to_owned), reply))
+    }
+
+    /// See [`Store::newest`].
+    pub fn saved(&self, id: &Id, jail: &str) -> Option<Ticket> {
+        self.ask(|reply| Task::Saved(id.clone(), jail.to_owned(), reply))
+    }
+
+    /// A disk that refuses everything must not hold up a ban for ever.
+    fn ask<T>(&self, task: impl FnOnce(SyncSender<Option<T>>) -> Task) -> Option<T> {
+        let (reply, answer) = sync_channel(1);
+        self.0.send(task(reply)).ok()?;
+        answer.recv_timeout(ASK_LIMIT).ok().flatten()
+    }
+}
+
+/// How long an answer of the database is waited for.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Opens the database again; what it has to say goes into the list.
 pub type Reopen = Box<dyn FnMut(&mut Vec<Record>) -> Option<Store> + Send>;
@@ -63,13 +114,14 @@ const MAX_WAITING: usize = 200_000;
 /// Pause before refused changes are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Vec<Change>>, inbox: &Inbox) {
+fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Task>, inbox: &Inbox) {
     let mut waiting: Vec<Change> = Vec::new();
+    let mut asked: Vec<Task> = Vec::new();
     // Who begins without a store was told why.
     let mut refused = store.is_none().then(String::new);
     let mut lost = 0;
     loop {
-        let ended = collect(queue, &mut waiting, refused.is_some());
+        let ended = collect(queue, &mut waiting, &mut asked, refused.is_some());
         let over = waiting.len().saturating_sub(MAX_WAITING);
         waiting.drain(..over);
         lost += over;
@@ -92,6 +144,7 @@ fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Vec<Chang
                 }
             }
         }
+        asked.drain(..).for_each(|task| answer(store.as_mut(), task));
         if ended {
             return;
         }
@@ -122,21 +175,46 @@ fn write(
     })
 }
 
-/// Adds what is to be written, as soon as there is something; after a refusal all that comes before the next try is due.
-/// True: nothing more will come.
-fn collect(queue: &Receiver<Vec<Change>>, waiting: &mut Vec<Change>, refused: bool) -> bool {
-    if !refused {
-        match queue.recv() {
-            Ok(batch) => waiting.extend(batch),
-            Err(_) => return true,
+/// Who asks and is gone meanwhile has no answer; what cannot be read is not known.
+fn answer(store: Option<&mut Store>, task: Task) {
+    let Some(store) = store else { return };
+    let _gone = match task {
+        Task::Past(id, jail, reply) => reply.send(store.past(&id, jail.as_deref()).ok().flatten()).is_ok(),
+        Task::Saved(id, jail, reply) => reply.send(store.newest(&id, &jail).ok().flatten()).is_ok(),
+        Task::Limit(at_most) => {
+            store.limit_matches(at_most);
+            true
         }
-        waiting.extend(queue.try_iter().flatten());
-        return false;
+        Task::Keep(_) | Task::End => true,
+    };
+}
+
+/// Adds what is to be written and who asks, as soon as there is something; after a refusal all that comes before the next
+/// try is due. True: nothing more will come.
+fn collect(queue: &Receiver<Task>, waiting: &mut Vec<Change>, asked: &mut Vec<Task>, refused: bool) -> bool {
+    let mut take = |task| match task {
+        Task::Keep(batch) => {
+            waiting.extend(batch);
+            false
+        }
+        Task::End => true,
+        task => {
+            asked.push(task);
+            false
+        }
+    };
+    if !refused {
+        let Ok(first) = queue.recv() else { return true };
+        return take(first) || queue.try_iter().any(take);
     }
     let again = Instant::now() + RETRY;
     while let Some(rest) = again.checked_duration_since(Instant::now()) {
         match queue.recv_timeout(rest) {
-            Ok(batch) => waiting.extend(batch),
+            Ok(task) => {
+                if take(task) {
+                    return true;
+                }
+            }
             Err(error) => return error == RecvTimeoutError::Disconnected,
         }
     }
@@ -240,31 +318,17 @@ pub fn words(path: &Path) -> Result<Vec<String>, String> {
 }
 
 /// How long a program may take.
-const RUN_LIMIT: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+const RUN_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `/bin/sh -c SCRIPT ARGS…` in a process group of its own and gives its exit code.
+/// Runs a script and gives its exit code.
 fn run(script: &str, args: &[String]) -> Result<i32, String> {
-    #[expect(clippy::disallowed_methods, reason = "a worker is where programs run")]
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(script).args(args).current_dir("/").process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|e| e.to_string())?;
-    if !ended_in_time(&child) {
-        if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
-            let _ended = kill_process_group(group, Signal::KILL);
-        }
-        let _status = child.wait();
-        return Err(format!("took longer than {} s and was ended", RUN_LIMIT.tv_sec));
+    let script = Script { text: script.to_owned(), args: args.to_vec() };
+    let ended = shell::run(&script, RUN_LIMIT, None).map_err(|e| e.to_string())?;
+    match ended.how {
+        _ if ended.late => Err(format!("took longer than {} s and was ended", RUN_LIMIT.as_secs())),
+        How::Code(code) => Ok(code),
+        How::Signal(signal) => Err(format!("was ended by signal {signal}")),
     }
-    let status = child.wait().map_err(|e| e.to_string())?;
-    status.code().ok_or_else(|| format!("{status}"))
-}
-
-fn ended_in_time(child: &Child) -> bool {
-    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return true };
-    let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
-    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    !matches!(poll(&mut fds, Some(&RUN_LIMIT)), Ok(0))
 }
 
 #[cfg(test)]

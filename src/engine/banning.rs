@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use super::{Engine, Request, records};
+use super::{Engine, Request, acting, records};
 use crate::addr::Id;
+use crate::firewall::script::Deed;
 use crate::jail::bantime;
 use crate::jail::history::Row;
 use crate::record::Level;
@@ -40,6 +41,7 @@ impl Engine {
             for id in jail.bans.expire(now, MAX_EXPIRED) {
                 self.guard.unban(name, jail, &id, now, out);
                 out.push(Request::Log(records::unbanned(name, &id)));
+                acting::unban(name, jail, &id, out);
             }
         }
     }
@@ -71,7 +73,7 @@ impl Engine {
         jail.bans.insert(&ticket);
         self.guard.ban(name, jail, std::slice::from_ref(&id), now, out);
         out.push(Request::Log(records::banned(name, &id)));
-        if id.as_net().is_none() {
+        if id.as_net().is_none() && !jail.settings.has_scripts() {
             let text = format!("[{name}] {id} is no address: the ban stands in the list, no firewall can carry it out");
             out.push(Request::Log(records::actions(Level::Warning, text)));
         }
@@ -83,6 +85,7 @@ impl Engine {
                 out.push(Request::Log(record));
             }
         }
+        acting::ban(name, jail, &ticket, out);
         self.keep_ban(name, ticket, length, out);
         Placed::Banned
     }
@@ -101,6 +104,10 @@ impl Engine {
         // Who gets through that long after the ban may be missing in the kernel.
         if again.prolonged || again.after > Span::from_secs(3) {
             self.guard.ban(name, jail, std::slice::from_ref(&id), now, out);
+        }
+        if again.after > Span::from_secs(3) {
+            let bantime = acting::length(jail, &id);
+            acting::act(name, jail, out, || Deed::Again { id: id.clone(), bantime, now });
         }
         if again.prolonged {
             ticket.bancount = bancount;

@@ -6,14 +6,14 @@ use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::banning::{Placed, inside, mark_chosen};
-use super::{Engine, Request, records};
+use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::error::{Error, Kind};
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::ignore::{Rule, is_own};
 use crate::record::Level;
 use crate::store::Change;
-use crate::ticket::Ticket;
+use crate::ticket::{Failure, Ticket, Who};
 use crate::time::{Bantime, Timestamp};
 
 impl Engine {
@@ -47,6 +47,27 @@ impl Engine {
         }
     }
 
+    pub(super) fn attempt_by_hand(
+        &mut self,
+        jail: &str,
+        id: Id,
+        matches: Vec<String>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        let (name, jail) = self.find(jail)?;
+        let name = name.clone();
+        if let Some(rule) = jail.ignore.at_once(&id, &self.own) {
+            out.push(Request::Log(records::ignored(&name, &id, &rule)));
+            return Ok(false);
+        }
+        out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
+        let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
+        let failure = Failure { who: Who::Id(id), time: now, count, matches, groups: IndexMap::new() };
+        self.tally(&name, failure, now, out);
+        Ok(true)
+    }
+
     pub(super) fn unban_by_hand(
         &mut self,
         jail: Option<&str>,
@@ -70,6 +91,7 @@ impl Engine {
             {
                 self.guard.unban(&name, jail, &id, now, out);
                 out.push(Request::Log(records::unbanned(&name, &id)));
+                acting::unban(&name, jail, &id, out);
                 lifted += 1;
             }
             self.history.forget(&id, &name);
@@ -101,10 +123,14 @@ impl Engine {
             let jail = &mut self.jails[&name];
             let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
             if ids.is_empty() {
+                acting::flush(&name, jail, out);
                 continue;
             }
             let nets: Vec<IpNet> = ids.iter().filter_map(Id::as_net).collect();
-            out.push(Request::Log(records::flushed(&name, self.guard.name())));
+            if jail.settings.own().is_some() {
+                out.push(Request::Log(records::flushed(&name, self.guard.name())));
+            }
+            acting::flush(&name, jail, out);
             for id in &ids {
                 jail.bans.remove(id);
             }

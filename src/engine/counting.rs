@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::banning::Placed;
-use super::{Engine, Parked, Request, Waiting, records};
+use super::{Engine, Parked, Request, Waiting, acting, records};
 use crate::addr::Id;
 use crate::config::UseDns;
 use crate::jail::ignore::{Case, Judgement};
@@ -72,6 +72,7 @@ impl Engine {
                     out.push(Request::Log(records::ignored(&name, &id, &rule)));
                     jail.bans.remove(&id);
                     self.guard.unban(&name, jail, &id, now, out);
+                    acting::unban(&name, jail, &id, out);
                 }
                 Judgement::Ask(asked) => {
                     questions = asked;
@@ -136,10 +137,17 @@ impl Engine {
     }
 
     fn count(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+        if let Who::Id(id) = &failure.who {
+            out.push(Request::Log(records::found(name, id, failure.time, &self.zone)));
+        }
+        self.tally(name, failure, now, out);
+    }
+
+    /// Adds a failure to its counter, and bans where that is one too many.
+    pub(super) fn tally(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
         let Some(jail) = self.jails.get_mut(name) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
         let (time, maxretry) = (failure.time, jail.settings.maxretry);
-        out.push(Request::Log(records::found(name, &id, time, &self.zone)));
         jail.failures.clean(now);
         let mut retry = jail.failures.add(&id, failure);
         if jail.settings.increment.enabled

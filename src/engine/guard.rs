@@ -16,6 +16,8 @@ use crate::time::{Span, Timestamp};
 /// The firewall and its debts.
 pub struct Guard {
     firewall: Box<dyn Firewall + Send>,
+    /// Its list and rules are there; a host whose jails all run scripts never needs them.
+    started: bool,
     /// Where the firewall does not hold what the jail says, be it a ban or none.
     owed: IndexSet<(Arc<str>, IpNet)>,
     complained: Option<Timestamp>,
@@ -23,19 +25,31 @@ pub struct Guard {
 
 impl Guard {
     pub fn new(firewall: Box<dyn Firewall + Send>) -> Guard {
-        Guard { firewall, owed: IndexSet::new(), complained: None }
+        Guard { firewall, started: false, owed: IndexSet::new(), complained: None }
     }
 
     pub fn name(&self) -> &'static str {
         self.firewall.name()
     }
 
+    /// Where no jail needs the firewall it is not started, and what an earlier run left of it is taken away.
     pub fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
-        self.firewall.start(jails)
+        if jails.is_empty() {
+            // Who may not do that has nothing in there either.
+            let _nothing_left = self.firewall.stop();
+            return Ok(Vec::new());
+        }
+        let held = self.firewall.start(jails)?;
+        self.started = true;
+        Ok(held)
     }
 
     pub fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        self.firewall.add_jail(jail)
+        if self.started {
+            return self.firewall.add_jail(jail);
+        }
+        let held = self.start(&[jail.to_owned()])?;
+        Ok(held.into_iter().filter(|(name, _)| name == jail).map(|(_, entry)| entry).collect())
     }
 
     pub fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
@@ -45,7 +59,7 @@ impl Guard {
 
     pub fn stop(&mut self) -> Result<(), FirewallError> {
         self.owed.clear();
-        self.firewall.stop()
+        if std::mem::take(&mut self.started) { self.firewall.stop() } else { Ok(()) }
     }
 
     /// Puts bans that the jail lists into the firewall, or gives them their present end there.
@@ -72,7 +86,7 @@ impl Guard {
 
     /// Takes a ban that the jail does not list any more out of the firewall.
     pub fn unban(&mut self, name: &Arc<str>, jail: &Jail, id: &Id, now: Timestamp, out: &mut Vec<Request>) {
-        let Some(net) = id.as_net().filter(|_| !jail.dry()) else { return };
+        let Some(net) = id.as_net().filter(|_| jail.in_kernel()) else { return };
         match self.firewall.unban(name, net) {
             Ok(()) => drop(self.owed.swap_remove(&(name.clone(), net))),
             Err(e) => {
@@ -86,7 +100,7 @@ impl Guard {
 
     /// Takes all bans of a jail out of the firewall.
     pub fn flush(&mut self, name: &Arc<str>, jail: &Jail, nets: &[IpNet], now: Timestamp, out: &mut Vec<Request>) {
-        if jail.dry() {
+        if !jail.in_kernel() {
             return;
         }
         match self.firewall.flush(name) {
@@ -124,7 +138,7 @@ impl Guard {
 
     /// Puts back bans that somebody took out of a set that itself still stands.
     fn fill_gaps(&mut self, name: &Arc<str>, jail: &mut Jail, now: Timestamp, out: &mut Vec<Request>) {
-        let nets = jail.bans.iter().filter(|_| !jail.dry()).filter_map(|(id, _)| id.as_net());
+        let nets = jail.bans.iter().filter(|_| jail.in_kernel()).filter_map(|(id, _)| id.as_net());
         let expected = nets.filter(|net| !self.owed.contains(&(name.clone(), *net))).count();
         // What cannot be read cannot be checked either, and that has been said.
         if expected == 0 || self.firewall.count(name).is_ok_and(|held| held >= expected) {
@@ -224,7 +238,7 @@ impl Guard {
 
 /// What the firewall has to hold for these bans, and a note at each that it would lift too early.
 fn entries(jail: &mut Jail, ids: &[Id], now: Timestamp) -> Vec<Entry> {
-    if jail.dry() {
+    if !jail.in_kernel() {
         return Vec::new();
     }
     let mut entries = Vec::with_capacity(ids.len());

@@ -4,6 +4,7 @@
 //! the firewall at once, inside the call. [`Engine::due`] says when [`Engine::tick`] wants to be called next; between
 //! events and that moment nothing has to run.
 
+mod acting;
 mod banning;
 mod by_hand;
 mod counting;
@@ -13,6 +14,7 @@ mod parking;
 mod records;
 mod reload;
 mod restore;
+mod stopping;
 mod taking;
 
 use std::collections::HashMap;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::Id;
 use crate::config::JailSettings;
 use crate::error::Error;
+use crate::firewall::script::{Counters, Deed, Method};
 use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
@@ -42,6 +45,7 @@ use parking::{Parked, Parking, Waiting};
 
 pub use crate::jail::{Answer, Question};
 pub use banning::mark_chosen;
+pub use stopping::Leave;
 pub use taking::Taken;
 
 /// The guard's whole state.
@@ -72,7 +76,7 @@ pub struct Engine {
 pub struct Setup {
     /// Jails that are on; those that say `auto` and have no log yet come later by [`Engine::add_jail`].
     pub jails: Vec<JailSettings>,
-    /// What bans for every jail that is not [dry](JailSettings::dry).
+    /// What bans for every jail whose bans go into [`Own::Ipset`](crate::config::Own::Ipset).
     pub firewall: Box<dyn Firewall + Send>,
     /// What the database kept.
     pub saved: Saved,
@@ -125,6 +129,16 @@ pub enum Request {
         token: u64,
         /// What to find out.
         question: Question,
+    },
+    /// Something for the jail's actions that run commands; those of one jail in this order, after what was to be kept
+    /// before.
+    Act {
+        /// Whose actions.
+        jail: Arc<str>,
+        /// What.
+        deed: Deed,
+        /// The jail's numbers right now.
+        counters: Counters,
     },
 }
 
@@ -314,7 +328,17 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
-        self.start_or_follow(settings, now, out)
+        self.start_or_follow(settings, false, now, out)
+    }
+
+    /// The same for a jail whose configuration was read again: its actions are reloaded.
+    pub fn reload_jail(
+        &mut self,
+        settings: JailSettings,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), FirewallError> {
+        self.start_or_follow(settings, true, now, out)
     }
 
     /// New settings: jails not named any more are stopped (their bans leave the firewall, the history stays), new ones
@@ -330,18 +354,51 @@ impl Engine {
         self.take_on(jails, now, out)
     }
 
-    /// The end: counters and positions are given out to be kept. With `lift`, bans leave the firewall (their history
-    /// stays); without, sets and rules stay and the kernel ends each ban at its time.
-    pub fn stop(&mut self, lift: bool, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
-        self.flush(now, out);
-        for (name, jail) in &self.jails {
-            if lift {
-                out.extend(jail.bans.iter().map(|(id, _)| Request::Log(records::unbanned(name, id))));
-            }
-            out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: false }));
-            out.push(Request::Log(records::stopped(name)));
-        }
-        if lift { self.guard.stop() } else { Ok(()) }
+    /// A jail is taken away: its bans leave the firewall, its history stays. An unknown jail is an error.
+    pub fn remove_jail(&mut self, jail: &str, now: Timestamp, out: &mut Vec<Request>) -> Result<(), Error> {
+        self.take_away(jail, now, out)
+    }
+
+    /// What another database kept, in place of what was known; no jail may run.
+    pub fn remember(&mut self, saved: Saved) {
+        self.take_back(saved);
+    }
+
+    /// How much is kept from now on, see [`Setup`].
+    pub fn keep(&mut self, dbmaxmatches: usize, dbpurgeage: Span) {
+        (self.dbmaxmatches, self.dbpurgeage) = (dbmaxmatches, dbpurgeage);
+    }
+
+    /// Counts failures by hand, one for each matched line and at least one, and bans where that is one too many.
+    /// `false`: the address is ignored, and nothing is counted.
+    pub fn attempt(
+        &mut self,
+        jail: &str,
+        id: Id,
+        matches: Vec<String>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        self.attempt_by_hand(jail, id, matches, now, out)
+    }
+
+    /// Tells one action of a jail to do one thing, by hand; `id` for whom, where the method wants to know that. An action
+    /// that runs no commands is an error. That it was done, or was not, is said in the log.
+    pub fn act(
+        &mut self,
+        jail: &str,
+        action: &str,
+        method: Method,
+        id: Option<Id>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<(), Error> {
+        self.perform(jail, action, method, id, now, out)
+    }
+
+    /// The end: counters and positions are given out to be kept, and bans are left or lifted; their history stays.
+    pub fn stop(&mut self, leave: Leave, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
+        self.end_all(leave, now, out)
     }
 
     /// A clock that was set back must not put off what is done regularly.

@@ -14,6 +14,10 @@ pub fn found(jail: &str, id: &Id, time: Timestamp, zone: &TimeZone) -> Record {
 }
 
 /// `weight` is what the failure counts for, `ban` whether that alone is enough.
+pub fn attempt(jail: &str, id: &Id, time: Timestamp, zone: &TimeZone) -> Record {
+    Record::new(Level::Info, "filter", format!("[{jail}] Attempt {id} - {}", time.in_zone(zone)))
+}
+
 pub fn found_bad(
     jail: &str,
     id: &Id,

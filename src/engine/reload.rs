@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Answers, Engine, Request, records};
+use super::{Answers, Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::config::JailSettings;
+use crate::error::{Error, Kind};
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::Jail;
 use crate::store::Change;
@@ -26,7 +27,7 @@ impl Engine {
             outcome = outcome.and(self.end(&name, out));
         }
         for settings in settings {
-            outcome = outcome.and(self.start_or_follow(settings, now, out));
+            outcome = outcome.and(self.start_or_follow(settings, true, now, out));
         }
         let place = |name: &Arc<str>| order.iter().position(|o| **o == **name).unwrap_or(usize::MAX);
         self.jails.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
@@ -37,16 +38,19 @@ impl Engine {
     pub(super) fn follow(
         &mut self,
         settings: JailSettings,
+        reload: bool,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
         let Some((_, name, jail)) = self.jails.get_full_mut(settings.name.as_str()) else { return Ok(()) };
         let name = name.clone();
-        let was_dry = jail.dry();
+        let was_in_kernel = jail.in_kernel();
+        let before = jail.settings.actions.clone();
         let moved = jail.follow(settings);
-        match (was_dry, jail.dry()) {
-            (false, true) => self.guard.remove_jail(&name),
-            (true, false) => {
+        acting::follow(&name, jail, &before, reload, out);
+        match (was_in_kernel, jail.in_kernel()) {
+            (true, false) => self.guard.remove_jail(&name),
+            (false, true) => {
                 self.guard.add_jail(&name)?;
                 let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
                 self.guard.ban(&name, jail, &ids, now, out);
@@ -61,14 +65,21 @@ impl Engine {
         }
     }
 
+    pub(super) fn take_away(&mut self, jail: &str, now: Timestamp, out: &mut Vec<Request>) -> Result<(), Error> {
+        let name = self.find(jail)?.0.clone();
+        self.flush(now, out);
+        self.end(&name, out).map_err(|e| Error::new(Kind::Host, format!("the firewall does not let it go: {e}")))
+    }
+
     /// A jail that nobody names any more: its bans leave the firewall, its history stays.
     fn end(&mut self, name: &Arc<str>, out: &mut Vec<Request>) -> Result<(), FirewallError> {
         let Some(jail) = self.jails.shift_remove(name) else { return Ok(()) };
         self.dropped.remove(name);
+        acting::stop(name, &jail, out);
         out.extend(jail.bans.iter().map(|(id, _)| Request::Log(records::unbanned(name, id))));
         out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: false }));
         out.push(Request::Log(records::stopped(name)));
-        if jail.dry() { Ok(()) } else { self.guard.remove_jail(name) }
+        if jail.in_kernel() { self.guard.remove_jail(name) } else { Ok(()) }
     }
 }
 

@@ -10,13 +10,12 @@ use indexmap::IndexMap;
 
 use super::banning::{Chance, is_chosen};
 use super::guard::Guard;
-use super::{Answers, Engine, Parking, Request, Setup, records};
+use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
-use crate::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
+use crate::config::{Action, JailSettings, Kind, Own, UseDns};
 use crate::firewall::{Entry, FirewallError, MANUAL};
 use crate::jail::history::Row;
 use crate::jail::{History, Jail};
-use crate::line::Unwrap;
 use crate::store::{Change, Saved};
 use crate::ticket::{SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
@@ -24,20 +23,15 @@ use crate::time::{Bantime, Span, Timestamp};
 /// See [`Engine::start`].
 pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Engine, FirewallError> {
     let Setup { jails, firewall, saved, dbmaxmatches, dbpurgeage, own, zone } = setup;
-    let Saved { bans, counters, positions: _ } = saved;
-    let mut unclaimed: HashMap<String, Vec<_>> = HashMap::new();
-    for (jail, id, counter) in counters {
-        unclaimed.entry(jail).or_default().push((id, counter));
-    }
     let mut engine = Engine {
         jails: IndexMap::new(),
         guard: Guard::new(firewall),
-        history: history(bans),
+        history: History::default(),
         answers: Answers::default(),
         parking: Parking::default(),
         dropped: HashMap::new(),
         drop_said: None,
-        unclaimed,
+        unclaimed: HashMap::new(),
         positions: IndexMap::new(),
         own,
         zone,
@@ -48,6 +42,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         checked: now,
         purged: now,
     };
+    engine.take_back(saved);
     let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
     let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
     let manual = Jail::new(manual(&jails));
@@ -56,7 +51,8 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
     if wanted && !configured {
         jails.push(manual);
     }
-    let names: Vec<String> = jails.iter().filter(|jail| !jail.dry()).map(|jail| jail.settings.name.clone()).collect();
+    let names: Vec<String> =
+        jails.iter().filter(|jail| jail.in_kernel()).map(|jail| jail.settings.name.clone()).collect();
     let mut held: HashMap<String, Vec<Entry>> = HashMap::new();
     for (jail, entry) in engine.guard.start(&names)? {
         held.entry(jail).or_default().push(entry);
@@ -73,22 +69,32 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 }
 
 impl Engine {
+    pub(super) fn take_back(&mut self, saved: Saved) {
+        let Saved { bans, counters, positions: _ } = saved;
+        self.history = history(bans);
+        self.unclaimed.clear();
+        for (jail, id, counter) in counters {
+            self.unclaimed.entry(jail).or_default().push((id, counter));
+        }
+    }
+
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
         let settings = manual(self.jails.values());
-        self.start_or_follow(settings, now, out)
+        self.start_or_follow(settings, false, now, out)
     }
 
     pub(super) fn start_or_follow(
         &mut self,
         settings: JailSettings,
+        reload: bool,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
         if self.jails.contains_key(settings.name.as_str()) {
-            return self.follow(settings, now, out);
+            return self.follow(settings, reload, now, out);
         }
         let jail = Jail::new(settings);
-        let held = if jail.dry() { Vec::new() } else { self.guard.add_jail(&jail.settings.name)? };
+        let held = if jail.in_kernel() { self.guard.add_jail(&jail.settings.name)? } else { Vec::new() };
         self.begin(jail, held, now, out);
         Ok(())
     }
@@ -98,6 +104,7 @@ impl Engine {
         let name: Arc<str> = jail.settings.name.as_str().into();
         out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: true }));
         out.push(Request::Log(records::started(&name)));
+        acting::follow(&name, &jail, &[], false, out);
         self.jails.insert(name.clone(), jail);
         let mut held: IndexMap<Id, Option<u32>> = held.into_iter().map(|e| (Id::from(e.net), e.timeout)).collect();
         let mut ids = self.restore(&name, &mut held, now, out);
@@ -128,8 +135,10 @@ impl Engine {
                     Some(rule) => Some(rule),
                     None => {
                         held.swap_remove(&id);
-                        jail.bans.insert(&ticket(id.clone(), row.time, bantime, row.bancount));
+                        let ticket = ticket(id.clone(), row.time, bantime, row.bancount);
+                        jail.bans.insert(&ticket);
                         out.push(Request::Log(records::restored(name, &id)));
+                        acting::ban(name, jail, &ticket, out);
                         ids.push(id);
                         continue;
                     }
@@ -165,6 +174,7 @@ impl Engine {
             let ticket = ticket(id.clone(), now, bantime, before.saturating_add(1));
             jail.bans.insert(&ticket);
             out.push(Request::Log(records::restored(name, &id)));
+            acting::ban(name, jail, &ticket, out);
             self.keep_ban(name, ticket, bantime, out);
             ids.push(id);
         }
@@ -227,38 +237,25 @@ pub(super) fn row(jail: Arc<str>, ticket: &Ticket, bantime: Bantime) -> Row {
     Row { jail, time: ticket.time, bantime: known.then_some(bantime), bancount, chosen }
 }
 
-/// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where every other jail bans with
-/// `dryrun`, so does this one.
+/// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where other jails are told `dryrun`
+/// and none bans in the kernel, this one does not either.
 fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
-    let mut others = others.into_iter().peekable();
-    let dry = others.peek().is_some() && others.all(Jail::dry);
+    let others: Vec<Option<Own>> = others.into_iter().map(|jail| jail.settings.own()).collect();
+    let dry = others.contains(&Some(Own::DryRun)) && !others.contains(&Some(Own::Ipset));
     let (name, own) = if dry { ("dryrun", Own::DryRun) } else { ("ipset", Own::Ipset) };
     JailSettings {
-        name: MANUAL.into(),
-        origin: Origin::default(),
-        enabled: Enabled::Yes,
-        backend: "auto".into(),
-        filter: FilterSettings::default(),
-        journal: None,
-        logpath: Vec::new(),
-        logpath_first: false,
-        logencoding: "auto".into(),
-        logtimezone: None,
-        unwrap: Unwrap::None,
         usedns: UseDns::No,
         maxretry: u32::MAX,
         maxmatches: 0,
-        findtime: Span::from_secs(600),
-        bantime: Bantime::For(Span::from_secs(600)),
-        increment: Increment::default(),
-        ignore: Ignore { myself: true, ..Ignore::default() },
         actions: vec![Action { name: name.into(), kind: Kind::Own { own, properties: IndexMap::new() } }],
+        ..JailSettings::bare(MANUAL, "auto")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Increment;
 
     fn length(bantime: f64) -> Option<Bantime> {
         Some(Bantime::from_secs_f64(bantime))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::refused;
 use super::restore::{Revival, revive, row, ticket};
-use super::{Engine, Request, records};
+use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::error::Error;
 use crate::firewall::MANUAL;
@@ -112,8 +112,10 @@ impl Engine {
         if let Some(again) = jail.bans.again(id, row.time, Some(bantime)) {
             return again.prolonged;
         }
-        jail.bans.insert(&ticket(id.clone(), row.time, bantime, bancount));
+        let ticket = ticket(id.clone(), row.time, bantime, bancount);
+        jail.bans.insert(&ticket);
         out.push(Request::Log(records::restored(&row.jail, id)));
+        acting::ban(&row.jail, jail, &ticket, out);
         true
     }
 }

@@ -69,6 +69,11 @@ pub struct Filter {
     prefix_found: Option<Groups>,
 }
 
+/// Whether `logencoding` may be called so.
+pub fn knows_encoding(name: &str) -> bool {
+    Decoder::new(name).is_some()
+}
+
 /// What surrounds a line that a filter looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {

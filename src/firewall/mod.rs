@@ -1,7 +1,7 @@
 //! Where bans bite: a [`Firewall`] takes entries with a timeout and holds them without our help.
 //!
 //! [`Ipset`] puts them into the kernel's sets, [`DryRun`] only remembers them. Both keep the same contract
-//! (`tests/firewall.rs`).
+//! (`tests/firewall.rs`). What runs programs of the operator's choice is [`script`].
 
 mod dry_run;
 mod errno;
@@ -11,6 +11,7 @@ mod mend;
 mod message;
 mod netlink;
 mod rule;
+pub mod script;
 mod set;
 
 use std::net::IpAddr;
@@ -134,6 +135,9 @@ pub enum FirewallError {
     /// The kernel lacks support, or refused: what was tried and its answer.
     #[error("{0}: {1}")]
     Kernel(String, String),
+    /// Another daemon uses it; its pid, as ` (pid N)`, where it is known.
+    #[error("another daemon{0} bans with this kernel's sets already")]
+    Taken(String),
     /// The jail has no set here.
     #[error("jail `{0}` is not known to the firewall")]
     UnknownJail(String),

@@ -15,7 +15,7 @@ pub mod ranges;
 pub mod tags;
 
 use crate::addr::Id;
-use crate::config::JailSettings;
+use crate::config::{JailSettings, Own};
 
 pub use bans::{Ban, Bans};
 pub use failures::Failures;
@@ -54,8 +54,8 @@ impl Jail {
         self.bans.set_bantime(self.settings.bantime)
     }
 
-    /// Whether bans are only listed and logged, see [`JailSettings::dry`].
-    pub fn dry(&self) -> bool {
-        self.settings.dry()
+    /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.
+    pub fn in_kernel(&self) -> bool {
+        self.settings.own() == Some(Own::Ipset)
     }
 }

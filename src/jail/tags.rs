@@ -5,10 +5,10 @@
 //! looking values into the script itself; here none are.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use crate::addr::Id;
 use crate::jail::question::Question;
+use crate::script::{group, replace, reversed, variable};
 use crate::ticket::Failure;
 
 /// What the tags speak of.
@@ -105,58 +105,6 @@ impl Value {
         match id {
             Id::Raw(text) => Value::Foreign(text.to_string()),
             address => Value::Ours(address.to_string().into()),
-        }
-    }
-}
-
-/// Replaces every `<tag>` that has a value; the others stay as they are.
-pub fn replace(text: &str, mut value: impl FnMut(&str) -> Option<Cow<'static, str>>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        let (before, tail) = rest.split_at(start);
-        out.push_str(before);
-        let name_len = tail[1..].find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(0);
-        let name = &tail[1..=name_len];
-        let found = if tail[1 + name_len..].starts_with('>') { value(name) } else { None };
-        match found {
-            Some(value) => {
-                out.push_str(&value);
-                rest = &tail[name_len + 2..];
-            }
-            None => {
-                out.push('<');
-                rest = &tail[1..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// The group that a tag means: `F-USER` → `user`. The tag is in capitals.
-pub fn group(tag: &str) -> Option<String> {
-    let name = tag.strip_prefix("F-").filter(|name| !name.contains(|c: char| c.is_ascii_lowercase()))?;
-    Some(name.to_lowercase())
-}
-
-/// `F-USER` → `f2bV_F_user`, `matches` → `f2bV_matches`.
-fn variable(tag: &str) -> String {
-    let tag = match tag.strip_prefix("F-") {
-        Some(group) => format!("F_{}", group.to_lowercase()),
-        None => tag.to_owned(),
-    };
-    let word: String = tag.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    format!("f2bV_{word}")
-}
-
-/// `192.0.2.1` → `1.2.0.192.`, IPv6 by nibbles: for a look-up in a DNS list.
-fn reversed(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.octets().iter().rev().map(|o| format!("{o}.")).collect(),
-        IpAddr::V6(ip) => {
-            let nibbles = ip.octets().into_iter().rev().flat_map(|o| [o & 15, o >> 4]);
-            nibbles.map(|n| format!("{n:x}.")).collect()
         }
     }
 }

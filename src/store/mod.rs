@@ -26,7 +26,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::addr::Id;
 use crate::line::Position;
 use crate::record::{Level, Record};
-use crate::ticket::{Counter, SavedBan, Ticket};
+use crate::ticket::{Counter, Past, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// An open database.
@@ -172,6 +172,17 @@ impl Store {
         }
         self.saved.take();
         Ok(write::apply(&mut self.conn, changes, self.max_matches)?)
+    }
+
+    /// Somebody's bans in one jail or in all, as far as they are remembered; of the matched lines as many as are kept with
+    /// one ban, the newest of them. `None`: there were none.
+    pub fn past(&self, id: &Id, jail: Option<&str>) -> Result<Option<Past>, StoreError> {
+        Ok(read::past(&self.conn, id, jail, self.max_matches)?)
+    }
+
+    /// Somebody's newest ban in a jail.
+    pub fn newest(&self, id: &Id, jail: &str) -> Result<Option<Ticket>, StoreError> {
+        Ok(read::newest(&self.conn, id, jail)?)
     }
 
     /// Sets how many matches are kept with a ban, the last ones: `dbmaxmatches`, 10 unless told; 0 keeps none.

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 use super::{Saved, data};
 use crate::addr::Id;
 use crate::line::Position;
-use crate::ticket::{Counter, SavedBan, Ticket};
+use crate::ticket::{Counter, Past, SavedBan, Ticket};
 use crate::time::{Bantime, Timestamp};
 
 /// Adds everything to `saved`.
@@ -23,6 +23,29 @@ pub fn all(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
     each(&mut conn.prepare(bips)?, [], |row| saved.bans.extend(ban(row)))?;
     counters(conn, &mut saved.counters)?;
     positions(conn, &mut saved.positions)
+}
+
+/// The rows of `bans` of one identity together.
+pub fn past(conn: &Connection, id: &Id, jail: Option<&str>, max_matches: usize) -> rusqlite::Result<Option<Past>> {
+    let sql = "SELECT data FROM bans WHERE ip = ?1 AND (?2 IS NULL OR jail = ?2) ORDER BY timeofban, rowid";
+    let mut past: Option<Past> = None;
+    each(&mut conn.prepare(sql)?, (id.to_string(), jail), |row| {
+        let data::Data { matches, failures, .. } = bytes(row, 0).map(data::read).unwrap_or_default();
+        let past = past.get_or_insert_default();
+        past.failures = past.failures.saturating_add(failures);
+        past.matches.extend(matches);
+        let extra = past.matches.len().saturating_sub(max_matches);
+        past.matches.drain(..extra);
+    })?;
+    Ok(past)
+}
+
+/// The row of `bips` of one identity in one jail.
+pub fn newest(conn: &Connection, id: &Id, jail: &str) -> rusqlite::Result<Option<Ticket>> {
+    let sql = "SELECT jail, ip, timeofban, bantime, bancount, data FROM bips WHERE ip = ?1 AND jail = ?2";
+    let mut found = None;
+    each(&mut conn.prepare(sql)?, (id.to_string(), jail), |row| found = ban(row).map(|ban| ban.ticket))?;
+    Ok(found)
 }
 
 /// Calls `take` for each row.

@@ -1,5 +1,5 @@
 use sipjail::addr::Id;
-use sipjail::config::IgnoreItem;
+use sipjail::config::{Ignore, IgnoreItem, JailSettings};
 use sipjail::record::Level;
 
 use crate::world::{World, action, jail};
@@ -16,6 +16,34 @@ fn a_ban_by_hand_holds_at_once_and_says_whether_it_is_new() {
     assert_eq!(world.kernel.timeout("sip", "192.0.2.1"), Some(None));
     assert_eq!(world.ban("sip", "192.0.2.0/28", Some(60.0)), Ok(true));
     assert_eq!(world.kernel.timeout("sip", "192.0.2.0/28"), Some(Some(60)));
+}
+
+#[test]
+fn attempts_by_hand_count_each_line_and_ban_at_maxretry() {
+    let mut world = World::new(vec![jail("sip")]);
+    assert_eq!(world.attempt("sip", "192.0.2.1", &[]), Ok(true));
+    assert_eq!(world.banned("sip"), [] as [&str; 0]);
+    assert_eq!(world.attempt("sip", "192.0.2.1", &["one", "two"]), Ok(true));
+    assert_eq!(world.banned("sip"), ["192.0.2.1"]);
+    assert_eq!(world.engine.status("sip").expect("it is there").total_failed, 2);
+    let ignored = JailSettings {
+        ignore: Ignore { list: vec![IgnoreItem::parse("192.0.2.2").expect("it is one")], ..Ignore::default() },
+        ..jail("sip")
+    };
+    world.reload(vec![ignored]);
+    assert_eq!(world.attempt("sip", "192.0.2.2", &["a", "b", "c", "d"]), Ok(false));
+    assert!(world.attempt("nosuch", "192.0.2.2", &[]).is_err());
+}
+
+#[test]
+fn a_jail_that_is_taken_away_comes_back_with_its_bans() {
+    let mut world = World::new(vec![jail("sip"), jail("ssh")]);
+    world.ban("ssh", "192.0.2.1", None).expect("it may be banned");
+    world.remove("ssh");
+    assert_eq!(world.engine.jails(), ["sip"]);
+    assert!(!world.kernel.state().sets.contains_key("ssh"));
+    world.reload(vec![jail("sip"), jail("ssh")]);
+    assert_eq!(world.banned("ssh"), ["192.0.2.1"]);
 }
 
 #[test]

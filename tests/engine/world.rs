@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
 use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
-use sipjail::engine::{Answer, Engine, Event, Question, Request, Setup, Taken};
+use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup, Taken};
+use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
 use sipjail::line::{Position, Unwrap};
 use sipjail::record::{Level, Record};
@@ -28,6 +29,7 @@ pub struct World {
     /// Everything that was asked for, in order; records and changes are also taken in.
     pub log: Vec<Record>,
     pub asked: Vec<(u64, Question)>,
+    pub deeds: Vec<(String, Deed)>,
     /// Changes in the order given out.
     pub changes: Vec<Change>,
     pub now: Timestamp,
@@ -58,9 +60,9 @@ impl World {
         };
         let mut out = Vec::new();
         let engine = Engine::start(setup, now, &mut out).expect("the firewall is willing");
-        let (log, asked, changes) = Default::default();
+        let (log, asked, deeds, changes) = Default::default();
         let database = Database::default();
-        let mut world = World { engine, kernel, database, log, asked, changes, now };
+        let mut world = World { engine, kernel, database, log, asked, deeds, changes, now };
         world.take(out);
         world
     }
@@ -132,6 +134,20 @@ impl World {
         outcomes
     }
 
+    pub fn attempt(&mut self, jail: &str, id: &str, matches: &[&str]) -> Result<bool, String> {
+        let mut out = Vec::new();
+        let matches = matches.iter().map(|line| (*line).to_owned()).collect();
+        let counted = self.engine.attempt(jail, Id::parse(id), matches, self.now, &mut out);
+        self.take(out);
+        counted.map_err(|e| e.message)
+    }
+
+    pub fn remove(&mut self, jail: &str) {
+        let mut out = Vec::new();
+        self.engine.remove_jail(jail, self.now, &mut out).expect("the jail exists");
+        self.take(out);
+    }
+
     pub fn unban(&mut self, jail: Option<&str>, id: &str) -> usize {
         let mut out = Vec::new();
         let lifted = self.engine.unban(jail, &Id::parse(id), self.now, &mut out).expect("the jail exists");
@@ -159,8 +175,12 @@ impl World {
     }
 
     pub fn stop(&mut self, lift: bool) {
+        self.leave(if lift { Leave::Nothing } else { Leave::Kernel });
+    }
+
+    pub fn leave(&mut self, leave: Leave) {
         let mut out = Vec::new();
-        self.engine.stop(lift, self.now, &mut out).expect("the firewall is willing");
+        self.engine.stop(leave, self.now, &mut out).expect("the firewall is willing");
         self.take(out);
     }
 
@@ -184,6 +204,7 @@ impl World {
             match request {
                 Request::Log(record) => self.log.push(record),
                 Request::Ask { token, question } => self.asked.push((token, question)),
+                Request::Act { jail, deed, .. } => self.deeds.push((jail.to_string(), deed)),
                 Request::Keep(change) => {
                     self.database.apply(&change);
                     self.changes.push(change);

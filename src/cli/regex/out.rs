@@ -10,7 +10,8 @@ use indexmap::IndexMap;
 use super::python;
 use crate::addr::Id;
 use crate::filter::Hit;
-use crate::jail::tags::{self, Subject};
+use crate::jail::tags::Subject;
+use crate::script;
 use crate::text::printable;
 use crate::ticket::Who;
 use crate::time::Timestamp;
@@ -170,8 +171,8 @@ fn filled(template: &str, hit: &Hit, id: &str, line: &str, now: Timestamp) -> St
     let known = Hit { who: Some(Who::Id(who.clone())), time: Some(hit.time.unwrap_or(now)), ..hit.clone() };
     let Some(failure) = known.failure() else { return String::new() };
     let subject = Subject { jail: "", id: &who, failure: &failure };
-    tags::replace(template, |tag| {
-        if let Some(group) = tags::group(tag) {
+    script::replace(template, |tag| {
+        if let Some(group) = script::group(tag) {
             return Some(hit.groups.get(&group).cloned().unwrap_or_default().into());
         }
         match tag {

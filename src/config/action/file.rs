@@ -55,6 +55,31 @@ pub enum Kind {
     },
 }
 
+impl Action {
+    /// The text of one of its commands; `None`: it runs none, or not this one.
+    pub fn command(&self, name: &str) -> Option<&str> {
+        match &self.kind {
+            Kind::Commands { commands, .. } => match commands.get(name) {
+                Some(Word::Text(text)) if !text.trim().is_empty() => Some(text),
+                _ => None,
+            },
+            Kind::Own { .. } | Kind::Python { .. } => None,
+        }
+    }
+
+    /// Whether it keeps somebody out, and does not just tell of it: what it does it undoes, and again after a restart.
+    pub fn bans(&self) -> bool {
+        match &self.kind {
+            Kind::Own { .. } => true,
+            Kind::Commands { commands, .. } => {
+                let told_once = commands.get("norestored") == Some(&Word::Bool(true));
+                !told_once && self.command("actionban").is_some() && self.command("actionunban").is_some()
+            }
+            Kind::Python { .. } => false,
+        }
+    }
+}
+
 /// What bans without any file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {
@@ -106,6 +131,8 @@ pub enum Refused {
     Files(Vec<Problem>),
     /// What is wrong with its text.
     Text(Fault),
+    /// It was read, and it is a program that sipjail cannot run.
+    Python,
 }
 
 /// What fail2ban calls an action within its jail: two of one name cannot be there.

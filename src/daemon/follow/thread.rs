@@ -30,6 +30,9 @@ pub struct Follower {
 
 enum Order {
     Reload(Vec<FollowJail>),
+    Put(Box<FollowJail>),
+    Remove(String),
+    Remember(Vec<(String, Position)>),
     Stop,
 }
 
@@ -48,23 +51,42 @@ impl Follower {
         clock: Clock,
         inbox: Inbox,
     ) -> io::Result<Follower> {
+        let mut others = Vec::new();
         for (name, position) in saved {
-            if let Some(jail) = jails.iter_mut().find(|jail| *jail.name == *name) {
-                jail.saved.push(position);
+            match jails.iter_mut().find(|jail| *jail.name == *name) {
+                Some(jail) => jail.saved.push(position),
+                None => others.push((name, position)),
             }
         }
+        let mut logs = Logs::new(jails);
+        logs.remember(others);
         let (orders, receiver) = channel();
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let call = wake.clone();
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || run(Logs::new(jails), &receiver, &call, &*clock, &inbox))?;
+            .spawn(move || run(logs, &receiver, &call, &*clock, &inbox))?;
         Ok(Follower { orders, wake, thread })
     }
 
     /// Other jails from now on, see [`Logs::reload`].
     pub fn reload(&self, jails: Vec<FollowJail>) {
         self.order(Order::Reload(jails));
+    }
+
+    /// One jail more, or other settings for one, see [`Logs::put`].
+    pub fn put(&self, jail: FollowJail) {
+        self.order(Order::Put(Box::new(jail)));
+    }
+
+    /// One jail less, see [`Logs::remove`].
+    pub fn remove(&self, name: &str) {
+        self.order(Order::Remove(name.to_owned()));
+    }
+
+    /// Positions of jails that come later, see [`Logs::remember`].
+    pub fn remember(&self, saved: Vec<(String, Position)>) {
+        self.order(Order::Remember(saved));
     }
 
     /// Asks the thread to end. It may be waiting for room in the inbox, and sends last positions: take messages until
@@ -101,6 +123,18 @@ fn run(
         match orders.try_recv() {
             Ok(Order::Reload(jails)) => {
                 logs.reload(jails, now, &mut sink);
+                continue;
+            }
+            Ok(Order::Put(jail)) => {
+                logs.put(*jail, now, &mut sink);
+                continue;
+            }
+            Ok(Order::Remove(name)) => {
+                logs.remove(&name, now, &mut sink);
+                continue;
+            }
+            Ok(Order::Remember(saved)) => {
+                logs.remember(saved);
                 continue;
             }
             Ok(Order::Stop) | Err(TryRecvError::Disconnected) => break,
