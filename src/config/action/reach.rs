@@ -20,7 +20,9 @@ pub fn narrow(actions: &[Action], filter: &str, origin: &Origin) -> Option<Probl
     let message = format!(
         "`{name}` bans TCP only: SIP over UDP goes on from a banned address, although the ban is listed as done"
     );
-    let hint = "give the action `protocol = all`, or write `banaction = ipset`, which cuts off every protocol and port";
+    // `protocol=all` would be no mend: with ports, iptables refuses it.
+    let hint =
+        "give the action `protocol=\"tcp,udp\"`, or write `banaction = ipset`, which cuts off every protocol and port";
     Some(Problem::new(Severity::Warning, origin.clone(), message).hint(hint))
 }
 

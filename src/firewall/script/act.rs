@@ -9,7 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::subject::{Subject, of_nobody};
-use super::{Family, Outside, fill};
+use super::{Counters, Family, Outside, fill};
 use crate::config::{self, Kind};
 use crate::record::{Level, Record};
 use crate::script::Script;
@@ -60,6 +60,8 @@ pub struct Bench<'a> {
     pub outside: &'a mut dyn Outside,
     /// Repairs in this jail so far.
     pub epoch: &'a mut u64,
+    /// The jail's numbers.
+    pub counters: Counters,
 }
 
 /// It did not work, and why; what the scripts said has been logged.
@@ -159,7 +161,8 @@ impl Act {
     pub fn flush(&mut self, bench: &mut Bench<'_>) -> Done {
         let families: Vec<Family> = self.families.iter().filter(|(_, s)| s.items).map(|(family, _)| *family).collect();
         let done = self.for_families("actionflush", &families, bench);
-        for family in families {
+        // What could not be flushed may still be there.
+        for family in families.into_iter().filter(|_| done.is_ok()) {
             self.families.entry(family).or_default().items = false;
         }
         done.map_err(|why| format!("Error flushing action Jail('{}')/{}: {}", bench.jail, self.name, repr(&why)))
@@ -270,7 +273,11 @@ impl Act {
                 }
                 self.start_family(family, bench)
             }
-            false => Ok(()),
+            // It never worked: next time there is something to stop.
+            false => {
+                self.families.entry(family).or_default().started = true;
+                Ok(())
+            }
         };
         if repaired.is_ok() && self.check(family, bench) {
             return true;
@@ -285,26 +292,27 @@ impl Act {
         self.execute(&Script { text, args: Vec::new() }, bench)
     }
 
-    /// A command that speaks of nobody, once for each different text.
+    /// A command that speaks of nobody, for each family; a text that did its work is not run again.
     fn for_families(&self, command: &str, families: &[Family], bench: &mut Bench<'_>) -> Done {
-        let mut scripts: Vec<Script> = Vec::new();
+        let mut done: Vec<Script> = Vec::new();
+        let mut all = Ok(());
+        // Each is run, whatever became of the one before.
         for family in families {
             match self.of_family(command, *family, bench) {
                 None => return Ok(()),
                 Some(Err(why)) => return Err(why),
-                Some(Ok(script)) if !scripts.contains(&script) => scripts.push(script),
-                Some(Ok(_)) => {}
+                Some(Ok(script)) if done.contains(&script) => {}
+                Some(Ok(script)) if self.execute(&script, bench) => done.push(script),
+                Some(Ok(_)) => all = Err("Script error".to_owned()),
             }
         }
-        // Each is run, whatever became of the one before.
-        let bad = scripts.iter().filter(|script| !self.execute(script, bench)).count();
-        if bad == 0 { Ok(()) } else { Err("Script error".to_owned()) }
+        all
     }
 
     fn of_family(&self, command: &str, family: Family, bench: &mut Bench<'_>) -> Option<Result<Script, String>> {
         let text = self.commands.get(command)?;
         let text = fill::fixed(text, &self.properties, family);
-        Some(text.map(|text| fill::of_ban(&text, |tag| of_nobody(tag, bench.outside))))
+        Some(text.map(|text| fill::of_ban(&text, |tag| of_nobody(tag, bench.counters, bench.outside))))
     }
 
     fn execute(&self, script: &Script, bench: &mut Bench<'_>) -> bool {

@@ -46,6 +46,7 @@ fn fixed_value<'a>(tag: &str, properties: &'a IndexMap<String, String>, family: 
         ("family", None) => family.word().map(Cow::Borrowed),
         ("br", None) => Some(Cow::Borrowed("\n")),
         ("sp", None) => Some(Cow::Borrowed(" ")),
+        ("timeout", None) => Some(Cow::Borrowed("60")),
         _ => None,
     }
 }

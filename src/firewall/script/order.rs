@@ -45,9 +45,14 @@ impl Scripts {
         }
     }
 
-    /// Does one thing, which may take long, with the jail's numbers as they were when it was asked for. What fails is logged and stops nothing else.
+    /// Does one thing, which may take long, with the jail's numbers as they were when it was asked for. What fails is
+    /// logged and stops nothing else.
     pub fn carry_out(&mut self, deed: Deed, counters: Counters, outside: &mut dyn Outside) {
         self.counters = counters;
+        if matches!(deed, Deed::Flush | Deed::Stop) {
+            // Of those who go together none is counted.
+            self.counters.banned = 0;
+        }
         match deed {
             Deed::Follow { actions, bans, reload } => self.follow(&actions, bans, reload, outside),
             Deed::Ban(ticket) => self.ban(*ticket, outside),
@@ -97,7 +102,7 @@ impl Scripts {
             self.all("reload", &|act| !new.contains(&act.name), outside, Act::reload);
         }
         if std::mem::take(&mut self.leftovers) {
-            let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch };
+            let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch, counters: self.counters };
             self.acts.iter().for_each(|act| act.sweep(&mut bench));
         }
         self.all("start", &|act| new.contains(&act.name), outside, Act::begin);
@@ -154,7 +159,7 @@ impl Scripts {
         let before = held.epoch;
         if before == self.epoch && self.looked.is_none_or(|last| last > now || now - last > LOOK_EVERY) {
             self.looked = Some(now);
-            let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch };
+            let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch, counters: self.counters };
             self.acts.iter_mut().for_each(|act| act.look(&mut bench));
         }
         if before == self.epoch {
@@ -178,7 +183,7 @@ impl Scripts {
 
     /// Lifts all bans of some actions: at once where they know how, else one by one.
     fn lift(&mut self, of: &dyn Fn(&Act) -> bool, outside: &mut dyn Outside) {
-        let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch };
+        let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch, counters: self.counters };
         for act in self.acts.iter_mut().filter(|act| act.has("actionflush") && of(act)) {
             if let Err(why) = act.flush(&mut bench) {
                 let text = format!("Failed to flush bans in jail '{}' action '{}': {why}", self.jail, act.name);
@@ -241,7 +246,7 @@ impl Scripts {
         mut deed: impl FnMut(&mut Act, &Subject<'_>, &mut Bench<'_>) -> Done,
     ) {
         let subject = Subject { jail: &self.jail, ticket, counters: self.counters };
-        let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch };
+        let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch, counters: self.counters };
         for act in &mut self.acts {
             if let Err(why) = deed(act, &subject, &mut bench) {
                 let (jail, name, info) = (&self.jail, &act.name, subject.info());
@@ -259,7 +264,7 @@ impl Scripts {
         outside: &mut dyn Outside,
         deed: fn(&mut Act, &mut Bench<'_>) -> Done,
     ) {
-        let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch };
+        let mut bench = Bench { jail: &self.jail, outside, epoch: &mut self.epoch, counters: self.counters };
         for act in self.acts.iter_mut().filter(|act| of(act)) {
             if let Err(why) = deed(act, &mut bench) {
                 let text = format!("Failed to {what} jail '{}' action '{}': {why}", self.jail, act.name);

@@ -170,6 +170,35 @@ fn a_flush_that_fails_is_said_and_looked_after() {
             "No flush occurred, do consistency check"
         ]
     );
+    scene.play(Deed::Stop);
+    assert_eq!(scene.ran(), ["FLUSH inet4", "CHECK inet4", "STOP inet4"], "what was not flushed is flushed at the end");
+}
+
+#[test]
+fn a_text_that_failed_is_run_for_the_next_family_and_one_that_worked_is_not() {
+    let alike = [("actionflush", "FLUSH <bantime> <failures> <timeout> <jail.banned>")];
+    let mut scene = Scene::new(&[full(&alike, &["actionflush", "actioncheck"], true)]);
+    scene.ban("192.0.2.1");
+    scene.ban("2001:db8::1");
+    scene.ran();
+    scene.breaks(&["FLUSH"]);
+    scene.flush();
+    let flush = "FLUSH 600 0 60 <jail.banned>";
+    assert_eq!(scene.ran(), [flush, flush]);
+    scene.breaks(&[]);
+    scene.flush();
+    assert_eq!(scene.ran(), [flush]);
+}
+
+#[test]
+fn an_action_for_all_that_never_worked_is_repaired_from_the_second_failure_on() {
+    let mut scene = Scene::new(&[full(&[], &[], false)]);
+    scene.breaks(&["BAN", "CHECK"]);
+    scene.ran();
+    scene.ban("192.0.2.1");
+    assert_eq!(scene.ran(), ["BAN 192.0.2.1", "CHECK inet4", "CHECK inet4"]);
+    scene.ban("192.0.2.2");
+    assert_eq!(scene.ran(), ["BAN 192.0.2.2", "CHECK inet4", "STOP inet4", "START inet4", "CHECK inet4"]);
 }
 
 #[test]

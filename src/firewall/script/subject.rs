@@ -7,7 +7,7 @@ use super::{Counters, Family, Outside};
 use crate::addr::Id;
 use crate::script::{group, reversed};
 use crate::ticket::Ticket;
-use crate::time::Timestamp;
+use crate::time::{Bantime, Timestamp};
 use crate::word::repr;
 
 /// Whom a command speaks of.
@@ -98,8 +98,7 @@ impl Subject<'_> {
     }
 
     fn bantime(&self) -> String {
-        let bantime = self.ticket.bantime.unwrap_or(self.counters.bantime);
-        (bantime.as_secs_f64() as i64).to_string()
+        seconds(self.ticket.bantime.unwrap_or(self.counters.bantime))
     }
 
     /// Failures and lines of all that the database knows, else of this ticket.
@@ -124,12 +123,12 @@ impl Subject<'_> {
 }
 
 /// A tag of a command that speaks of nobody.
-pub fn of_nobody(tag: &str, outside: &mut dyn Outside) -> Option<String> {
+pub fn of_nobody(tag: &str, counters: Counters, outside: &mut dyn Outside) -> Option<String> {
     match tag {
-        "ip" | "fid" | "family" | "ip-rev" | "ip-host" | "failures" | "time" | "bantime" | "bancount" | "matches"
-        | "restored" | "ipmatches" | "ipjailmatches" | "ipfailures" | "ipjailfailures" | "raw-ticket" => {
-            Some(String::new())
-        }
+        "failures" => Some("0".to_owned()),
+        "bantime" => Some(seconds(counters.bantime)),
+        "ip" | "fid" | "family" | "ip-rev" | "ip-host" | "time" | "bancount" | "matches" | "restored" | "ipmatches"
+        | "ipjailmatches" | "ipfailures" | "ipjailfailures" | "raw-ticket" => Some(String::new()),
         tag if group(tag).is_some() => Some(String::new()),
         tag => of_host(tag, outside),
     }
@@ -143,6 +142,10 @@ fn of_host(tag: &str, outside: &mut dyn Outside) -> Option<String> {
         "sp" => Some(" ".into()),
         _ => None,
     }
+}
+
+fn seconds(bantime: Bantime) -> String {
+    (bantime.as_secs_f64() as i64).to_string()
 }
 
 /// As Python writes it: a whole number where the database gave it, else with a fraction.
