@@ -111,7 +111,7 @@ fn two_servers_on_one_kernel_are_one_too_many() {
     let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert_eq!(stdout, "Server ready\n255\n0\n", "{stderr}");
     assert!(stderr.contains("another daemon (pid ") && stderr.contains("bans with this kernel's sets"), "{stderr}");
-    assert!(log(&world).contains("Could not start server: another daemon"), "{}", log(&world));
+    assert!(log(&world).contains("Could not start server: cannot ban: another daemon"), "{}", log(&world));
 }
 
 fn world() -> World {
