@@ -64,14 +64,8 @@ impl Filter {
         self.look(line, written, moment, Some(out))
     }
 
-    /// What counts of a line that no failregex can match, as a [`Scan`](super::Scan) found out: its date, the prefregex,
-    /// and the ignoreregexes where they are tried first. Gives what [`Filter::hits`] would have given.
-    pub fn passed_over(&mut self, line: &[u8], moment: &Moment<'_>) -> Verdict {
-        self.look(line, None, moment, None)
-    }
-
     /// Without `out` no failregex is tried.
-    fn look(
+    pub(super) fn look(
         &mut self,
         line: &[u8],
         written: Option<Timestamp>,
@@ -79,6 +73,7 @@ impl Filter {
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         self.prefix_found = None;
+        self.passing.forget();
         let gave_up = self.clock.detector.gave_up();
         let text = self.decoder.decode(line);
         if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {

@@ -14,10 +14,12 @@ mod linear;
 mod mlfid;
 pub mod near;
 mod notes;
+mod passing;
 pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
+mod sieve;
 mod trace;
 pub mod translate;
 mod when;
@@ -37,6 +39,7 @@ use decode::Decoder;
 use failregex::Groups;
 use mlfid::Sessions;
 use notes::Notes;
+use passing::Passing;
 use prefilter::{Cut, Prefilter};
 use rules::Rules;
 use when::Clock;
@@ -67,6 +70,7 @@ pub struct Filter {
     /// On where somebody asks for [`Filter::prefix_groups`].
     tells_prefix: bool,
     prefix_found: Option<Groups>,
+    passing: Passing,
 }
 
 /// What surrounds a line that a filter looks at.
@@ -167,6 +171,7 @@ impl Filter {
             tries_all: false,
             tells_prefix: false,
             prefix_found: None,
+            passing: Passing::default(),
         };
         Ok((filter, problems))
     }

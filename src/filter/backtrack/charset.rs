@@ -48,6 +48,11 @@ impl CharSet {
         if c.is_ascii() { self.ascii >> (c as u32) & 1 == 1 } else { self.decide(c) }
     }
 
+    /// Its members among the ASCII characters, a bit for each.
+    pub fn ascii(&self) -> u128 {
+        self.ascii
+    }
+
     /// Whether a character that belongs to it may begin with this byte of UTF-8.
     pub fn may_begin(&self, byte: u8) -> bool {
         !byte.is_ascii() || self.contains(char::from(byte))
