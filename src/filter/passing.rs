@@ -4,22 +4,25 @@
 //! Such a line goes the way of all lines, unless it begins like the one before it up to behind the date: then all that is
 //! still open is whether the prefregex matches, and a few bytes more tell that.
 
+use super::failregex::FailRegex;
+use super::pyregex::Pattern;
 use super::sieve::{Sieve, Stand};
 use super::{Filter, Moment, Verdict};
 
 /// What is known of lines that begin like the last one.
 #[derive(Debug, Default)]
 pub struct Passing {
-    /// Made when it is first needed; `None` inside: a search has to be made each time.
-    sieve: Option<Option<Sieve>>,
-    /// How far the prefregex came behind the date.
-    behind: Option<Stand>,
+    /// Of the ignoreregexes, where they are tried first, then of the prefregex. Made when they are first needed; `None`
+    /// inside: one of them has to be searched each time.
+    sieves: Option<Option<Vec<Sieve>>>,
+    /// How far each came behind the date.
+    behind: Vec<Stand>,
 }
 
 impl Passing {
     /// The next line need not begin like the last one.
     pub fn forget(&mut self) {
-        self.behind = None;
+        self.behind.clear();
     }
 }
 
@@ -38,29 +41,37 @@ impl Filter {
 
     /// Whether the prefregex matches a line that begins like the last one; `None`: that, or more, has to be looked for.
     fn passes(&mut self, line: &[u8], moment: &Moment<'_>) -> Option<bool> {
-        if self.prefilter.plain.is_none() || self.tells_prefix || self.rules.ignores_early() || line.len() > LONG {
+        if self.prefilter.plain.is_none() || self.tells_prefix || line.len() > LONG {
             return None;
         }
         // What the decoder takes off.
         let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
         let line = &line[..end];
         let (head, cut) = self.clock.again(line, moment.now)?;
-        let matches = match &self.rules.prefix {
-            None => false,
-            Some(prefix) => {
-                let Passing { sieve, behind } = &mut self.passing;
-                let sieve = sieve.get_or_insert_with(|| prefix.pattern().sieve()).as_mut()?;
-                let behind = *behind.get_or_insert_with(|| {
-                    let start = sieve.start();
-                    let before = sieve.feed(start, &line[..cut.start]);
-                    sieve.feed(before, &line[cut.end..head])
-                });
-                let stand = sieve.feed(behind, &line[head..]);
-                sieve.end(stand)?
+        let Passing { sieves, behind } = &mut self.passing;
+        let sieves = sieves.get_or_insert_with(|| {
+            let early = self.rules.ignore.iter().filter(|_| self.rules.ignores_early());
+            early.chain(self.rules.prefix.as_ref().map(FailRegex::pattern)).map(Pattern::sieve).collect()
+        });
+        let sieves = sieves.as_mut()?;
+        if behind.is_empty() {
+            behind.extend(sieves.iter_mut().map(|sieve| {
+                let before = sieve.start();
+                let before = sieve.feed(before, &line[..cut.start]);
+                sieve.feed(before, &line[cut.end..head])
+            }));
+        }
+        let early = if self.rules.ignores_early() { self.rules.ignore.len() } else { 0 };
+        let mut matches = false;
+        for (number, (sieve, stand)) in sieves.iter_mut().zip(behind).enumerate() {
+            let stand = sieve.feed(*stand, &line[head..]);
+            matches = sieve.end(stand)?;
+            if matches && number < early {
+                return None;
             }
-        };
+        }
         self.clock.count_again(moment.now);
-        Some(matches)
+        Some(matches && self.rules.prefix.is_some())
     }
 }
 
@@ -74,17 +85,18 @@ mod tests {
 
     use super::*;
     use crate::config::{FilterSettings, Spanned, UseDns};
-    use crate::filter::date::Zones;
+    use crate::filter::date::{Found, Zones};
     use crate::time::{Span, Timestamp};
 
     /// 2026-11-20 10:00:00 UTC.
     const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
 
-    fn filter(prefregex: &str, datepattern: &str) -> Filter {
+    fn filter(prefregex: &str, datepattern: &str, ignoreregex: &str) -> Filter {
         let texts = |text: &str| if text.is_empty() { None } else { Some(Spanned::bare(text)) };
         let settings = FilterSettings {
             maxlines: 1,
-            failregex: vec![Spanned::bare("very bad <HOST>$")],
+            failregex: vec![Spanned::bare("very bad <HOST>$"); 4],
+            ignoreregex: texts(ignoreregex).into_iter().collect(),
             prefregex: texts(prefregex),
             datepattern: texts(datepattern).into_iter().collect(),
             ..FilterSettings::default()
@@ -94,11 +106,11 @@ mod tests {
     }
 
     /// What a line was found to be, and all that is counted.
-    type Seen = (Verdict, Option<crate::filter::date::Found>, u64, Vec<(usize, u64, Option<usize>)>);
+    type Seen = (Verdict, Option<Found>, u64, Vec<u64>, Vec<(usize, u64, Option<usize>)>);
 
     fn seen(filter: &Filter, verdict: Verdict) -> Seen {
         let templates = filter.templates().map(|t| (t.id, t.hits, t.distance)).collect();
-        (verdict, filter.clock.found.clone(), filter.prefix_hits, templates)
+        (verdict, filter.clock.found.clone(), filter.prefix_hits, filter.ignore_hits.clone(), templates)
     }
 
     proptest! {
@@ -119,9 +131,10 @@ mod tests {
                 "", r"^(\[){DATE}\]", r"^\[%Y-%m-%d %H:%M:%S\]", "{^LN-BEG}EPOCH", r"%Y-%m-%d %H:%M:%S",
                 r"^(?:[^\[\]]*\bab\[\d+\]: )?(%ExY)-%m-%d %H:%M:%S(?:\.%f)?",
             ]),
+            ignoreregex in prop::sample::select(vec!["", r"^ [ \d]\d \d\d:", "^.? NOTE", "a$", r"^(?!\])\W+ "]),
             lines in prop::collection::vec((0usize..8, 0u32..5, 0usize..8, "[ a-zé\\[\\]0-9]{0,6}\r?"), 1..40),
         ) {
-            let (mut quick, mut thorough) = (filter(prefregex, datepattern), filter(prefregex, datepattern));
+            let (mut quick, mut thorough) = (filter(prefregex, datepattern, ignoreregex), filter(prefregex, datepattern, ignoreregex));
             let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
             for (shape, second, level, rest) in lines {
                 let level = ["NOTE[12]", "ERR[1]", "NOTE x", "ERR", "INFO[12]", "xé", "", "note"][level];
@@ -142,7 +155,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_same_second_are_not_looked_at() {
-        let mut filter = filter(r"^\] (?:NOTE|ERR)\[\d+\] <F-CONTENT>.+</F-CONTENT>$", r"^(\[%Y-%m-%d %H:%M:%S)\]");
+        let mut filter =
+            filter(r"^\] (?:NOTE|ERR)\[\d+\] <F-CONTENT>.+</F-CONTENT>$", r"^(\[%Y-%m-%d %H:%M:%S)\]", "^ x");
         let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
         let mut quick = |line: &str| {
             let found = filter.passes(line.as_bytes(), &moment);

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use memchr::memmem;
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Class, Dot, Hir, HirKind, Repetition};
 
 /// The literals of one filter.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +56,7 @@ impl Cut {
 impl Prefilter {
     /// From the relaxed failregexes; if one of them has no literal, from the relaxed prefregex.
     pub fn new<'a>(fail: impl IntoIterator<Item = &'a str>, prefix: Option<&str>, cut: Cut) -> Prefilter {
-        let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok();
+        let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok().map(|hir| slim(&hir));
         let fail: Vec<&str> = fail.into_iter().collect();
         let shared = Shared::new(&fail);
         let fail: Option<Vec<Hir>> = fail.into_iter().map(parse).collect();
@@ -67,6 +67,25 @@ impl Prefilter {
             fail.as_ref().and_then(all).or_else(|| Some(vec![required(prefix.as_ref()?, rule)?]))
         };
         Prefilter { plain: find(false), escaped: find(true) }
+    }
+}
+
+/// The same tree with one small class in the place of all that hold too many characters for literals: parts of it are
+/// copied many times.
+fn slim(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class))
+            if class.ranges().len() > 2 && class.iter().map(|r| r.len()).sum::<usize>() > CLASS =>
+        {
+            Hir::dot(Dot::AnyChar)
+        }
+        HirKind::Repetition(r) => {
+            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub: Box::new(slim(&r.sub)) })
+        }
+        HirKind::Capture(c) => slim(&c.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(slim).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(slim).collect()),
+        _ => hir.clone(),
     }
 }
 
@@ -203,7 +222,7 @@ fn suffixes(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
 
 fn extractor(kind: ExtractKind) -> Extractor {
     let mut extractor = Extractor::new();
-    extractor.kind(kind).limit_class(4).limit_repeat(4).limit_literal_len(64).limit_total(64);
+    extractor.kind(kind).limit_class(CLASS).limit_repeat(4).limit_literal_len(64).limit_total(64);
     extractor
 }
 
@@ -286,14 +305,14 @@ fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
         (Some(first), Some(last)) => &literal[first..=last],
         _ => literal,
     };
-    let words = if inner.contains(&b' ') { WORDS } else { 0 };
+    let words = WORDS * memchr::memchr_iter(b' ', inner).count().min(2) as i32;
     let shared = if rule.shared.holds(inner) { SHARED } else { 0 };
     length.min(LONG) + words - shared
 }
 
 /// Weight above which a longer literal is no better.
 const LONG: i32 = 100;
-/// What several words count for.
+/// What a second and a third word count for.
 const WORDS: i32 = 40;
 /// Weight of a word that says something by itself.
 const WORD: i32 = 80;
@@ -307,6 +326,8 @@ const MIN: usize = 3;
 const MANY: usize = 64;
 /// Parts of a concatenation that one literal is gathered from.
 const SPAN: usize = 16;
+/// Characters of a class that literals are made of, at most.
+const CLASS: usize = 4;
 /// Bytes that literals must have in common to be searched for by those.
 const COMMON: usize = 5;
 

@@ -76,17 +76,6 @@ pub fn one(c: char) -> u128 {
     if c.is_ascii() { 1 << u32::from(c) } else { 0 }
 }
 
-/// ASCII characters that are part of a word.
-pub const WORDS: u128 = {
-    let (mut set, mut byte) = (0, 0u8);
-    while byte < 128 {
-        if byte.is_ascii_alphanumeric() || byte == b'_' {
-            set |= 1 << byte;
-        }
-        byte += 1;
-    }
-    set
-};
 /// The line feed.
 pub const NEWLINE: u128 = 1 << b'\n';
 /// Questions that are remembered; a search that asks more is not worth it.

@@ -7,8 +7,8 @@
 //! A search that goes on for long begins to remember which ways failed where, so that none is gone twice: from then on it
 //! takes time in proportion to the text, unless back-references or conditionals make a way's end depend on its start.
 
-use super::asked::{Asked, NEWLINE, WORDS, one};
-use super::charset::{fold, is_ascii_word, is_word};
+use super::asked::{Asked, NEWLINE, one};
+use super::charset::{WORDS, fold, is_ascii_word, is_word};
 use super::program::{Program, Step, UNSURE};
 use super::syntax::{Assert, Look};
 

@@ -54,7 +54,10 @@ impl Bytes {
     }
 
     fn add_all(&mut self, set: &CharSet) {
-        (0..=255u8).filter(|&byte| set.may_begin(byte)).for_each(|byte| self.add(byte));
+        self.0[0] |= set.ascii() as u64;
+        self.0[1] |= (set.ascii() >> 64) as u64;
+        // A character beyond ASCII may belong to it.
+        self.0[2..].fill(u64::MAX);
     }
 }
 
