@@ -6,6 +6,7 @@
 //! socket ──commands, replies────┘
 //! ```
 
+pub mod ahead;
 pub mod clock;
 pub mod follow;
 pub mod guard;

@@ -6,9 +6,11 @@
 
 mod ascii;
 mod backtrack;
+mod budget;
 pub mod date;
 mod decode;
 pub mod failregex;
+mod hit;
 mod hits;
 mod linear;
 mod mlfid;
@@ -45,7 +47,7 @@ use rules::Rules;
 use when::Clock;
 use window::Window;
 
-pub use hits::Hit;
+pub use hit::Hit;
 pub use scan::{Reason, Scan};
 pub use trace::{Dated, Trace};
 
