@@ -144,7 +144,7 @@ impl Filter {
         problems.extend(rules.costly(settings));
         let window = (settings.maxlines > 1).then(|| Window::new(settings.maxlines));
         let prefilter = match &window {
-            None if decoder.extends_ascii() => rules.prefilter(Cut::behind(detector.lead())),
+            None if decoder.extends_ascii() => rules.prefilter(Cut::behind(detector.lead(), || detector.behind())),
             _ => Prefilter::default(),
         };
         if settings.failregex.is_empty() {

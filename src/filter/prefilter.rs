@@ -19,6 +19,8 @@ use memchr::memmem;
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 use regex_syntax::hir::{Class, Dot, Hir, HirKind, Repetition};
 
+use super::backtrack::Bytes;
+
 /// The literals of one filter.
 #[derive(Clone, Debug, Default)]
 pub struct Prefilter {
@@ -38,17 +40,20 @@ pub enum Cut {
     Start,
     /// Behind up to two characters that belong to no word: `{^LN-BEG}`.
     NearStart,
+    /// Anywhere, but what follows begins with one of these bytes.
+    Before(Bytes),
     /// Anywhere.
     Anywhere,
 }
 
 impl Cut {
-    /// Where at most so many characters stand before the date, none of them part of a word; `None`: any text may.
-    pub fn behind(lead: Option<usize>) -> Cut {
+    /// Where at most `lead` characters stand before the date, none of them part of a word; `None`: any text may. Then
+    /// `behind` says with which bytes the text behind it begins, if that is known.
+    pub fn behind(lead: Option<usize>, behind: impl FnOnce() -> Option<Bytes>) -> Cut {
         match lead {
             Some(0) => Cut::Start,
             Some(1 | 2) => Cut::NearStart,
-            _ => Cut::Anywhere,
+            _ => behind().map_or(Cut::Anywhere, Cut::Before),
         }
     }
 }
@@ -247,7 +252,11 @@ fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule<'_>) -> Optio
             let off = rest.iter().take(2).take_while(|b| !b.is_ascii_alphanumeric() && **b != b'_').count();
             rest = if rest.is_ascii() { &rest[off..] } else { after_ascii_break(rest) };
         }
-        let pieces = rest.split(|b| !fits(*b, rule.escaped)).filter(|p| p.len() >= MIN);
+        let pieces = rest.split(|b| !fits(*b, rule.escaped));
+        let pieces = pieces.flat_map(|piece| {
+            piece.chunk_by(|_, next| !matches!(rule.cut, Cut::Before(behind) if behind.contains(*next)))
+        });
+        let pieces = pieces.filter(|p| p.len() >= MIN);
         let piece = pieces.max_by_key(|p| weight(p, rule))?;
         if rule.cut == Cut::Anywhere {
             let (first, second) = piece.split_at(piece.len() / 2);
@@ -360,6 +369,18 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_date_tells_where_a_literal_may_be_cut() {
+        let hyphen = crate::filter::backtrack::Program::new(r"^(?:x: )?(\d+)(?=\b)-\d").unwrap().behind.unwrap();
+        let cut = Cut::behind(None, || Some(hyphen));
+        assert_eq!(cut, Cut::Before(hyphen));
+        assert_eq!(literals(r"SIP auth failure", cut, false).unwrap(), ["SIP auth failure"]);
+        assert_eq!(literals(r"abc-defghi", cut, false).unwrap(), ["-defghi"]);
+        for unknown in [r"^(?:x: )?(\d+)", r"^(?:x: )?(\d+)-?", r"^(?:(\d+)-|x)", r"^\d+-"] {
+            assert_eq!(crate::filter::backtrack::Program::new(unknown).unwrap().behind, None, "{unknown}");
+        }
+    }
+
+    #[test]
     fn literals_for_json_avoid_what_json_escapes() {
         let found = literals(r#"SecurityEvent="InvalidPassword""#, Cut::Start, true).unwrap();
         assert_eq!(found, ["InvalidPassword"]);
@@ -368,7 +389,7 @@ mod tests {
 
     #[test]
     fn what_stands_before_the_date_tells_where_a_cut_may_be() {
-        let of = |lead| Cut::behind(lead);
+        let of = |lead| Cut::behind(lead, || None);
         assert_eq!([Some(0), Some(1), Some(2)].map(of), [Cut::Start, Cut::NearStart, Cut::NearStart]);
         assert_eq!([Some(3), None].map(of), [Cut::Anywhere, Cut::Anywhere]);
     }

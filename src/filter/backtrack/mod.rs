@@ -14,4 +14,4 @@ mod syntax;
 
 pub use machine::{Machine, TooCostly, Window};
 pub use parser::{Options, global_flags};
-pub use program::Program;
+pub use program::{Bytes, Program};

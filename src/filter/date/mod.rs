@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use jiff::tz::TimeZone;
 
-use crate::filter::backtrack::{Machine, TooCostly, Window};
+use crate::filter::backtrack::{Bytes, Machine, TooCostly, Window};
 use crate::time::{Span, Timestamp};
 use parts::Parsed;
 use pattern::Decades;
@@ -202,6 +202,12 @@ impl Detector {
             program.lead.filter(|_| entry.template.anchored && program.at_start)
         };
         self.entries.iter().map(lead).try_fold(0, |most, lead| Some(lead?.max(most)))
+    }
+
+    /// Bytes with which the text behind what is cut out begins, where every template asks for some.
+    pub fn behind(&self) -> Option<Bytes> {
+        let mut all = self.entries.iter().map(|entry| entry.template.program(self.decades).behind);
+        all.try_fold(Bytes::default(), |all, one| Some(all.union(one?)))
     }
 
     /// How many lines were given up because their date would have taken unbounded time.
