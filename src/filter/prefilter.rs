@@ -192,16 +192,28 @@ fn best_of(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
             let mut best = None;
             for i in 0..parts.len() {
                 best = better(best, best_of(parts[i], rule));
-                let rest = Hir::concat(parts[i..].iter().take(SPAN).map(|h| (*h).clone()).collect());
-                best = better(best, prefixes(&rest, rule));
-                let until = Hir::concat(parts[(i + 1).saturating_sub(SPAN)..=i].iter().map(|h| (*h).clone()).collect());
-                best = better(best, suffixes(&until, rule));
+                let rest = reach(parts[i..].iter());
+                best = better(best, prefixes(&Hir::concat(rest), rule));
+                let mut until = reach(parts[..=i].iter().rev());
+                until.reverse();
+                best = better(best, suffixes(&Hir::concat(until), rule));
             }
             best
         }
         HirKind::Class(_) => None,
         _ => None,
     }
+}
+
+/// Parts that literals may be gathered from, up to one behind which none goes on.
+fn reach<'a>(parts: impl Iterator<Item = &'a &'a Hir>) -> Vec<Hir> {
+    let ends = |hir: &Hir| match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() > CLASS,
+        HirKind::Repetition(r) => r.min > 0 && r.max != Some(r.min),
+        _ => false,
+    };
+    let mut ended = false;
+    parts.take(SPAN).take_while(|part| !std::mem::replace(&mut ended, ends(part))).map(|part| (*part).clone()).collect()
 }
 
 fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {
