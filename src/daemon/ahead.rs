@@ -14,7 +14,7 @@ use crate::source::lines::Lines;
 /// Whole lines of a log with what is to be done with them.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The lines, each with its newline.
+    /// The lines, each with its newline; none where nobody has to look at any.
     pub bytes: Vec<u8>,
     /// Those that some jail has to look at.
     pub candidates: Vec<Candidate>,
@@ -61,9 +61,11 @@ fn hand_on(
 }
 
 fn fill(block: &mut Block, bytes: &[u8], read: u64, route: &mut Route) {
-    block.bytes.clear();
-    block.bytes.extend_from_slice(bytes);
     block.candidates = route.candidates(bytes);
+    block.bytes.clear();
+    if !block.candidates.is_empty() {
+        block.bytes.extend_from_slice(bytes);
+    }
     block.read = read;
 }
 
@@ -192,7 +194,7 @@ mod tests {
             }
         }
         let mut seen = 0;
-        let read = read(Broken(0), &mut pipe().route_to_all(), |block| seen += block.bytes.len());
+        let read = read(Broken(0), &mut pipe().route_to_all(), |block| seen = block.read);
         assert_eq!((read.map_err(|e| e.kind()), seen), (Err(io::ErrorKind::NotFound), 196));
     }
 }
