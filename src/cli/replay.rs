@@ -3,8 +3,8 @@
 //! Every jail of the configuration (those that say `auto` count as on) reads every log; the time is taken from the lines.
 //! Nothing is banned, nobody is asked, no daemon is needed.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Cli, output};
+use crate::addr::Id;
 use crate::config::JailSettings;
-use crate::daemon::clock;
 use crate::daemon::pipe::{Pipe, PipeJail};
 use crate::daemon::prepare::{self, Prepared};
+use crate::daemon::{ahead, clock};
 use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::firewall::DryRun;
 use crate::line::Batch;
-use crate::source::lines::Lines;
 use crate::store::{Change, Saved};
 use crate::text;
-use crate::ticket::{Failure, Ticket};
+use crate::ticket::{Failure, Ticket, Who};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// Show whom these logs would have banned, when, and by which lines
@@ -116,29 +116,23 @@ fn replay(
     let mut judge = Judge::new(jails, zone)?;
     let mut failures = Vec::new();
     let one = files.len() == 1;
-    for ((mut file, _), path) in files.into_iter().zip(logs) {
-        let mut lines = Lines::default();
-        loop {
-            let unreadable = |e| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display()));
-            let read = file.read(lines.space()).map_err(unreadable)?;
-            if read == 0 {
-                break;
-            }
-            lines.take(read, &mut |bytes| {
-                pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures)
-            });
-            bar.inc(read as u64);
+    for ((file, _), path) in files.into_iter().zip(logs) {
+        let mut done = 0;
+        let read = ahead::read(file, &mut route, |block| {
+            let batch = Batch { bytes: &block.bytes, live: false, time: None };
+            pipe.judge(&block.candidates, &batch, now, &mut failures);
+            bar.inc(block.read - done);
+            done = block.read;
             if one {
                 failures.drain(..).for_each(|(jail, failure)| judge.take(jail, failure));
             }
-        }
-        lines
-            .finish(&mut |bytes| pipe.batch(&mut route, &Batch { bytes, live: false, time: None }, now, &mut failures));
+        });
+        read.map_err(|e| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display())))?;
     }
     failures.sort_by_key(|(_, failure)| failure.time);
     failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));
     bar.finish_and_clear();
-    Ok(judge.report)
+    Ok(judge.report())
 }
 
 fn open(path: &Path) -> Result<(File, u64), Error> {
@@ -157,13 +151,16 @@ struct Judge<'a> {
     now: Timestamp,
     zone: &'a TimeZone,
     out: Vec<Request>,
-    report: Report,
+    bans: Vec<Ban>,
+    /// The place of each identity's last ban in a jail.
+    last: HashMap<(String, Id), usize>,
+    /// Each jail's failures, in all and by who it was.
+    failures: IndexMap<String, (u64, IndexMap<Who, u64>)>,
 }
 
 impl Judge<'_> {
     fn new(jails: Vec<JailSettings>, zone: &TimeZone) -> Result<Judge<'_>, Error> {
-        let named = |j: &JailSettings| Jail { jail: j.name.clone(), failures: 0, addresses: IndexMap::new() };
-        let report = Report { bans: Vec::new(), jails: jails.iter().map(named).collect() };
+        let failures = jails.iter().map(|jail| (jail.name.clone(), Default::default())).collect();
         let setup = Setup {
             jails,
             firewall: Box::new(DryRun::default()),
@@ -176,7 +173,7 @@ impl Judge<'_> {
         let mut out = Vec::new();
         let engine =
             Engine::start(setup, Timestamp::default(), &mut out).map_err(|e| Error::new(Kind::Host, e.to_string()))?;
-        Ok(Judge { engine, now: Timestamp::default(), zone, out, report })
+        Ok(Judge { engine, now: Timestamp::default(), zone, out, bans: Vec::new(), last: HashMap::new(), failures })
     }
 
     fn take(&mut self, jail: Arc<str>, failure: Failure) {
@@ -202,22 +199,40 @@ impl Judge<'_> {
     }
 
     fn count(&mut self, jail: &str, failure: &Failure) {
-        let Some(part) = self.report.jails.iter_mut().find(|j| j.jail == jail) else { return };
-        part.failures += u64::from(failure.count);
-        *part.addresses.entry(failure.who.to_string()).or_default() += u64::from(failure.count);
+        let Some((all, by_who)) = self.failures.get_mut(jail) else { return };
+        *all += u64::from(failure.count);
+        match by_who.get_mut(&failure.who) {
+            Some(known) => *known += u64::from(failure.count),
+            None => drop(by_who.insert(failure.who.clone(), failure.count.into())),
+        }
+    }
+
+    fn report(self) -> Report {
+        let jails = self.failures.into_iter().map(|(jail, (failures, by_who))| {
+            let mut addresses = IndexMap::with_capacity(by_who.len());
+            for (who, count) in by_who {
+                *addresses.entry(who.to_string()).or_default() += count;
+            }
+            Jail { jail, failures, addresses }
+        });
+        Report { jails: jails.collect(), bans: self.bans }
     }
 
     fn ban(&mut self, jail: String, ticket: Ticket, bantime: Bantime) {
         let end = bantime.until(ticket.time);
         let until = end.map(|t| t.rfc3339(self.zone));
         let address = ticket.id.to_string();
-        let held = |b: &&mut Ban| b.jail == jail && b.address == address && b.end.is_none_or(|e| e >= ticket.time);
-        if let Some(ban) = self.report.bans.iter_mut().rev().find(held) {
-            (ban.end, ban.until) = (end, until);
-            return;
+        let next = self.bans.len();
+        let last = self.last.entry((jail.clone(), ticket.id.clone())).or_insert(next);
+        match self.bans.get_mut(*last) {
+            Some(ban) if ban.end.is_none_or(|end| end >= ticket.time) => {
+                (ban.end, ban.until) = (end, until);
+                return;
+            }
+            _ => *last = next,
         }
         let at = ticket.time.rfc3339(self.zone);
-        self.report.bans.push(Ban { address, jail, at, until, failures: ticket.failures, lines: ticket.matches, end });
+        self.bans.push(Ban { address, jail, at, until, failures: ticket.failures, lines: ticket.matches, end });
     }
 }
 

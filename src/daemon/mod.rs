@@ -7,6 +7,7 @@
 //! ```
 
 mod actors;
+pub mod ahead;
 pub mod background;
 pub mod caller;
 pub mod clock;

@@ -3,6 +3,7 @@
 //! The same composition serves the follower, `replay` and the tests. Whose lines they are, and where they come from, is
 //! the caller's business.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::filter::{Filter, Moment, Scan};
@@ -27,6 +28,15 @@ pub struct Pipe {
 pub struct Route {
     jails: Vec<usize>,
     scan: Scan,
+}
+
+/// A line that a jail has to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where it lies in its batch, without its newline.
+    range: Range<usize>,
+    /// The jail's place in the pipe.
+    jail: usize,
 }
 
 /// One jail as far as its lines are concerned.
@@ -68,19 +78,35 @@ impl Pipe {
 
     /// Takes lines in and adds the failures that they prove to `out`, in the order of the lines.
     pub fn batch(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        let Pipe { jails, found, .. } = self;
-        route.scan.candidates(batch.bytes, |range, filter| {
-            let Some(&at) = route.jails.get(filter) else { return };
-            let jail = &mut jails[at];
-            let before = &batch.bytes[..range.start];
-            let line = unwrap(jail.unwrap, &batch.bytes[range]);
-            let moment = Moment { now, findtime: jail.findtime, live: batch.live, time: line.time, before };
-            match batch.time {
-                Some(time) => jail.filter.line_at(&line.text, time, &moment, found),
-                None => jail.filter.line(&line.text, &moment, found),
-            };
-            out.extend(found.drain(..).map(|failure| (jail.name.clone(), failure)));
+        let Route { jails, scan } = route;
+        scan.candidates(batch.bytes, |range, filter| {
+            let Some(&jail) = jails.get(filter) else { return };
+            self.line(&Candidate { range, jail }, batch, now, out);
         });
+    }
+
+    /// The same for a batch of which [`Route::candidates`] are known.
+    pub fn judge(
+        &mut self,
+        candidates: &[Candidate],
+        batch: &Batch<'_>,
+        now: Timestamp,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        candidates.iter().for_each(|candidate| self.line(candidate, batch, now, out));
+    }
+
+    fn line(&mut self, candidate: &Candidate, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
+        let Pipe { jails, found, .. } = self;
+        let (range, jail) = (&candidate.range, &mut jails[candidate.jail]);
+        let before = &batch.bytes[..range.start];
+        let line = unwrap(jail.unwrap, &batch.bytes[range.clone()]);
+        let moment = Moment { now, findtime: jail.findtime, live: batch.live, time: line.time, before };
+        match batch.time {
+            Some(time) => jail.filter.line_at(&line.text, time, &moment, found),
+            None => jail.filter.line(&line.text, &moment, found),
+        };
+        out.extend(found.drain(..).map(|failure| (jail.name.clone(), failure)));
     }
 
     /// What the filters of the route have to say about the log, each with its jail's name.
@@ -125,6 +151,15 @@ impl Pipe {
 }
 
 impl Route {
+    /// The lines of a batch that a jail has to look at, in order. Which they are depends on nothing that came before, so
+    /// another thread may find them.
+    pub fn candidates(&mut self, bytes: &[u8]) -> Vec<Candidate> {
+        let Route { jails, scan } = self;
+        let mut found = Vec::new();
+        scan.candidates(bytes, |range, filter| found.extend(jails.get(filter).map(|&jail| Candidate { range, jail })));
+        found
+    }
+
     /// The jails that read the log, each by its place in the pipe.
     pub fn jails(&self) -> &[usize] {
         &self.jails

@@ -216,6 +216,12 @@ fn cut(hir: &Hir) -> Option<[Hir; 3]> {
     Some([&parts[..first], &parts[first..=last], &parts[last + 1..]].map(|part| Hir::concat(part.to_vec())))
 }
 
+/// What stands before `(.+)$`, where the expression ends so.
+pub fn before_rest(hir: &Hir) -> Option<Hir> {
+    let [before, groups, after] = cut(hir)?;
+    is_rest(&groups, &after).then_some(before)
+}
+
 /// Whether these are `(.+)` and `$`.
 fn is_rest(groups: &Hir, after: &Hir) -> bool {
     let HirKind::Capture(group) = groups.kind() else { return false };

@@ -52,7 +52,11 @@ impl Decoder {
                 _ => line.iter().map(|&byte| if byte.is_ascii() { char::from(byte) } else { '\u{fffd}' }).collect(),
             },
             Decoder::Latin1 => encoding_rs::mem::decode_latin1(line),
-            Decoder::Of(e) if e == UTF_8 => String::from_utf8_lossy(line),
+            // Nearly every line is text, and that alone is known much sooner.
+            Decoder::Of(e) if e == UTF_8 => match std::str::from_utf8(line) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(line),
+            },
             // Lines are split behind the byte 0x0a, so of each newline's two bytes one is left over.
             Decoder::Of(e) if e == UTF_16LE && line.len() % 2 == 1 => e.decode_without_bom_handling(&line[1..]).0,
             Decoder::Of(e) if e == UTF_16BE && line.len() % 2 == 1 => {
@@ -62,7 +66,7 @@ impl Decoder {
         };
         let ends = |c| c == '\r' || c == '\n';
         match text {
-            text if text.trim_end_matches(ends).contains('\n') => {
+            text if memchr::memchr(b'\n', text.trim_end_matches(ends).as_bytes()).is_some() => {
                 Cow::Owned(text.trim_end_matches(ends).replace('\n', "\\n"))
             }
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_end_matches(ends)),

@@ -3,6 +3,8 @@
 //! `<HOST>` and its kind are expanded as fail2ban 1.0.2 expands them; what it does not know stays as it is. A match
 //! gives the groups by name, those of `<F-ALT_…>` merged; [`identify`] says whom they mean.
 
+use std::ops::Range;
+
 use indexmap::IndexMap;
 
 use super::backtrack::Machine;
@@ -67,12 +69,31 @@ impl FailRegex {
         self.pattern.captures_within(text, machine)
     }
 
+    /// Where the group `content` of a match lies; nowhere if it is empty.
+    pub fn content(&self, found: &Match) -> Option<Range<usize>> {
+        let span = |wanted: &str| {
+            let mut named = self.pattern.names().zip(&found.groups);
+            named.find(|(name, _)| *name == wanted)?.1.clone().filter(|span| !span.is_empty())
+        };
+        let alternates = || self.alternates.iter().filter(|(_, target)| target == CONTENT);
+        span(CONTENT).or_else(|| alternates().find_map(|(alternate, _)| span(alternate)))
+    }
+
+    /// The groups of a match in the same `text`, without that one.
+    pub fn beside_content(&self, found: &Match, text: &str) -> Groups {
+        self.groups_but(Some(CONTENT), found, text)
+    }
+
     /// The groups of a match in the same `text`.
     pub fn groups(&self, found: &Match, text: &str) -> Groups {
-        let named = self.pattern.names().zip(&found.groups);
+        self.groups_but(None, found, text)
+    }
+
+    fn groups_but(&self, left_out: Option<&str>, found: &Match, text: &str) -> Groups {
+        let named = self.pattern.names().zip(&found.groups).filter(|(name, _)| Some(*name) != left_out);
         let mut groups: Groups =
             named.filter_map(|(name, range)| Some((name.to_owned(), text[range.clone()?].to_owned()))).collect();
-        for (alternate, target) in &self.alternates {
+        for (alternate, target) in self.alternates.iter().filter(|(_, target)| Some(&**target) != left_out) {
             if groups.get(target).is_none_or(String::is_empty)
                 && let Some(value) = groups.get(alternate).filter(|v| !v.is_empty()).cloned()
             {
@@ -89,6 +110,9 @@ impl FailRegex {
         skipped.filter_map(|(_, range)| text.get(range.clone()?)).collect()
     }
 }
+
+/// What a prefregex leaves for the failregexes.
+const CONTENT: &str = "content";
 
 /// What the groups of a match say about who it was.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,53 +3,15 @@
 
 use std::borrow::Cow;
 
-use super::backtrack::Machine;
+use super::budget::Costly;
 use super::failregex::{Groups, Identity, beside, identify};
+use super::hit::Hit;
 use super::notes::Note;
-use super::pyregex::{self, Pattern, TooCostly};
 use super::when::Place;
 use super::window::Division;
 use super::{Filter, Moment, Verdict};
 use crate::text::printable;
-use crate::ticket::{Failure, Who};
 use crate::time::Timestamp;
-
-/// A failregex that matched, with all that is known then.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hit {
-    /// Which failregex, from 0.
-    pub regex: usize,
-    /// Whom it means; `None` for nobody.
-    pub who: Option<Who>,
-    /// Text in the place of an address that is none: then `who` is nobody.
-    pub invalid: Option<String>,
-    /// The host beside an identity that is not the host's.
-    pub ip: Option<String>,
-    /// When; `None` only in tools.
-    pub time: Option<Timestamp>,
-    /// The line itself or `logtimezone` says the zone of its date.
-    pub zoned: bool,
-    /// It only helps other lines.
-    pub nofail: bool,
-    /// All groups by name.
-    pub groups: Groups,
-    /// Distinct users of a session.
-    pub users: Vec<String>,
-    /// The lines that matched.
-    pub matches: Vec<String>,
-}
-
-impl Hit {
-    /// The failure that it proves, if it proves one.
-    pub fn failure(self) -> Option<Failure> {
-        let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
-        let mut groups = self.groups;
-        groups.retain(|name, _| !WHO.contains(&name.as_str()) && !name.starts_with("skiplines"));
-        groups.extend(self.ip.map(|ip| ("ip".to_owned(), ip)));
-        let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
-        Some(Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches: self.matches, groups })
-    }
-}
 
 impl Filter {
     /// Looks at one line and adds every match to `out`, also those that prove nothing. With `written` the source knows
@@ -64,14 +26,8 @@ impl Filter {
         self.look(line, written, moment, Some(out))
     }
 
-    /// What counts of a line that no failregex can match, as a [`Scan`](super::Scan) found out: its date, the prefregex,
-    /// and the ignoreregexes where they are tried first. Gives what [`Filter::hits`] would have given.
-    pub fn passed_over(&mut self, line: &[u8], moment: &Moment<'_>) -> Verdict {
-        self.look(line, None, moment, None)
-    }
-
     /// Without `out` no failregex is tried.
-    fn look(
+    pub(super) fn look(
         &mut self,
         line: &[u8],
         written: Option<Timestamp>,
@@ -79,6 +35,7 @@ impl Filter {
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         self.prefix_found = None;
+        self.passing.forget();
         let gave_up = self.clock.detector.gave_up();
         let text = self.decoder.decode(line);
         if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
@@ -129,9 +86,10 @@ impl Filter {
         moment: &Moment<'_>,
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
-        pyregex::refill(&mut self.machine, &haystack);
-        let mut given_up = None;
-        let verdict = self.judge(line, haystack, time, moment, out, &mut given_up);
+        let mut costly = Costly::new(std::mem::take(&mut self.machine), &haystack);
+        let verdict = self.judge(line, haystack, time, moment, out, &mut costly);
+        let given_up;
+        (self.machine, given_up) = costly.end();
         if let Some((kind, number)) = given_up {
             self.limits += 1;
             self.notes.daily(Note::TooCostly, moment.now, || {
@@ -152,143 +110,137 @@ impl Filter {
         time: Option<Timestamp>,
         moment: &Moment<'_>,
         out: Option<&mut Vec<Hit>>,
-        given_up: &mut Option<GivenUp>,
+        costly: &mut Costly,
     ) -> Verdict {
-        let mut costly = Costly { machine: &mut self.machine, given_up };
-        let all = self.tries_all;
-        let mut ignored = |text: &str, costly: &mut Costly<'_>| {
-            let mut last = None;
-            for (number, pattern) in self.rules.ignore.iter().enumerate() {
-                if (all || last.is_none()) && costly.matches("ignoreregex", number, pattern, text) {
-                    self.ignore_hits[number] += 1;
-                    last = Some(number);
-                }
-            }
-            last
-        };
         if self.rules.ignores_early()
-            && let Some(number) = ignored(&haystack, &mut costly)
+            && let Some(number) = self.ignored(&haystack, costly)
         {
             return Verdict::Ignored(number);
         }
-        let mut common = Groups::new();
-        if let Some(prefix) = &self.rules.prefix {
-            let found = costly.settle("prefregex", 0, |machine| prefix.search_within(&haystack, machine));
-            let Some(groups) = found.map(|found| prefix.groups(&found, &haystack)) else { return Verdict::Missed };
-            self.prefix_hits += 1;
-            if self.tells_prefix {
-                self.prefix_found = Some(groups.clone());
-            }
-            common = groups;
-            if let Some(content) = common.shift_remove("content").filter(|c| !c.is_empty()) {
-                if let Some(window) = &mut self.window {
-                    window.replace(&content);
-                }
-                haystack = content + "\n";
-            }
-        }
+        let Some(common) = self.prefixed(&mut haystack, costly) else { return Verdict::Missed };
         let mut verdict = Verdict::Missed;
         let Some(out) = out else { return verdict };
-        for (number, regex) in self.rules.fail.iter().enumerate() {
+        for number in 0..self.rules.fail.len() {
+            let regex = &self.rules.fail[number];
             let found = costly.settle("failregex", number, |machine| regex.search_within(&haystack, machine));
             let Some(found) = found else { continue };
-            let mut better = |new: Verdict| {
-                if !matches!(verdict, Verdict::Matched(_)) {
-                    verdict = new;
-                }
-            };
+            let groups = regex.groups(&found, &haystack);
             let division = self.window.as_ref().map(|w| w.divide(&haystack, &found, &regex.skipped(&found, &haystack)));
             let covered = division.as_ref().map(Division::text);
-            let ignore = ignored(covered.as_ref().unwrap_or(&haystack), &mut costly);
-            if ignore.is_none() && self.checked && time.is_none() {
-                self.notes.daily(Note::Undated, moment.now, || {
-                    format!(
-                        "a match without a date does not count, perhaps `datepattern` is wrong: {}",
-                        printable(line)
-                    )
-                });
-                better(Verdict::Dropped);
-                continue;
-            }
-            let mut groups = common.clone();
-            groups.extend(regex.groups(&found, &haystack));
-            let lines = division.as_ref().map_or_else(|| vec![line.to_owned()], Division::originals);
-            if let (Some(window), Some(division)) = (&mut self.window, division) {
-                window.keep_rest(division);
-                haystack = window.text();
-            }
-            if let Some(ignore) = ignore {
-                better(Verdict::Ignored(ignore));
+            let ignore = self.ignored(covered.as_ref().unwrap_or(&haystack), costly);
+            let undated = ignore.is_none() && self.checked && time.is_none();
+            let new = if undated {
+                self.say_undated(line, moment);
+                Verdict::Dropped
             } else {
-                let joined = self.sessions.join(groups, lines, moment.now, !self.checked);
-                let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
-                    Identity::Known(who) => (Some(who), None),
-                    // For fail2ban the expression is wrong then; what the line holds has been taken by it all the same.
-                    Identity::Nobody if !joined.groups.contains_key("mlfid") => match &self.window {
-                        None if !all => break,
-                        _ => continue,
+                let lines = division.as_ref().map_or_else(|| vec![line.to_owned()], Division::originals);
+                if let (Some(window), Some(division)) = (&mut self.window, division) {
+                    window.keep_rest(division);
+                    haystack = window.text();
+                }
+                match ignore {
+                    Some(ignore) => Verdict::Ignored(ignore),
+                    None => match self.hit(number, with(&common, groups), lines, time, moment) {
+                        Some(hit) => {
+                            let nofail = hit.nofail;
+                            out.push(hit);
+                            if nofail { Verdict::Ignored(number) } else { Verdict::Matched(number) }
+                        }
+                        // For fail2ban the expression is wrong then; what the line holds has been taken by it all the same.
+                        None if self.window.is_none() && !self.tries_all => break,
+                        None => continue,
                     },
-                    Identity::Nobody => (None, None),
-                    Identity::Invalid(text) => {
-                        self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
-                        (None, Some(text))
-                    }
-                };
-                better(if joined.nofail { Verdict::Ignored(number) } else { Verdict::Matched(number) });
-                let time = if self.checked { time.map(|t| t.min(moment.now)) } else { time };
-                out.push(Hit {
-                    regex: number,
-                    who,
-                    invalid,
-                    ip: beside(&joined.groups, self.rules.usedns),
-                    time,
-                    zoned: self.clock.found.as_ref().is_some_and(|found| found.zoned),
-                    nofail: joined.nofail,
-                    groups: joined.groups,
-                    users: joined.users,
-                    matches: joined.matches,
-                });
+                }
+            };
+            if !matches!(verdict, Verdict::Matched(_)) {
+                verdict = new;
             }
-            if !self.tries_all {
+            if !undated && !self.tries_all {
                 break;
             }
         }
         verdict
     }
-}
 
-/// The searches on one line: all take from the same steps. The first for which too few are left is given up, and with it
-/// all that follow.
-struct Costly<'a> {
-    machine: &'a mut Machine,
-    given_up: &'a mut Option<GivenUp>,
-}
-
-/// The kind of the expression, and its number from 0.
-type GivenUp = (&'static str, usize);
-
-impl Costly<'_> {
-    fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: &str) -> bool {
-        self.settle(kind, number, |machine| Ok(pattern.is_match_within(text, machine)?.then_some(()))).is_some()
+    /// The ignoreregex that matches, of several the last one that was tried.
+    fn ignored(&mut self, text: &str, costly: &mut Costly) -> Option<usize> {
+        let mut last = None;
+        for (number, pattern) in self.rules.ignore.iter().enumerate() {
+            if (self.tries_all || last.is_none()) && costly.matches("ignoreregex", number, pattern, text) {
+                self.ignore_hits[number] += 1;
+                last = Some(number);
+            }
+        }
+        last
     }
 
-    fn settle<T>(
+    /// Puts what the prefregex leaves in the place of the text, and gives its other groups; `None`: it does not match.
+    fn prefixed(&mut self, haystack: &mut String, costly: &mut Costly) -> Option<Groups> {
+        let Some(prefix) = &self.rules.prefix else { return Some(Groups::new()) };
+        let found = costly.settle("prefregex", 0, |machine| prefix.search_within(haystack, machine))?;
+        self.prefix_hits += 1;
+        if self.tells_prefix {
+            self.prefix_found = Some(prefix.groups(&found, haystack));
+        }
+        let groups = prefix.beside_content(&found, haystack);
+        if let Some(content) = prefix.content(&found) {
+            if let Some(window) = &mut self.window {
+                window.replace(&haystack[content.clone()]);
+            }
+            haystack.truncate(content.end);
+            haystack.push('\n');
+            haystack.drain(..content.start);
+        }
+        Some(groups)
+    }
+
+    /// What a match proves, with what other lines of its session say; `None`: the failregex names nobody.
+    fn hit(
         &mut self,
-        kind: &'static str,
-        number: usize,
-        search: impl FnOnce(&mut Machine) -> Result<Option<T>, TooCostly>,
-    ) -> Option<T> {
-        search(self.machine).unwrap_or_else(|TooCostly| {
-            self.given_up.get_or_insert((kind, number));
-            None
+        regex: usize,
+        groups: Groups,
+        lines: Vec<String>,
+        time: Option<Timestamp>,
+        moment: &Moment<'_>,
+    ) -> Option<Hit> {
+        let joined = self.sessions.join(groups, lines, moment.now, !self.checked);
+        let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
+            Identity::Known(who) => (Some(who), None),
+            Identity::Nobody if !joined.groups.contains_key("mlfid") => return None,
+            Identity::Nobody => (None, None),
+            Identity::Invalid(text) => {
+                self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
+                (None, Some(text))
+            }
+        };
+        Some(Hit {
+            regex,
+            who,
+            invalid,
+            ip: beside(&joined.groups, self.rules.usedns),
+            time: if self.checked { time.map(|t| t.min(moment.now)) } else { time },
+            zoned: self.clock.found.as_ref().is_some_and(|found| found.zoned),
+            nofail: joined.nofail,
+            groups: joined.groups,
+            users: joined.users,
+            matches: joined.matches,
         })
     }
+
+    fn say_undated(&mut self, line: &str, moment: &Moment<'_>) {
+        self.notes.daily(Note::Undated, moment.now, || {
+            format!("a match without a date does not count, perhaps `datepattern` is wrong: {}", printable(line))
+        });
+    }
 }
 
-/// Groups that are part of [`Who`] or of the machinery.
-const WHO: [&str; 6] = ["ip4", "ip6", "dns", "fid", "cidr", "content"];
-/// Tries that one line may stand for.
-const MANY: u32 = 100;
+/// The groups of a prefregex, and over them those of a failregex.
+fn with(common: &Groups, found: Groups) -> Groups {
+    if common.is_empty() {
+        return found;
+    }
+    common.iter().map(|(name, text)| (name.clone(), text.clone())).chain(found).collect()
+}
 
 #[cfg(test)]
 mod tests {
@@ -299,6 +251,7 @@ mod tests {
     use crate::config::{FilterSettings, Spanned, UseDns};
     use crate::filter::Scan;
     use crate::filter::date::Zones;
+    use crate::ticket::Who;
     use crate::time::Span;
 
     /// 2026-11-20 10:00:00 UTC.

@@ -16,6 +16,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::ascii::{self, Ascii};
 use super::backtrack::{Machine, TooCostly};
 use super::pyregex::Match;
+use super::sieve::Sieve;
 
 /// An expression for the linear-time engine: automata for texts of ASCII alone, and for any text. They are built when
 /// such a text comes, unless one might become too big: that has to be known at once.
@@ -71,6 +72,11 @@ impl Linear {
     /// Whether it never finds anything out, because a text may stand in too many places of it at once.
     pub fn is_wide(&self) -> bool {
         self.wide
+    }
+
+    /// For whoever has only parts of a text at hand; `None` where it would not find out.
+    pub fn sieve(&self) -> Option<Sieve> {
+        if self.wide { None } else { Sieve::new(&parse(&self.text).ok()?) }
     }
 
     /// Whether it matches anywhere in `text`.
@@ -164,7 +170,8 @@ fn plain(text: &str) -> Result<regex::Regex, String> {
     })
 }
 
-fn automaton(hir: &Hir) -> Option<DFA> {
+/// An automaton that gives up when it is driven from state to state.
+pub fn automaton(hir: &Hir) -> Option<DFA> {
     let config = thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(SIZE_LIMIT));
     let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir).ok()?;
     let config = DFA::config()

@@ -6,18 +6,22 @@
 
 mod ascii;
 mod backtrack;
+mod budget;
 pub mod date;
 mod decode;
 pub mod failregex;
+mod hit;
 mod hits;
 mod linear;
 mod mlfid;
 pub mod near;
 mod notes;
+mod passing;
 pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
+mod sieve;
 mod trace;
 pub mod translate;
 mod when;
@@ -37,12 +41,13 @@ use decode::Decoder;
 use failregex::Groups;
 use mlfid::Sessions;
 use notes::Notes;
+use passing::Passing;
 use prefilter::{Cut, Prefilter};
 use rules::Rules;
 use when::Clock;
 use window::Window;
 
-pub use hits::Hit;
+pub use hit::Hit;
 pub use scan::{Reason, Scan};
 pub use trace::{Dated, Trace};
 
@@ -67,6 +72,7 @@ pub struct Filter {
     /// On where somebody asks for [`Filter::prefix_groups`].
     tells_prefix: bool,
     prefix_found: Option<Groups>,
+    passing: Passing,
 }
 
 /// Whether `logencoding` may be called so.
@@ -143,7 +149,7 @@ impl Filter {
         problems.extend(rules.costly(settings));
         let window = (settings.maxlines > 1).then(|| Window::new(settings.maxlines));
         let prefilter = match &window {
-            None if decoder.extends_ascii() => rules.prefilter(Cut::behind(detector.lead())),
+            None if decoder.extends_ascii() => rules.prefilter(Cut::behind(detector.lead(), || detector.behind())),
             _ => Prefilter::default(),
         };
         if settings.failregex.is_empty() {
@@ -172,6 +178,7 @@ impl Filter {
             tries_all: false,
             tells_prefix: false,
             prefix_found: None,
+            passing: Passing::default(),
         };
         Ok((filter, problems))
     }

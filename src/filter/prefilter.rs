@@ -17,7 +17,9 @@ use std::collections::HashMap;
 
 use memchr::memmem;
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Class, Dot, Hir, HirKind, Repetition};
+
+use super::backtrack::Bytes;
 
 /// The literals of one filter.
 #[derive(Clone, Debug, Default)]
@@ -38,17 +40,20 @@ pub enum Cut {
     Start,
     /// Behind up to two characters that belong to no word: `{^LN-BEG}`.
     NearStart,
+    /// Anywhere, but what follows begins with one of these bytes.
+    Before(Bytes),
     /// Anywhere.
     Anywhere,
 }
 
 impl Cut {
-    /// Where at most so many characters stand before the date, none of them part of a word; `None`: any text may.
-    pub fn behind(lead: Option<usize>) -> Cut {
+    /// Where at most `lead` characters stand before the date, none of them part of a word; `None`: any text may. Then
+    /// `behind` says with which bytes the text behind it begins, if that is known.
+    pub fn behind(lead: Option<usize>, behind: impl FnOnce() -> Option<Bytes>) -> Cut {
         match lead {
             Some(0) => Cut::Start,
             Some(1 | 2) => Cut::NearStart,
-            _ => Cut::Anywhere,
+            _ => behind().map_or(Cut::Anywhere, Cut::Before),
         }
     }
 }
@@ -56,7 +61,7 @@ impl Cut {
 impl Prefilter {
     /// From the relaxed failregexes; if one of them has no literal, from the relaxed prefregex.
     pub fn new<'a>(fail: impl IntoIterator<Item = &'a str>, prefix: Option<&str>, cut: Cut) -> Prefilter {
-        let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok();
+        let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok().map(|hir| slim(&hir));
         let fail: Vec<&str> = fail.into_iter().collect();
         let shared = Shared::new(&fail);
         let fail: Option<Vec<Hir>> = fail.into_iter().map(parse).collect();
@@ -67,6 +72,25 @@ impl Prefilter {
             fail.as_ref().and_then(all).or_else(|| Some(vec![required(prefix.as_ref()?, rule)?]))
         };
         Prefilter { plain: find(false), escaped: find(true) }
+    }
+}
+
+/// The same tree with one small class in the place of all that hold too many characters for literals: parts of it are
+/// copied many times.
+fn slim(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class))
+            if class.ranges().len() > 2 && class.iter().map(|r| r.len()).sum::<usize>() > CLASS =>
+        {
+            Hir::dot(Dot::AnyChar)
+        }
+        HirKind::Repetition(r) => {
+            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub: Box::new(slim(&r.sub)) })
+        }
+        HirKind::Capture(c) => slim(&c.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(slim).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(slim).collect()),
+        _ => hir.clone(),
     }
 }
 
@@ -168,16 +192,28 @@ fn best_of(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
             let mut best = None;
             for i in 0..parts.len() {
                 best = better(best, best_of(parts[i], rule));
-                let rest = Hir::concat(parts[i..].iter().take(SPAN).map(|h| (*h).clone()).collect());
-                best = better(best, prefixes(&rest, rule));
-                let until = Hir::concat(parts[(i + 1).saturating_sub(SPAN)..=i].iter().map(|h| (*h).clone()).collect());
-                best = better(best, suffixes(&until, rule));
+                let rest = reach(parts[i..].iter());
+                best = better(best, prefixes(&Hir::concat(rest), rule));
+                let mut until = reach(parts[..=i].iter().rev());
+                until.reverse();
+                best = better(best, suffixes(&Hir::concat(until), rule));
             }
             best
         }
         HirKind::Class(_) => None,
         _ => None,
     }
+}
+
+/// Parts that literals may be gathered from, up to one behind which none goes on.
+fn reach<'a>(parts: impl Iterator<Item = &'a &'a Hir>) -> Vec<Hir> {
+    let ends = |hir: &Hir| match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() > CLASS,
+        HirKind::Repetition(r) => r.min > 0 && r.max != Some(r.min),
+        _ => false,
+    };
+    let mut ended = false;
+    parts.take(SPAN).take_while(|part| !std::mem::replace(&mut ended, ends(part))).map(|part| (*part).clone()).collect()
 }
 
 fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {
@@ -203,7 +239,7 @@ fn suffixes(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
 
 fn extractor(kind: ExtractKind) -> Extractor {
     let mut extractor = Extractor::new();
-    extractor.kind(kind).limit_class(4).limit_repeat(4).limit_literal_len(64).limit_total(64);
+    extractor.kind(kind).limit_class(CLASS).limit_repeat(4).limit_literal_len(64).limit_total(64);
     extractor
 }
 
@@ -228,7 +264,11 @@ fn usable<'a>(literals: impl Iterator<Item = &'a [u8]>, rule: Rule<'_>) -> Optio
             let off = rest.iter().take(2).take_while(|b| !b.is_ascii_alphanumeric() && **b != b'_').count();
             rest = if rest.is_ascii() { &rest[off..] } else { after_ascii_break(rest) };
         }
-        let pieces = rest.split(|b| !fits(*b, rule.escaped)).filter(|p| p.len() >= MIN);
+        let pieces = rest.split(|b| !fits(*b, rule.escaped));
+        let pieces = pieces.flat_map(|piece| {
+            piece.chunk_by(|_, next| !matches!(rule.cut, Cut::Before(behind) if behind.contains(*next)))
+        });
+        let pieces = pieces.filter(|p| p.len() >= MIN);
         let piece = pieces.max_by_key(|p| weight(p, rule))?;
         if rule.cut == Cut::Anywhere {
             let (first, second) = piece.split_at(piece.len() / 2);
@@ -286,14 +326,14 @@ fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
         (Some(first), Some(last)) => &literal[first..=last],
         _ => literal,
     };
-    let words = if inner.contains(&b' ') { WORDS } else { 0 };
+    let words = WORDS * memchr::memchr_iter(b' ', inner).count().min(2) as i32;
     let shared = if rule.shared.holds(inner) { SHARED } else { 0 };
     length.min(LONG) + words - shared
 }
 
 /// Weight above which a longer literal is no better.
 const LONG: i32 = 100;
-/// What several words count for.
+/// What a second and a third word count for.
 const WORDS: i32 = 40;
 /// Weight of a word that says something by itself.
 const WORD: i32 = 80;
@@ -307,6 +347,8 @@ const MIN: usize = 3;
 const MANY: usize = 64;
 /// Parts of a concatenation that one literal is gathered from.
 const SPAN: usize = 16;
+/// Characters of a class that literals are made of, at most.
+const CLASS: usize = 4;
 /// Bytes that literals must have in common to be searched for by those.
 const COMMON: usize = 5;
 
@@ -339,6 +381,18 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_date_tells_where_a_literal_may_be_cut() {
+        let hyphen = crate::filter::backtrack::Program::new(r"^(?:x: )?(\d+)(?=\b)-\d").unwrap().behind.unwrap();
+        let cut = Cut::behind(None, || Some(hyphen));
+        assert_eq!(cut, Cut::Before(hyphen));
+        assert_eq!(literals(r"SIP auth failure", cut, false).unwrap(), ["SIP auth failure"]);
+        assert_eq!(literals(r"abc-defghi", cut, false).unwrap(), ["-defghi"]);
+        for unknown in [r"^(?:x: )?(\d+)", r"^(?:x: )?(\d+)-?", r"^(?:(\d+)-|x)", r"^\d+-"] {
+            assert_eq!(crate::filter::backtrack::Program::new(unknown).unwrap().behind, None, "{unknown}");
+        }
+    }
+
+    #[test]
     fn literals_for_json_avoid_what_json_escapes() {
         let found = literals(r#"SecurityEvent="InvalidPassword""#, Cut::Start, true).unwrap();
         assert_eq!(found, ["InvalidPassword"]);
@@ -347,7 +401,7 @@ mod tests {
 
     #[test]
     fn what_stands_before_the_date_tells_where_a_cut_may_be() {
-        let of = |lead| Cut::behind(lead);
+        let of = |lead| Cut::behind(lead, || None);
         assert_eq!([Some(0), Some(1), Some(2)].map(of), [Cut::Start, Cut::NearStart, Cut::NearStart]);
         assert_eq!([Some(3), None].map(of), [Cut::Anywhere, Cut::Anywhere]);
     }

@@ -15,6 +15,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::ascii;
 use super::backtrack::{self, Machine, Program, Window};
 use super::linear::{Linear, Outcome, parse};
+use super::sieve::Sieve;
 use super::translate::{self, Dialect, Options};
 
 pub use super::backtrack::TooCostly;
@@ -74,6 +75,14 @@ impl Pattern {
     /// Whether there is a group of that name.
     pub fn has(&self, name: &str) -> bool {
         self.names().any(|n| n == name)
+    }
+
+    /// Tells whether a line matches, from its parts; `None` where that cannot be told.
+    pub fn sieve(&self) -> Option<Sieve> {
+        match &self.engine {
+            Engine::Linear(half) => half.regex.sieve(),
+            Engine::Backtracking { .. } => None,
+        }
     }
 
     /// An expression without look-around and back-references that matches wherever this one does, for

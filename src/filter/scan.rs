@@ -160,7 +160,14 @@ const PATIENCE: u32 = 16;
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::config::{FilterSettings, Spanned, UseDns};
+    use crate::filter::date::Zones;
+    use crate::filter::{Filter, Moment};
+    use crate::time::{Span, Timestamp};
 
     fn set(literals: &[&str]) -> (Option<Literals>, bool) {
         (Some(vec![literals.iter().map(|l| l.as_bytes().to_vec()).collect()]), false)
@@ -215,5 +222,47 @@ mod tests {
         assert!(run(&mut Scan::of(vec![]), "a\nb\n").is_empty());
         assert!(run(&mut Scan::of(vec![set(&["cde"])]), "").is_empty());
         assert!(run(&mut Scan::of(vec![set(&["cde"])]), "\n").is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        /// Texts on both sides of a date are neighbours once it is cut out; no line is lost for that.
+        #[test]
+        fn what_a_filter_finds_a_scan_lets_through(
+            datepattern in prop::sample::select(vec![
+                "", r"^(?:[^\[]*\bab: )?(%ExY)-%m-%d", r"(%Y)-", "%Y-%m-%d", "{^LN-BEG}%Y", r"^\W*(20)\d\d\b", "x(%d)[/-]%m",
+            ]),
+            (failregex, text) in prop::sample::select(vec![
+                (r"bad luck <HOST>", "bad luck 192.0.2.1"),
+                (r"ab: -\d\d-\d\d worse <HOST>$", "ab: -11-20 worse 192.0.2.1"),
+                (r"wor(?:se|st)-11 <HOST>", "worst-11 192.0.2.1"),
+                (r"bad-11.*worst <HOST>", "ab: bad-11-20 worst 192.0.2.1"),
+                (r"^\W*bad +<HOST>", " bad  192.0.2.1"),
+                (r"(?:bad|worse) \W?luck/11 <HOST>", "worse luck/11 192.0.2.1"),
+            ]),
+            date in prop::sample::select(vec!["2026", "2026-11-20", " 2026 ", "x12/11", "x12-11", "[2026-11-20]", "2026-"]),
+            at in any::<prop::sample::Index>(),
+            before in prop::sample::select(vec!["", "ab: ", "[", "x"]),
+        ) {
+            let at = at.index(text.len());
+            let line = [before, &text[..at], date, &text[at..]].concat();
+            let settings = FilterSettings {
+                maxlines: 1,
+                failregex: vec![Spanned::bare(failregex)],
+                datepattern: Some(Spanned::bare(datepattern)).filter(|pattern| !pattern.text.is_empty()).into_iter().collect(),
+                ..FilterSettings::default()
+            };
+            let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+            let mut filter = Filter::of(&settings, UseDns::No, "auto", zones).unwrap().0.for_tools(true);
+            let now = Timestamp::from_secs(1_795_168_800);
+            let moment = Moment { now, findtime: Span::default(), live: false, time: None, before: &[] };
+            let mut hits = Vec::new();
+            filter.hits(line.as_bytes(), None, &moment, &mut hits);
+            for escaped in [false, true] {
+                let found = run(&mut Scan::new(&[&filter], &[escaped]), &line);
+                prop_assert!(hits.is_empty() || !found.is_empty(), "{:?}", line);
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ pub struct Clock {
     /// What the failregexes do not see of that line.
     pub cut: Range<usize>,
     last: Option<Timestamp>,
+    /// The last line was placed by its own date, in a tool.
+    plain: bool,
     /// That date as it stood in the log.
     text: String,
 }
@@ -42,7 +44,7 @@ pub enum Place {
 impl Clock {
     /// A clock that has seen nothing.
     pub fn new(detector: Detector) -> Clock {
-        Clock { detector, found: None, cut: 0..0, last: None, text: String::new() }
+        Clock { detector, found: None, cut: 0..0, last: None, plain: false, text: String::new() }
     }
 
     /// Places a line. `checked` is off in tools: then every date counts as it is, however old or new.
@@ -64,12 +66,25 @@ impl Clock {
             Place::At(_, cut) | Place::Unknown(cut) => cut.clone(),
             Place::Lent(..) | Place::TooOld => 0..0,
         };
+        self.plain = !checked && matches!(place, Place::At(..)) && self.found.as_ref().is_some_and(|f| f.is_plain());
         place
+    }
+
+    /// Whether a line begins as the last one did up to behind its date, in a tool: then everything is as it was for that.
+    /// Gives how many bytes of it that are, and what of them is cut out; `None`: [`Clock::place`] has to find out.
+    pub fn again(&self, line: &[u8], now: Timestamp) -> Option<(usize, Range<usize>)> {
+        let head = self.detector.steady(now).filter(|head| self.plain && line.starts_with(head))?;
+        Some((head.len(), self.cut.clone())).filter(|_| self.cut.end <= head.len())
+    }
+
+    /// Counts such a line.
+    pub fn count_again(&mut self, now: Timestamp) {
+        self.detector.count_again(now);
     }
 
     /// Places a line of which the source knows the time; no date is looked for.
     pub fn place_at(&mut self, time: Timestamp, moment: &Moment<'_>, checked: bool, notes: &mut Notes) -> Place {
-        (self.found, self.cut) = (None, 0..0);
+        (self.found, self.cut, self.plain) = (None, 0..0, false);
         self.remember(time, "");
         let place = Place::At(time, 0..0);
         if checked { self.settle(place, moment, Some(notes)) } else { place }

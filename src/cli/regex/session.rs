@@ -152,13 +152,20 @@ impl<'a, 'w> Session<'a, 'w> {
 
     /// Lines that no failregex can match, each with its newline.
     fn passed_over(&mut self, lines: &[u8]) {
+        let moment = moment(self.world.now);
+        let only_counted = self.out.is_none() && self.tracks.is_none() && !self.report.verbose;
         let mut at = 0;
         for end in memchr::memchr_iter(b'\n', lines) {
             let line = &lines[at..end];
             at = end + 1;
             if counts(line) {
-                let verdict = self.filter.passed_over(line, &moment(self.world.now));
-                self.settle(line, verdict, &[]);
+                let verdict = self.filter.passed_over(line, &moment);
+                if only_counted && verdict == Verdict::Missed && !self.report.missed.keeps() {
+                    self.report.total += 1;
+                    self.report.missed.count += 1;
+                } else {
+                    self.settle(line, verdict, &[]);
+                }
             }
         }
     }

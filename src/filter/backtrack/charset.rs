@@ -34,13 +34,12 @@ pub enum Item {
 impl CharSet {
     /// The set of `items`, or of all others.
     pub fn new(items: Vec<Item>, negated: bool, ignore_case: bool) -> CharSet {
-        let mut set = CharSet { ascii: 0, negated, ignore_case, items };
-        for byte in 0..128u8 {
-            if set.decide(char::from(byte)) {
-                set.ascii |= 1 << byte;
-            }
+        let mut ascii = items.iter().fold(0, |all, item| all | item.ascii());
+        if ignore_case {
+            let (upper, lower) = (ascii & UPPER, ascii & LOWER);
+            ascii |= upper << CASE | lower >> CASE;
         }
-        set
+        CharSet { ascii: if negated { !ascii } else { ascii }, negated, ignore_case, items }
     }
 
     /// Whether the character belongs to it.
@@ -48,9 +47,9 @@ impl CharSet {
         if c.is_ascii() { self.ascii >> (c as u32) & 1 == 1 } else { self.decide(c) }
     }
 
-    /// Whether a character that belongs to it may begin with this byte of UTF-8.
-    pub fn may_begin(&self, byte: u8) -> bool {
-        !byte.is_ascii() || self.contains(char::from(byte))
+    /// Its members among the ASCII characters, a bit for each.
+    pub fn ascii(&self) -> u128 {
+        self.ascii
     }
 
     /// Whether all of it are characters that [`is_word`] denies.
@@ -83,6 +82,24 @@ impl CharSet {
             Item::AsciiWord(yes) => is_ascii_word(c) == yes,
             Item::AsciiSpace(yes) => matches!(c, ' ' | '\t'..='\r') == yes,
         })
+    }
+}
+
+impl Item {
+    /// Its members among the ASCII characters, a bit for each.
+    fn ascii(self) -> u128 {
+        let (set, yes) = match self {
+            Item::Range(first, last) if first.is_ascii() && first <= last => {
+                let last = u32::from(last).min(127);
+                (u128::MAX << u32::from(first) & u128::MAX >> (127 - last), true)
+            }
+            Item::Range(..) => (0, true),
+            Item::Digit(yes) | Item::AsciiDigit(yes) => (DIGITS, yes),
+            Item::Word(yes) | Item::AsciiWord(yes) => (WORDS, yes),
+            Item::Space(yes) => (SPACES | CONTROL_SPACES, yes),
+            Item::AsciiSpace(yes) => (SPACES, yes),
+        };
+        if yes { set } else { !set }
     }
 }
 
@@ -133,6 +150,20 @@ fn range_of(table: &[(char, char)], c: char) -> Option<(char, char)> {
     table.get(at).copied().filter(|range| range.0 <= c)
 }
 
+const fn between(first: u8, last: u8) -> u128 {
+    u128::MAX << first & u128::MAX >> (127 - last)
+}
+
+const DIGITS: u128 = between(b'0', b'9');
+const UPPER: u128 = between(b'A', b'Z');
+const LOWER: u128 = between(b'a', b'z');
+/// ASCII characters that are part of a word.
+pub const WORDS: u128 = DIGITS | UPPER | LOWER | 1 << b'_';
+const SPACES: u128 = between(b'\t', b'\r') | 1 << b' ';
+const CONTROL_SPACES: u128 = between(0x1c, 0x1f);
+/// From a capital letter to its small one.
+const CASE: u32 = 32;
+
 struct Tables {
     digits: Vec<(char, char)>,
     words: Vec<(char, char)>,
@@ -175,6 +206,31 @@ mod tests {
         assert!(set.contains('k') && set.contains('K') && set.contains('\u{212a}') && !set.contains('1'));
         let none = CharSet::new(vec![Item::Range('a', 'z')], true, true);
         assert!(!none.contains('K') && none.contains('1'));
+    }
+
+    #[test]
+    fn what_is_known_of_ascii_is_what_the_items_say() {
+        let all = [true, false].map(|yes| {
+            [
+                Item::Digit(yes),
+                Item::Word(yes),
+                Item::Space(yes),
+                Item::AsciiDigit(yes),
+                Item::AsciiWord(yes),
+                Item::AsciiSpace(yes),
+            ]
+        });
+        let ranges =
+            [('a', 'f'), ('X', 'b'), ('\0', '\x7f'), ('z', 'é'), ('é', 'ü'), ('K', 'K'), ('b', 'a'), ('ſ', 'ſ')];
+        let items = all.concat().into_iter().chain(ranges.map(|(first, last)| Item::Range(first, last)));
+        for item in items {
+            for (negated, ignore_case) in [(false, false), (true, false), (false, true), (true, true)] {
+                let set = CharSet::new(vec![item, Item::Range('%', '&')], negated, ignore_case);
+                for c in '\0'..='\x7f' {
+                    assert_eq!(set.contains(c), set.decide(c), "{item:?} {negated} {ignore_case} {c:?}");
+                }
+            }
+        }
     }
 
     #[test]

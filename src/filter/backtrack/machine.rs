@@ -7,7 +7,8 @@
 //! A search that goes on for long begins to remember which ways failed where, so that none is gone twice: from then on it
 //! takes time in proportion to the text, unless back-references or conditionals make a way's end depend on its start.
 
-use super::charset::{fold, is_ascii_word, is_word};
+use super::asked::{Asked, NEWLINE, one};
+use super::charset::{WORDS, fold, is_ascii_word, is_word};
 use super::program::{Program, Step, UNSURE};
 use super::syntax::{Assert, Look};
 
@@ -25,6 +26,8 @@ pub struct Machine {
     far: usize,
     /// The end of the text was looked at.
     saw_end: bool,
+    /// What the search asks of each character, where somebody wants to know.
+    asked: Asked,
 }
 
 /// The search was given up: it would have taken more steps than were left.
@@ -85,6 +88,20 @@ impl Machine {
         found
     }
 
+    /// The same, remembering what it asks of each character: see [`Machine::asked`].
+    pub fn search_asking(&mut self, program: &Program, window: Window<'_>) -> Result<bool, TooCostly> {
+        self.asked.begin();
+        let found = self.search(program, window);
+        self.asked.end();
+        found
+    }
+
+    /// For each of the first `bytes` characters of a text of ASCII, those by which it may be replaced (a bit for each)
+    /// without a change in the way that the last [`Machine::search_asking`] took from the start of the text.
+    pub fn asked(&self, text: &[u8], bytes: usize) -> Box<[u128]> {
+        self.asked.of(text, bytes)
+    }
+
     fn search_from_scratch(&mut self, program: &Program, window: Window<'_>) -> Result<bool, TooCostly> {
         self.far = 0;
         self.saw_end = false;
@@ -116,6 +133,7 @@ impl Machine {
         if program.at_start {
             return (at == 0).then_some(0);
         }
+        self.asked.fix(0..window.to);
         let mut at = at;
         while at < window.to {
             let byte = bytes[at];
@@ -159,22 +177,35 @@ impl Machine {
             self.left -= 1;
             let mut taken = true;
             match program.steps[pc] {
-                Step::Char(wanted) => match self.char_at(window, at) {
-                    Some((c, next)) if c == wanted => at = next,
-                    _ => taken = false,
-                },
-                Step::Folded(wanted) => match self.char_at(window, at) {
-                    Some((c, next)) if fold(c) == wanted => at = next,
-                    _ => taken = false,
-                },
-                Step::Set(set) => match self.char_at(window, at) {
-                    Some((c, next)) if program.sets[usize::from(set)].contains(c) => at = next,
-                    _ => taken = false,
-                },
-                Step::Any(all) => match self.char_at(window, at) {
-                    Some((c, next)) if all || c != '\n' => at = next,
-                    _ => taken = false,
-                },
+                Step::Char(wanted) => {
+                    self.asked.ask(at, || one(wanted));
+                    match self.char_at(window, at) {
+                        Some((c, next)) if c == wanted => at = next,
+                        _ => taken = false,
+                    }
+                }
+                Step::Folded(wanted) => {
+                    self.asked.ask(at, || one(wanted) | one(wanted.to_ascii_uppercase()));
+                    match self.char_at(window, at) {
+                        Some((c, next)) if fold(c) == wanted => at = next,
+                        _ => taken = false,
+                    }
+                }
+                Step::Set(set) => {
+                    let set = &program.sets[usize::from(set)];
+                    self.asked.ask(at, || set.ascii());
+                    match self.char_at(window, at) {
+                        Some((c, next)) if set.contains(c) => at = next,
+                        _ => taken = false,
+                    }
+                }
+                Step::Any(all) => {
+                    self.asked.ask(at, || if all { 0 } else { NEWLINE });
+                    match self.char_at(window, at) {
+                        Some((c, next)) if all || c != '\n' => at = next,
+                        _ => taken = false,
+                    }
+                }
                 Step::Assert(assert) => taken = self.holds(assert, window, at),
                 Step::Split(first, _) => {
                     if !self.failed.holds(program.forks[pc], at) {
@@ -185,8 +216,10 @@ impl Machine {
                     taken = false;
                 }
                 Step::Try(first, second, set) => {
+                    let set = &program.bytes[usize::from(set)];
+                    self.asked.ask(at, || set.ascii());
                     let begins = match window.text.as_bytes().get(at) {
-                        Some(byte) if at < window.to => program.bytes[usize::from(set)].contains(*byte),
+                        Some(byte) if at < window.to => set.contains(*byte),
                         _ => false,
                     };
                     if begins && self.failed.holds(program.forks[pc], at) {
@@ -313,6 +346,8 @@ impl Machine {
     fn again(&mut self, window: Window<'_>, group: usize, at: usize, ignore_case: bool) -> Option<usize> {
         let (start, end) = self.group(group)?;
         self.charge((end - start) / CHEAP).ok()?;
+        self.asked.fix(start..end);
+        self.asked.fix(at..at + (end - start));
         let mut at = at;
         for wanted in window.text[start..end].chars() {
             let (c, next) = self.char_at(window, at)?;
@@ -343,6 +378,12 @@ impl Machine {
     fn holds(&mut self, assert: Assert, window: Window<'_>, at: usize) -> bool {
         if assert == Assert::Start {
             return at == 0;
+        }
+        self.asked.ask(at, || WORDS);
+        self.asked.ask(at, || NEWLINE);
+        if let Some(before) = at.checked_sub(1) {
+            self.asked.ask(before, || WORDS);
+            self.asked.ask(before, || NEWLINE);
         }
         let before = window.text[..at].chars().next_back();
         let after = self.char_at(window, at).map(|(c, _)| c);

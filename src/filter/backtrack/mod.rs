@@ -5,6 +5,7 @@
 //! conditionals, atomic groups. Every instruction is a step, and a machine does not take more of them than it was given:
 //! what that would need is [`TooCostly`].
 
+mod asked;
 pub mod charset;
 mod machine;
 mod parser;
@@ -13,4 +14,4 @@ mod syntax;
 
 pub use machine::{Machine, TooCostly, Window};
 pub use parser::{Options, global_flags};
-pub use program::Program;
+pub use program::{Bytes, Program};

@@ -32,6 +32,8 @@ pub struct Program {
     pub at_edge: bool,
     /// The most characters between the start of the match and group 1, if none of them is part of a word.
     pub lead: Option<usize>,
+    /// Bytes with which the text behind group 1 begins, where a match always has any.
+    pub behind: Option<Bytes>,
 }
 
 /// A set of bytes.
@@ -44,12 +46,25 @@ impl Bytes {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
 
+    /// Those below 0x80, a bit for each.
+    pub fn ascii(&self) -> u128 {
+        u128::from(self.0[0]) | u128::from(self.0[1]) << 64
+    }
+
+    /// Those of both.
+    pub fn union(self, other: Bytes) -> Bytes {
+        Bytes(std::array::from_fn(|at| self.0[at] | other.0[at]))
+    }
+
     fn add(&mut self, byte: u8) {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }
 
     fn add_all(&mut self, set: &CharSet) {
-        (0..=255u8).filter(|&byte| set.may_begin(byte)).for_each(|byte| self.add(byte));
+        self.0[0] |= set.ascii() as u64;
+        self.0[1] |= (set.ascii() >> 64) as u64;
+        // A character beyond ASCII may belong to it.
+        self.0[2..].fill(u64::MAX);
     }
 }
 
@@ -114,6 +129,7 @@ impl Program {
             first: (!empty).then_some(first),
             at_edge: matches!(&tree.root, Node::Cat(parts) if matches!(parts[0], Node::Assert(Assert::DateStart))),
             lead: lead(&tree),
+            behind: behind(&tree),
             names: tree.names.into_iter().map(|(name, group)| (name.into(), group)).collect(),
         })
     }
@@ -351,6 +367,15 @@ fn starts(node: &Node) -> bool {
         Node::Alt(parts) => parts.iter().all(starts),
         _ => false,
     }
+}
+
+/// `None` also where group 1 is not a part of its own.
+fn behind(tree: &Tree) -> Option<Bytes> {
+    let Node::Cat(parts) = &tree.root else { return None };
+    let group = parts.iter().position(|part| matches!(part, Node::Capture(1, _)))?;
+    let mut first = Bytes::default();
+    let empty = parts[group + 1..].iter().all(|part| begins(part, &mut first));
+    (!empty).then_some(first)
 }
 
 fn lead(tree: &Tree) -> Option<usize> {

@@ -16,11 +16,11 @@ use std::ops::Range;
 
 use jiff::tz::TimeZone;
 
-use crate::filter::backtrack::{Machine, TooCostly, Window};
+use crate::filter::backtrack::{Bytes, Machine, TooCostly, Window};
 use crate::time::{Span, Timestamp};
 use parts::Parsed;
 use pattern::Decades;
-use place::{Match, Memo, Place};
+use place::{Match, Memo, Place, Recalled};
 use template::{Kind, Template};
 
 pub use template::DatePatternError;
@@ -33,7 +33,10 @@ pub struct Detector {
     /// Which entry was found last.
     last: Option<usize>,
     place: Place,
-    memo: Option<Memo>,
+    /// The newest first.
+    memos: Vec<Memo>,
+    /// The last line was settled by the newest memo, and its date stands for itself.
+    steady: bool,
     machine: Machine,
     /// This line has no steps left.
     spent: bool,
@@ -101,6 +104,13 @@ pub struct TemplateInfo {
     pub distance: Option<usize>,
 }
 
+impl Found {
+    /// Whether it says a moment.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.time, DateValue::At(_))
+    }
+}
+
 impl Detector {
     /// A detector for the lines of a `datepattern`; none means the default templates.
     pub fn new(patterns: &[&str], zones: Zones) -> Result<Detector, DatePatternError> {
@@ -110,7 +120,8 @@ impl Detector {
             entries: templates.into_iter().enumerate().map(entry).collect(),
             last: None,
             place: Place::before_the_first(),
-            memo: None,
+            memos: Vec::new(),
+            steady: false,
             machine: Machine::default(),
             spent: false,
             gave_up: 0,
@@ -131,12 +142,31 @@ impl Detector {
     /// The same for one line more, within the steps that [`Detector::find`] left.
     pub fn find_too(&mut self, line: &str, now: Timestamp) -> Option<Found> {
         self.follow_the_years(now);
+        self.steady = false;
         let (index, found) = self.choose(line)?;
         let index = self.note(index, &found, line, now);
         let (time, zoned) = self.moment(&found, now);
         let entry = &self.entries[index];
+        self.steady = entry.template.anchored
+            && self.memos.first().is_some_and(|memo| {
+                memo.template == entry.id && memo.found.parsed == found.parsed && memo.head().is_some()
+            });
         let zoned = zoned || entry.template.kind == Kind::Tai64n;
         Some(Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id })
+    }
+
+    /// The bytes up to behind the date of the last line, where all that begins with them has that date, which stands for
+    /// itself: [`Detector::find`] would find the same, whatever follows.
+    pub fn steady(&self, now: Timestamp) -> Option<&[u8]> {
+        if self.steady && self.present.contains(&now) { self.memos.first()?.head() } else { None }
+    }
+
+    /// Counts a line that begins so.
+    pub fn count_again(&mut self, now: Timestamp) {
+        if let Some(entry) = self.last.and_then(|last| self.entries.get_mut(last)) {
+            entry.hits += 1;
+            entry.last_used = now;
+        }
     }
 
     /// A moment that a journal knows, as fail2ban writes it before the line where the line is shown.
@@ -174,6 +204,12 @@ impl Detector {
         self.entries.iter().map(lead).try_fold(0, |most, lead| Some(lead?.max(most)))
     }
 
+    /// Bytes with which the text behind what is cut out begins, where every template asks for some.
+    pub fn behind(&self) -> Option<Bytes> {
+        let mut all = self.entries.iter().map(|entry| entry.template.program(self.decades).behind);
+        all.try_fold(Bytes::default(), |all, one| Some(all.union(one?)))
+    }
+
     /// How many lines were given up because their date would have taken unbounded time.
     pub fn gave_up(&self) -> u64 {
         self.gave_up
@@ -195,7 +231,7 @@ impl Detector {
         let decades = Decades::of_year(i32::from(now.zoned(&TimeZone::UTC).year()));
         if decades != self.decades {
             self.decades = decades;
-            self.memo = None;
+            self.memos.clear();
             self.entries.iter_mut().for_each(|entry| entry.template.forget());
         }
     }
@@ -243,15 +279,20 @@ impl Detector {
 
     /// Searches the whole line, or a window of it.
     fn search(&mut self, index: usize, line: &str, window: Option<Range<usize>>) -> Option<Match> {
-        let entry = &self.entries[index];
-        let memo = self.memo.as_ref().filter(|memo| memo.template == entry.id && self.last == Some(index));
-        if let Some(known) = memo.and_then(|memo| memo.recall(line, window.as_ref())) {
+        let learns = self.last == Some(index);
+        if learns && let Some(known) = self.recall(index, line, window.as_ref()) {
             return Some(known);
         }
+        let entry = &self.entries[index];
         let program = entry.template.program(self.decades);
         let whole = 0..line.len();
         let Range { start: from, end: to } = window.clone().unwrap_or(whole);
-        match self.machine.search(program, Window { text: line, from, to }) {
+        let text = Window { text: line, from, to };
+        let found = match learns && window.is_none() {
+            true => self.machine.search_asking(program, text),
+            false => self.machine.search(program, text),
+        };
+        match found {
             Ok(true) => {}
             Ok(false) => return None,
             Err(TooCostly) => {
@@ -264,15 +305,34 @@ impl Detector {
         let whole = span(0)?;
         // A group 1 that took no part is cut nowhere.
         let cut = span(1).unwrap_or(whole.start..whole.start);
-        let groups = program.names.iter().filter_map(|(name, group)| Some((&**name, &line[span(*group)?])));
-        let parsed = Parsed::read(entry.template.kind, &line[cut.clone()], groups);
+        let groups = program.names.iter().filter_map(|(name, group)| Some((&**name, span(*group)?)));
+        let texts = groups.clone().map(|(name, span)| (name, &line[span]));
+        let parsed = Parsed::read(entry.template.kind, &line[cut.clone()], texts);
         let start = line[..whole.start].chars().count();
         let end = start + line[whole.clone()].chars().count();
         let found = Match { whole, cut, start, end, parsed };
-        if self.last == Some(index) && !(program.looks_behind && window.is_some()) {
-            self.memo = Memo::of(entry.id, &found, line, window, self.machine.reach());
+        if learns && !(program.looks_behind && window.is_some()) {
+            let groups = groups.map(|(name, span)| (name.into(), span)).collect();
+            if let Some(memo) = Memo::of(entry.id, &found, groups, line, window, &self.machine) {
+                self.memos.truncate(MEMOS - 1);
+                self.memos.insert(0, memo);
+            }
         }
         Some(found)
+    }
+
+    /// What is known of a line that begins like an earlier one.
+    fn recall(&mut self, index: usize, line: &str, window: Option<&Range<usize>>) -> Option<Match> {
+        let template = &self.entries[index].template;
+        let id = self.entries[index].id;
+        let known = |memo: &Memo| memo.recall(line, window).filter(|_| memo.template == id);
+        let (at, recalled) = self.memos.iter().enumerate().find_map(|(at, memo)| Some((at, known(memo)?)))?;
+        self.memos[..=at].rotate_right(1);
+        let memo = &mut self.memos[0];
+        if recalled == Recalled::Alike {
+            memo.renew(line, template.kind);
+        }
+        Some(memo.found.clone())
     }
 
     /// The moment, and whether the host's zone had no part in it.
@@ -283,14 +343,14 @@ impl Detector {
             Parsed::At(at) => return (DateValue::At(at), false),
             Parsed::Civil(civil) => civil,
         };
-        let known = self.memo.as_ref().filter(|memo| memo.found.parsed == found.parsed).and_then(|memo| memo.moment);
+        let known = self.memos.first().filter(|memo| memo.found.parsed == found.parsed).and_then(|memo| memo.moment);
         let Some(moment) = known.or_else(|| civil.at(now, &self.zones, self.last_offset)) else {
             return (DateValue::Unparsable, false);
         };
         if moment.offset.is_some() {
             self.last_offset = moment.offset;
         }
-        if let Some(memo) = self.memo.as_mut().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
+        if let Some(memo) = self.memos.first_mut().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
             memo.moment = Some(moment);
         }
         (DateValue::At(moment.at), moment.offset.is_none())
@@ -347,6 +407,9 @@ impl Entry {
 const STEPS: usize = 80_000;
 /// … and on a long one.
 const STEPS_PER_BYTE: usize = 3;
+
+/// Lines of how many shapes are remembered.
+const MEMOS: usize = 4;
 
 /// An entry that was not used for so much longer gives way.
 const STALE: Span = Span::from_secs(300);

@@ -132,7 +132,7 @@ impl Template {
         let decades = Decades::of_year(0);
         let program = Program::new(&self.regex(decades));
         match program {
-            Ok(_) => Ok(self),
+            Ok(program) => Ok(Template { program: program.into(), ..self }),
             Err(reason) => Err(DatePatternError::Regex { pattern: self.pattern, reason }),
         }
     }

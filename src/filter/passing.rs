@@ -1,0 +1,172 @@
+//! Lines that no failregex can match and that count all the same: a tool says of how many of them a date was found, and
+//! how many a prefregex matched.
+//!
+//! Such a line goes the way of all lines, unless it begins like the one before it up to behind the date: then all that is
+//! still open is whether the prefregex matches, and a few bytes more tell that.
+
+use super::failregex::FailRegex;
+use super::pyregex::Pattern;
+use super::sieve::{Sieve, Stand};
+use super::{Filter, Moment, Verdict};
+
+/// What is known of lines that begin like the last one.
+#[derive(Debug, Default)]
+pub struct Passing {
+    /// Of the ignoreregexes, where they are tried first, then of the prefregex. Made when they are first needed; `None`
+    /// inside: one of them has to be searched each time.
+    sieves: Option<Option<Vec<Sieve>>>,
+    /// How far each came behind the date.
+    behind: Vec<Stand>,
+}
+
+impl Passing {
+    /// The next line need not begin like the last one.
+    pub fn forget(&mut self) {
+        self.behind.clear();
+    }
+}
+
+impl Filter {
+    /// What counts of a line that no failregex can match, as a [`Scan`](super::Scan) found out: its date, the prefregex,
+    /// and the ignoreregexes where they are tried first. Gives what [`Filter::hits`] would have given.
+    pub fn passed_over(&mut self, line: &[u8], moment: &Moment<'_>) -> Verdict {
+        match self.passes(line, moment) {
+            Some(prefixed) => {
+                self.prefix_hits += u64::from(prefixed);
+                Verdict::Missed
+            }
+            None => self.look(line, None, moment, None),
+        }
+    }
+
+    /// Whether the prefregex matches a line that begins like the last one; `None`: that, or more, has to be looked for.
+    fn passes(&mut self, line: &[u8], moment: &Moment<'_>) -> Option<bool> {
+        if self.prefilter.plain.is_none() || self.tells_prefix || line.len() > LONG {
+            return None;
+        }
+        // What the decoder takes off.
+        let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+        let line = &line[..end];
+        let (head, cut) = self.clock.again(line, moment.now)?;
+        let Passing { sieves, behind } = &mut self.passing;
+        let sieves = sieves.get_or_insert_with(|| {
+            let early = self.rules.ignore.iter().filter(|_| self.rules.ignores_early());
+            early.chain(self.rules.prefix.as_ref().map(FailRegex::pattern)).map(Pattern::sieve).collect()
+        });
+        let sieves = sieves.as_mut()?;
+        if behind.is_empty() {
+            behind.extend(sieves.iter_mut().map(|sieve| {
+                let before = sieve.start();
+                let before = sieve.feed(before, &line[..cut.start]);
+                sieve.feed(before, &line[cut.end..head])
+            }));
+        }
+        let early = if self.rules.ignores_early() { self.rules.ignore.len() } else { 0 };
+        let mut matches = false;
+        for (number, (sieve, stand)) in sieves.iter_mut().zip(behind).enumerate() {
+            let stand = sieve.feed(*stand, &line[head..]);
+            matches = sieve.end(stand)?;
+            if matches && number < early {
+                return None;
+            }
+        }
+        self.clock.count_again(moment.now);
+        Some(matches && self.rules.prefix.is_some())
+    }
+}
+
+/// Longer lines have rules of their own.
+const LONG: usize = 4000;
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::{FilterSettings, Spanned, UseDns};
+    use crate::filter::date::{Found, Zones};
+    use crate::time::{Span, Timestamp};
+
+    /// 2026-11-20 10:00:00 UTC.
+    const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
+
+    fn filter(prefregex: &str, datepattern: &str, ignoreregex: &str) -> Filter {
+        let texts = |text: &str| if text.is_empty() { None } else { Some(Spanned::bare(text)) };
+        let settings = FilterSettings {
+            maxlines: 1,
+            failregex: vec![Spanned::bare("very bad <HOST>$"); 4],
+            ignoreregex: texts(ignoreregex).into_iter().collect(),
+            prefregex: texts(prefregex),
+            datepattern: texts(datepattern).into_iter().collect(),
+            ..FilterSettings::default()
+        };
+        let zones = Zones { local: TimeZone::get("Europe/Berlin").unwrap(), logtimezone: None };
+        Filter::of(&settings, UseDns::Warn, "auto", zones).unwrap().0.for_tools(true)
+    }
+
+    /// What a line was found to be, and all that is counted.
+    type Seen = (Verdict, Option<Found>, u64, Vec<u64>, Vec<(usize, u64, Option<usize>)>);
+
+    fn seen(filter: &Filter, verdict: Verdict) -> Seen {
+        let templates = filter.templates().map(|t| (t.id, t.hits, t.distance)).collect();
+        (verdict, filter.clock.found.clone(), filter.prefix_hits, filter.ignore_hits.clone(), templates)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Lines that are passed over leave the filter as if each had gone the way of all lines.
+        #[test]
+        fn what_begins_alike_is_counted_as_if_it_was_looked_at(
+            prefregex in prop::sample::select(vec![
+                "",
+                r"^\[?\]? ?(?:NOTE|ERR)\[\d{2,}\]:? <F-CONTENT>.+</F-CONTENT>$",
+                r"^[^\[]* (?:NOTE|ERR)\b <F-CONTENT>\S.*</F-CONTENT>$",
+                r" <F-CONTENT>[a-z]+</F-CONTENT> \w+$",
+                r"^(?:\W|x)*(?!N)\w+ <F-CONTENT>.+</F-CONTENT>$",
+                r"<F-CONTENT>.*</F-CONTENT>",
+            ]),
+            datepattern in prop::sample::select(vec![
+                "", r"^(\[){DATE}\]", r"^\[%Y-%m-%d %H:%M:%S\]", "{^LN-BEG}EPOCH", r"%Y-%m-%d %H:%M:%S",
+                r"^(?:[^\[\]]*\bab\[\d+\]: )?(%ExY)-%m-%d %H:%M:%S(?:\.%f)?",
+            ]),
+            ignoreregex in prop::sample::select(vec!["", r"^ [ \d]\d \d\d:", "^.? NOTE", "a$", r"^(?!\])\W+ "]),
+            lines in prop::collection::vec((0usize..8, 0u32..5, 0usize..8, "[ a-zé\\[\\]0-9]{0,6}\r?"), 1..40),
+        ) {
+            let (mut quick, mut thorough) = (filter(prefregex, datepattern, ignoreregex), filter(prefregex, datepattern, ignoreregex));
+            let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
+            for (shape, second, level, rest) in lines {
+                let level = ["NOTE[12]", "ERR[1]", "NOTE x", "ERR", "INFO[12]", "xé", "", "note"][level];
+                let line = match shape {
+                    0..3 => format!("[2026-11-19 23:59:0{second}] {level} {rest}"),
+                    3 => format!("2026-10-25 02:30:5{second} {level}: {rest}"),
+                    4 => format!("2026-11-19 23:5{second}:01.12{second}45{second} {level} {rest}"),
+                    5 => format!("17951688{second}0 {level} {rest}"),
+                    6 => format!("{level} {rest} 2026-11-19 23:59:0{second}"),
+                    _ => format!("{level}{rest}"),
+                };
+                let verdict = quick.passed_over(line.as_bytes(), &moment);
+                let expected = thorough.look(line.as_bytes(), None, &moment, None);
+                prop_assert_eq!(seen(&quick, verdict), seen(&thorough, expected), "{:?}", line);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_the_same_second_are_not_looked_at() {
+        let mut filter =
+            filter(r"^\] (?:NOTE|ERR)\[\d+\] <F-CONTENT>.+</F-CONTENT>$", r"^(\[%Y-%m-%d %H:%M:%S)\]", "^ x");
+        let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
+        let mut quick = |line: &str| {
+            let found = filter.passes(line.as_bytes(), &moment);
+            (found, filter.passed_over(line.as_bytes(), &moment)).0
+        };
+        assert_eq!(quick("[2026-11-19 23:59:01] NOTE[1] a"), None);
+        assert_eq!(quick("[2026-11-19 23:59:01] NOTE[1] a"), None);
+        assert_eq!(quick("[2026-11-19 23:59:01] NOTE[12] b"), Some(true));
+        assert_eq!(quick("[2026-11-19 23:59:01] INFO[12] b"), Some(false));
+        assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] b"), None);
+        assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] "), Some(false));
+    }
+}
