@@ -2,7 +2,8 @@
 # make run        build, install what is missing, start the daemon in the foreground (ARGS="-c DIR …")
 # make demo       see it ban: no PBX, no root needed
 # make test       the tests
-# make bench      the benches
+# make bench      the benches, and the table that holds fail2ban, rg and us side by side (root; some minutes)
+# make bench-compare   our last table beside the kept one; instructions are counted anew (valgrind)
 # make e2e        a real Asterisk under attack, in network namespaces (root; the first time makes a Debian tree)
 # make check      formatting, lints, documentation
 # make install    binary, man pages, systemd unit (DESTDIR, PREFIX)
@@ -30,9 +31,15 @@ test:
 	cargo test
 
 bench:
+	tests/need.sh fail2ban-regex:fail2ban iptables:iptables ipset:ipset rg:ripgrep
 	cargo bench --no-run
 	@uname -srm; grep -m1 'model name' /proc/cpuinfo; nproc; date -I
 	SIPJAIL_BENCH_NETNS=1 $$(unshare -n true 2>/dev/null && echo unshare -n) cargo bench --offline
+
+bench-compare:
+	tests/need.sh valgrind:valgrind
+	cargo bench --bench side_by_side -- --only instructions
+	cargo bench --bench side_by_side -- --compare
 
 e2e: build
 	tests/need.sh iptables:iptables ipset:ipset ip:iproute2 sipp:sip-tester logrotate:logrotate debootstrap:debootstrap
@@ -53,4 +60,4 @@ install: $(BINARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@bindir@|$(bindir)|' systemd/sipjail.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/sipjail.service
 
-.PHONY: help build run demo test bench e2e check install
+.PHONY: help build run demo test bench bench-compare e2e check install

@@ -122,6 +122,11 @@ pub fn attack(n: usize) -> String {
     asterisk(Kind::Attack(address(n as u32, 50_000)), n)
 }
 
+/// The same by this address in this second since 1970; `n` says of which kind.
+pub fn attack_at(address: Ipv4Addr, second: i64, n: usize) -> String {
+    line(Kind::Attack(address), second, n)
+}
+
 /// One that looks like an attack and is none.
 pub fn near_miss(n: usize) -> String {
     asterisk(Kind::LookAlike, n)
@@ -134,9 +139,12 @@ pub fn miss(n: usize) -> String {
 
 /// The `n`-th line, forty a second.
 fn asterisk(kind: Kind, n: usize) -> String {
+    line(kind, START + (n / 40) as i64, n)
+}
+
+fn line(kind: Kind, second: i64, n: usize) -> String {
     let (mut line, mut clock) = (Vec::new(), Clock::new(Pbx::Asterisk));
-    let date = clock.date(START + (n / 40) as i64);
-    asterisk::line(kind, date, &mut Random::new(n as u64), &mut line).expect("memory takes it");
+    asterisk::line(kind, clock.date(second), &mut Random::new(n as u64), &mut line).expect("memory takes it");
     String::from_utf8(line).expect("text")
 }
 
