@@ -2,7 +2,8 @@
 # make run        build, install what is missing, start the daemon in the foreground (ARGS="-c DIR …")
 # make demo       see it ban: no PBX, no root needed
 # make test       the tests
-# make bench      the benches
+# make bench      the benches, and the table that holds fail2ban, rg and us side by side (root; some minutes)
+# make bench-compare   our last table beside the kept one; instructions are counted anew (valgrind)
 # make e2e        a real Asterisk under attack, in network namespaces (root; the first time makes a Debian tree)
 # make check      formatting, lints, documentation
 # make install    binary, man pages, systemd unit (DESTDIR, PREFIX)
@@ -31,13 +32,19 @@ demo: build
 	SIPJAIL=$(BINARY) tests/demo.sh
 
 test:
-	tests/need.sh cc:gcc fail2ban-regex:fail2ban iptables:iptables ipset:ipset ip:iproute2 python3:python3
+	tests/need.sh cc:gcc fail2ban-regex:fail2ban iptables:iptables nft:nftables ipset:ipset ip:iproute2 python3:python3
 	cargo test
 
 bench:
+	tests/need.sh fail2ban-regex:fail2ban iptables:iptables ipset:ipset rg:ripgrep
 	cargo bench --no-run
 	@uname -srm; grep -m1 'model name' /proc/cpuinfo; nproc; date -I
 	SIPJAIL_BENCH_NETNS=1 $$(unshare -n true 2>/dev/null && echo unshare -n) cargo bench --offline
+
+bench-compare:
+	tests/need.sh valgrind:valgrind
+	cargo bench --bench side_by_side -- --only instructions
+	cargo bench --bench side_by_side -- --compare
 
 e2e: build
 	tests/need.sh iptables:iptables ipset:ipset ip:iproute2 sipp:sip-tester logrotate:logrotate debootstrap:debootstrap
@@ -82,4 +89,4 @@ no-fail2ban:
 	  exit 1; \
 	done; done
 
-.PHONY: help build run demo test bench e2e check install install-compat no-fail2ban
+.PHONY: help build run demo test bench bench-compare e2e check install install-compat no-fail2ban
