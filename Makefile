@@ -8,6 +8,7 @@
 # make check      formatting, lints, documentation
 # make install    binary, man pages, systemd unit (DESTDIR, PREFIX)
 # make install-compat  the same, and in place of fail2ban: its programs' names, a fail2ban.service on /etc/fail2ban
+# make uninstall-compat  takes those away again; sipjail itself stays
 
 PREFIX ?= /usr/local
 bindir = $(PREFIX)/bin
@@ -79,6 +80,14 @@ install-compat: no-fail2ban install
 	  -e 's|Directory=sipjail|Directory=fail2ban|' systemd/sipjail.service \
 	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/fail2ban.service
 
+# Only what is ours: fail2ban may be back already.
+uninstall-compat:
+	for name in $(FACES); do link=$(DESTDIR)$(bindir)/$$name; \
+	  [ "$$(readlink $$link)" != sipjail ] || rm $$link; done
+	for file in $(patsubst man/compat/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard man/compat/*.1)) \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/fail2ban.service; do \
+	  ! grep -qs sipjail $$file || rm $$file; done
+
 no-fail2ban:
 	@searched='$(SEARCHED)'; IFS=:; for folder in $$searched; do IFS=' '; for name in $(FACES); do \
 	  found="$$folder/$$name"; \
@@ -89,4 +98,4 @@ no-fail2ban:
 	  exit 1; \
 	done; done
 
-.PHONY: help build run demo test bench bench-compare e2e check install install-compat no-fail2ban
+.PHONY: help build run demo test bench bench-compare e2e check install install-compat uninstall-compat no-fail2ban

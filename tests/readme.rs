@@ -46,6 +46,9 @@ fn the_commands_of_the_readme_exist() {
         let log = log.to_str().expect("text");
         let words: Vec<_> = words.iter().map(|w| if w.starts_with("LOG") { log } else { w }).collect();
         let words: Vec<_> = words.iter().map(|w| if *w == "FILTER" { "door" } else { w }).collect();
+        let list = world.path("list").display().to_string();
+        fs::write(&list, "203.0.113.9\n").expect("written");
+        let words: Vec<_> = words.iter().map(|w| if w.starts_with("FILE") { &*list } else { w }).collect();
         let output = world.client(&words);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -10,7 +10,7 @@ use crate::common::World;
 #[test]
 fn the_programs_are_installed_under_fail2bans_names() {
     let world = World::new();
-    let Some(done) = make(&world, &["DESTDIR=root", "PREFIX=/usr"], "") else { return };
+    let Some(done) = make(&world, "install-compat", &["DESTDIR=root", "PREFIX=/usr"], "") else { return };
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     for name in ["fail2ban-client", "fail2ban-server", "fail2ban-regex"] {
         let link = world.path(&format!("root/usr/bin/{name}"));
@@ -34,8 +34,18 @@ fn the_programs_are_installed_under_fail2bans_names() {
     assert!(!unit.contains('@') || unit.contains("@system-service"), "{unit}");
     assert!(!unit.contains("bindir") && !unit.contains("sipjail run") && !unit.contains("`sipjail"), "{unit}");
     // What it installed itself is no obstacle.
-    let again = make(&world, &["DESTDIR=root", "PREFIX=/usr"], "").expect("it ran before");
+    let again = make(&world, "install-compat", &["DESTDIR=root", "PREFIX=/usr"], "").expect("it ran before");
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+
+    let done = make(&world, "uninstall-compat", &["DESTDIR=root", "PREFIX=/usr"], "").expect("it ran before");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let gone = ["bin/fail2ban-client", "share/man/man1/fail2ban-client.1", "lib/systemd/system/fail2ban.service"];
+    for name in gone {
+        assert!(!world.path(&format!("root/usr/{name}")).exists(), "{name}");
+    }
+    for name in ["bin/sipjail", "share/man/man8/sipjail.8", "lib/systemd/system/sipjail.service"] {
+        assert!(world.path(&format!("root/usr/{name}")).exists(), "{name}");
+    }
 }
 
 #[test]
@@ -49,7 +59,7 @@ fn nothing_is_installed_over_fail2ban() {
         (vec!["DESTDIR=root".to_owned(), "PREFIX=/usr".to_owned()], "root/usr/bin/fail2ban-server"),
     ] {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let Some(refused) = make(&world, &words, "fake") else { return };
+        let Some(refused) = make(&world, "install-compat", &words, "fake") else { return };
         let said = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{said}");
         for part in ["fail2ban is installed", &world.path(found).display().to_string(), "hint: remove it first"] {
@@ -61,7 +71,7 @@ fn nothing_is_installed_over_fail2ban() {
 }
 
 /// Runs it from the sources, with the program that is being tested; `first` is looked through before all other programs.
-fn make(world: &World, words: &[&str], first: &str) -> Option<Output> {
+fn make(world: &World, target: &str, words: &[&str], first: &str) -> Option<Output> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = world.path("sipjail");
     if !program.exists() {
@@ -69,7 +79,7 @@ fn make(world: &World, words: &[&str], first: &str) -> Option<Output> {
     }
     let path = std::env::var("PATH").expect("there is one");
     let mut make = Command::new("make");
-    make.arg("-s").arg("-C").arg(source).arg("install-compat").arg(format!("BINARY={}", program.display()));
+    make.arg("-s").arg("-C").arg(source).arg(target).arg(format!("BINARY={}", program.display()));
     for word in words {
         make.arg(word.replace("DESTDIR=", &format!("DESTDIR={}/", world.dir.path().display())));
     }
