@@ -8,7 +8,7 @@ mod taking;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indexmap::{IndexMap, IndexSet};
 use jiff::tz::TimeZone;
@@ -184,6 +184,7 @@ impl Guard {
     /// Takes messages in and keeps what is due, until the end.
     fn guard(&mut self) -> End {
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
+        let mut told = Instant::now();
         loop {
             let mut out = Vec::new();
             let mut end = None;
@@ -213,7 +214,9 @@ impl Guard {
             if let Some(end) = end {
                 return end;
             }
-            if watchdog.is_some() {
+            // Not with each message of a flood: who does not read it in time would keep us waiting.
+            if watchdog.is_some_and(|pause| told.elapsed() >= pause / 2) {
+                told = Instant::now();
                 let _unsupervised = sd_notify::notify(&[NotifyState::Watchdog]);
             }
         }
