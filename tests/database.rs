@@ -41,6 +41,7 @@ fn from_fail2ban_to_us_and_back_nothing_is_lost_and_nothing_counts_twice() {
     wait_until("fail2ban writes it down", || count(&world, "203.0.113.3", "short") == Some(2));
     wait_until("fail2ban writes it down", || count(&world, "203.0.113.9", "gate") == Some(1));
     theirs.end();
+    let left = rows(&world);
     (0..2).for_each(|_| knock(&world, "203.0.113.5"));
 
     let mut ours = world.run_with(&["--dry-run"]);
@@ -58,6 +59,8 @@ fn from_fail2ban_to_us_and_back_nothing_is_lost_and_nothing_counts_twice() {
     assert!(matched.contains("kn\u{f6}ck \u{1f4de}"), "{matched}");
     ours.wait_for("[short] Unban 203.0.113.3");
     stop(ours);
+    let mut compared = same(&left, &rows(&world), "203.0.113.3");
+    let left = rows(&world);
     (0..2).for_each(|_| knock(&world, "203.0.113.6"));
 
     let theirs = Theirs::start(&world);
@@ -75,6 +78,29 @@ fn from_fail2ban_to_us_and_back_nothing_is_lost_and_nothing_counts_twice() {
     assert_eq!(theirs.said("[door] Found"), 3 + 2 + 1);
     assert_eq!(theirs.said("[short] Found"), 2 + 1);
     theirs.end();
+    compared += same(&left, &rows(&world), "203.0.113.3");
+    let lines = 3 + 2 + 1 + 2 + 1 + 4;
+    counted!("database: {compared} rows the same after the other program ran, {lines} lines each counted once");
+}
+
+/// Every row of the history and of the newest bans, with what stands in it.
+fn rows(world: &World) -> Vec<String> {
+    let database = Connection::open(world.path("db")).expect("it is there");
+    let all = |table: &str| -> Vec<String> {
+        let row = "ip || ' ' || jail || ' ' || timeofban || ' ' || bantime || ' ' || bancount || ' ' || data";
+        let mut asked = database.prepare(&format!("SELECT '{table} ' || {row} FROM {table}")).expect("it has them");
+        asked.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("text")).collect()
+    };
+    [all("bans"), all("bips")].concat()
+}
+
+/// What the other program found is there as it was, but for the address that it banned once more. How many rows.
+fn same(before: &[String], after: &[String], again: &str) -> usize {
+    let kept: Vec<&String> = before.iter().filter(|row| row.starts_with("bans ") || !row.contains(again)).collect();
+    for row in &kept {
+        assert!(after.contains(row), "{row}\nis no more in\n{}", after.join("\n"));
+    }
+    kept.len()
 }
 
 /// Jails `door` and `short` (bans of seconds that grow) on a log of their own, and `gate`, which bans for ever.
