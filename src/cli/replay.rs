@@ -22,6 +22,7 @@ use crate::engine::{Engine, Event, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::firewall::DryRun;
 use crate::line::Batch;
+use crate::record::Level;
 use crate::store::{Change, Saved};
 use crate::text;
 use crate::ticket::{Failure, Ticket, Who};
@@ -171,8 +172,9 @@ impl Judge<'_> {
             zone: zone.clone(),
         };
         let mut out = Vec::new();
-        let engine =
+        let mut engine =
             Engine::start(setup, Timestamp::default(), &mut out).map_err(|e| Error::new(Kind::Host, e.to_string()))?;
+        engine.hear_from(Level::Critical);
         Ok(Judge { engine, now: Timestamp::default(), zone, out, bans: Vec::new(), last: HashMap::new(), failures })
     }
 

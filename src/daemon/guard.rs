@@ -188,6 +188,7 @@ impl Guard {
         loop {
             let mut out = Vec::new();
             let mut end = None;
+            self.engine.hear_from(self.main.loglevel);
             match self.inbox.recv_timeout(self.pause(watchdog)) {
                 Ok(message) => {
                     end = self.take(message, &mut out);

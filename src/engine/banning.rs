@@ -100,7 +100,9 @@ impl Engine {
         }
         let bancount = jail.bans.get(&id).map_or(1, |ban| ban.bancount);
         let Some(again) = jail.bans.again(&id, ticket.time, ticket.bantime) else { return Placed::Expired };
-        out.push(Request::Log(records::already_banned(name, &id, again.level())));
+        if self.hears <= again.level() {
+            out.push(Request::Log(records::already_banned(name, &id, again.level())));
+        }
         // Who gets through that long after the ban may be missing in the kernel.
         if again.prolonged || again.after > Span::from_secs(3) {
             self.guard.ban(name, jail, std::slice::from_ref(&id), now, out);

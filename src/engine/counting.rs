@@ -137,7 +137,9 @@ impl Engine {
     }
 
     fn count(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
-        if let Who::Id(id) = &failure.who {
+        if let Who::Id(id) = &failure.who
+            && self.hears <= Level::Info
+        {
             out.push(Request::Log(records::found(name, id, failure.time, &self.zone)));
         }
         self.tally(name, failure, now, out);

@@ -34,7 +34,7 @@ use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
 use crate::line::Position;
-use crate::record::Record;
+use crate::record::{Level, Record};
 use crate::store::{Change, Saved};
 use crate::ticket::{Counter, Failure, SavedBan};
 use crate::time::{Bantime, Span, Timestamp};
@@ -67,6 +67,8 @@ pub struct Engine {
     dbmaxmatches: usize,
     dbpurgeage: Span,
     chance: Chance,
+    /// What matters less is not put into words.
+    hears: Level,
     flushed: Timestamp,
     checked: Timestamp,
     purged: Timestamp,
@@ -230,6 +232,12 @@ impl Engine {
         if self.flush_due().is_some_and(|due| now >= due) {
             self.flush(now, out);
         }
+    }
+
+    /// Records that matter less than `level` need not be made: in a flood each failure would have one. All are, until this
+    /// is called.
+    pub fn hear_from(&mut self, level: Level) {
+        self.hears = level;
     }
 
     /// Names of the jails that run, in order.

@@ -16,6 +16,7 @@ use crate::config::{Action, JailSettings, Kind, Own, UseDns};
 use crate::firewall::{Entry, FirewallError, MANUAL};
 use crate::jail::history::Row;
 use crate::jail::{History, Jail};
+use crate::record::Level;
 use crate::store::{Change, Saved};
 use crate::ticket::{SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
@@ -38,6 +39,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         dbmaxmatches,
         dbpurgeage,
         chance: Chance::new(),
+        hears: Level::Debug,
         flushed: now,
         checked: now,
         purged: now,

@@ -241,3 +241,12 @@ fn a_clock_that_is_set_back_does_not_stop_the_regular_work() {
     world.pass(1);
     assert!(!world.changes.is_empty());
 }
+
+#[test]
+fn what_nobody_hears_is_not_put_into_words() {
+    let mut world = World::new(vec![jail("sip")]);
+    world.engine.hear_from(Level::Notice);
+    (0..4).for_each(|_| world.fail("sip", "192.0.2.1"));
+    assert_eq!(world.said().last().map(String::as_str), Some("[sip] Ban 192.0.2.1"));
+    assert!(!world.heard(Level::Info, "[sip] Found 192.0.2.1"));
+}
