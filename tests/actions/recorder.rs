@@ -40,12 +40,13 @@ name=${0##*/}
 here=${0%/bin/*}
 read -r _ _ _ _ group _ </proc/$$/stat
 # A number may come again; not begun at the same moment.
-begun() { shift 19; begun=$1; }
-read -r stat </proc/$group/stat; begun ${stat##*) }
+begun() { [ $# -gt 19 ] || return 0; shift 19; begun=$1; }
+# Who calls from the daemon itself may be in a group whose first process has ended.
+read -r stat 2>/dev/null </proc/$group/stat; begun ${stat##*) }
 script=
 case "$*" in
   *jail[0-9]*|*192.0.2.*|*198.51.100.*|*203.0.113.*|*2001:db8:*) ;;
-  *) while read -r line || [ -n "$line" ]; do script="$script$line "; done </proc/$group/cmdline;;
+  *) while read -r line || [ -n "$line" ]; do script="$script$line "; done 2>/dev/null </proc/$group/cmdline;;
 esac
 input=
 case $name in sendmail|mail|apprise|nsupdate|pfctl) [ -t 0 ] || input=$(cat);; esac
