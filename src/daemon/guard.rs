@@ -147,8 +147,7 @@ impl Guard {
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);
         let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
-        // An earlier run, which came to no good end, left its own.
-        let unclean = main.pidfile.exists();
+        let unclean = Pidfile::is_left(&main.pidfile);
         let mut guard = Guard {
             options: options.clone(),
             zone,
