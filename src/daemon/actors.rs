@@ -107,8 +107,9 @@ impl Actors {
         work.has_thread = started.is_ok();
     }
 
-    /// Waits until all is done, and hands on what is said meanwhile; what is not done after `patience` is ended.
-    pub fn finish(&self, patience: Duration, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) {
+    /// Waits until all is done, and hands on what is said meanwhile; what is not done after `patience` is ended. False:
+    /// something was, and what it did may stay.
+    pub fn finish(&self, patience: Duration, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) -> bool {
         let end = Instant::now() + patience;
         let mut given_up = false;
         // Who does not even end when told so, or never had a thread, is not waited for.
@@ -131,6 +132,7 @@ impl Actors {
                 say(record);
             }
         });
+        !given_up
     }
 
     /// Ends every script that runs, and lets no other begin.
@@ -289,7 +291,8 @@ mod tests {
         actors.act(&"sip".into(), Deed::Flush, counters);
         actors.act(&"sip".into(), Deed::Stop, counters);
         let mut said = Vec::new();
-        actors.finish(Duration::from_millis(100), &inbox, &mut |record| said.push(record.text));
+        let done = actors.finish(Duration::from_millis(100), &inbox, &mut |record| said.push(record.text));
+        assert!(!done);
         assert_eq!(actors.shared.open.load(Ordering::SeqCst), 0);
         assert!(said.len() == 1 && said[0].starts_with("actions did not come to an end"), "{said:?}");
         assert!(flag.exists());
@@ -306,7 +309,7 @@ mod tests {
             follow(&[("actionstart", &format!("touch {}", flag.display()))]),
             Counters::default(),
         );
-        actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}"));
+        assert!(actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}")));
         assert!(flag.exists());
     }
 
@@ -324,7 +327,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         actors.act(&"sip".into(), Deed::Stop, counters);
-        actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}"));
+        assert!(actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}")));
         assert!(flag.exists());
     }
 }
