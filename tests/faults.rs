@@ -14,7 +14,7 @@ mod common;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
 
@@ -268,6 +268,21 @@ fn a_socket_that_somebody_removes_is_made_again() {
     fs::remove_file(world.path("sock")).expect("removed");
     daemon.signal("-TERM");
     assert!(daemon.ended().0);
+}
+
+#[test]
+fn a_server_that_does_not_speak_our_language_keeps_nobody_waiting() {
+    let world = World::new();
+    let listener = UnixListener::bind(world.path("sock")).expect("it listens");
+    // As fail2ban's, it reads until its own word for the end comes, or nothing more does.
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("somebody comes");
+        client.set_read_timeout(Some(common::PATIENCE)).expect("it is set");
+        client.read_to_end(&mut Vec::new()).is_ok()
+    });
+    let asked = world.client(&["ping"]);
+    assert!(server.join().expect("it ends"), "the client waits for ever");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("before it answered"), "{asked:?}");
 }
 
 #[test]

@@ -326,6 +326,22 @@ fn after_a_kill_no_rule_stands_twice_and_none_too_long() {
 }
 
 #[test]
+fn what_a_running_daemon_holds_is_not_swept_by_another() {
+    let world = world("");
+    let flush =
+        format!("actionflush = echo flush >> {0}\nactionstart = echo start >> {0}\n", world.path("swept").display());
+    action(&world, "note", &flush);
+    let daemon = world.run();
+    wait_for(&world, "swept", &["start"]);
+    let socket = world.path("other.sock").display().to_string();
+    let other = world.run_with(&["-s", &socket]);
+    wait_for(&world, "swept", &["start", "start"]);
+    other.signal("-TERM");
+    assert!(other.ended().0);
+    end(&world, daemon);
+}
+
+#[test]
 fn a_daemon_with_scripts_alone_needs_no_right_and_takes_away_only_what_nobody_uses() {
     in_namespace("a_daemon_with_scripts_alone_needs_no_right_and_takes_away_only_what_nobody_uses", || {
         let sets = || output("ipset", &["list", "-n"]);

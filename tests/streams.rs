@@ -134,6 +134,20 @@ fn the_stock_client_starts_our_server_and_its_jails_ban() {
 }
 
 #[test]
+fn what_a_killed_server_left_is_swept_before_actions_begin() {
+    let Some(tree) = Tree::new("[door]\n") else { return };
+    let notes = tree.world.path("notes").display().to_string();
+    let command = |what: &str| format!("action{what} = echo {what} >> {notes}\n");
+    let text = ["start", "stop", "flush", "ban", "unban"].map(command).concat();
+    tree.world.write("tree/action.d/note.conf", &format!("[Definition]\n{text}"));
+    tree.world.write("f2b.pid", "0\n");
+    assert_eq!(tree.says(&["start"]), "Server ready");
+    let noted = || std::fs::read_to_string(&notes).unwrap_or_default();
+    common::wait_until("the action begins", || noted().contains("start"));
+    assert_eq!(noted(), "flush\nstart\n");
+}
+
+#[test]
 fn one_bad_jail_does_not_stop_the_good_ones_and_the_client_sees_it() {
     let Some(tree) = Tree::new("[first]\n[bad]\nfilter = bad\n[last]\n") else { return };
     let output = tree.client(&["start"]);

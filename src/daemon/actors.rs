@@ -33,7 +33,7 @@ pub struct Actors {
 struct Shared {
     inbox: Inbox,
     /// The database; `None` where nothing is kept.
-    asked: Option<Asked>,
+    asked: Mutex<Option<Asked>>,
     /// Deeds that are not done yet.
     open: AtomicUsize,
     /// Can be read once nobody may go on: scripts end.
@@ -62,9 +62,20 @@ impl Actors {
     /// Nobody works yet. `leftovers`: the run before came to no good end, and its rules may stand.
     pub fn new(inbox: Inbox, asked: Option<Asked>, leftovers: bool) -> Actors {
         let enough = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
-        let shared =
-            Shared { inbox, asked, open: AtomicUsize::new(0), enough, over: AtomicBool::new(false), idle: IDLE };
+        let shared = Shared {
+            inbox,
+            asked: asked.into(),
+            open: AtomicUsize::new(0),
+            enough,
+            over: AtomicBool::new(false),
+            idle: IDLE,
+        };
         Actors { desks: HashMap::new(), shared: Arc::new(shared), leftovers }
+    }
+
+    /// Asks another database from now on; what is being done goes on.
+    pub fn ask(&self, asked: Option<Asked>) {
+        *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 
     /// Has a deed done after those before it. The end of a jail takes back what has not been begun: all that was done ends
@@ -89,13 +100,16 @@ impl Actors {
             return;
         }
         let (its, shared) = (Arc::clone(desk), Arc::clone(&self.shared));
-        let started = Builder::new().name(format!("act {jail}")).spawn(move || its.work_off(&shared));
+        // A name of the kernel's has no zero byte in it; that of a jail may.
+        let name = format!("act {jail}").replace('\0', "");
+        let started = Builder::new().name(name).spawn(move || its.work_off(&shared));
         // A host without room for a thread: the next deed tries again.
         work.has_thread = started.is_ok();
     }
 
-    /// Waits until all is done, and hands on what is said meanwhile; what is not done after `patience` is ended.
-    pub fn finish(&self, patience: Duration, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) {
+    /// Waits until all is done, and hands on what is said meanwhile; what is not done after `patience` is ended. False:
+    /// something was, and what it did may stay.
+    pub fn finish(&self, patience: Duration, inbox: &Receiver<Message>, say: &mut dyn FnMut(Record)) -> bool {
         let end = Instant::now() + patience;
         let mut given_up = false;
         // Who does not even end when told so, or never had a thread, is not waited for.
@@ -118,6 +132,7 @@ impl Actors {
                 say(record);
             }
         });
+        !given_up
     }
 
     /// Ends every script that runs, and lets no other begin.
@@ -126,6 +141,12 @@ impl Actors {
         if let Some(enough) = &self.shared.enough {
             let _counted = rustix::io::write(enough, &1_u64.to_ne_bytes());
         }
+    }
+}
+
+impl Shared {
+    fn asked(&self) -> Option<Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -189,11 +210,11 @@ impl Outside for Hands<'_> {
     }
 
     fn past(&mut self, id: &Id, jail: Option<&str>) -> Option<Past> {
-        self.shared.asked.as_ref()?.past(id, jail)
+        self.shared.asked()?.past(id, jail)
     }
 
     fn saved(&mut self, id: &Id, jail: &str) -> Option<Ticket> {
-        self.shared.asked.as_ref()?.saved(id, jail)
+        self.shared.asked()?.saved(id, jail)
     }
 
     fn host_name(&mut self, ip: IpAddr) -> Option<String> {
@@ -270,9 +291,25 @@ mod tests {
         actors.act(&"sip".into(), Deed::Flush, counters);
         actors.act(&"sip".into(), Deed::Stop, counters);
         let mut said = Vec::new();
-        actors.finish(Duration::from_millis(100), &inbox, &mut |record| said.push(record.text));
+        let done = actors.finish(Duration::from_millis(100), &inbox, &mut |record| said.push(record.text));
+        assert!(!done);
         assert_eq!(actors.shared.open.load(Ordering::SeqCst), 0);
         assert!(said.len() == 1 && said[0].starts_with("actions did not come to an end"), "{said:?}");
+        assert!(flag.exists());
+    }
+
+    #[test]
+    fn a_jail_of_any_name_acts() {
+        let (sender, inbox) = sync_channel(8);
+        let mut actors = Actors::new(sender, None, false);
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let flag = dir.path().join("begun");
+        actors.act(
+            &"a\0b\n".into(),
+            follow(&[("actionstart", &format!("touch {}", flag.display()))]),
+            Counters::default(),
+        );
+        assert!(actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}")));
         assert!(flag.exists());
     }
 
@@ -290,7 +327,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         actors.act(&"sip".into(), Deed::Stop, counters);
-        actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}"));
+        assert!(actors.finish(Duration::from_secs(20), &inbox, &mut |record| panic!("{record:?}")));
         assert!(flag.exists());
     }
 }

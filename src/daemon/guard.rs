@@ -147,8 +147,7 @@ impl Guard {
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);
         let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
-        // An earlier run, which came to no good end, left its own.
-        let unclean = main.pidfile.exists();
+        let unclean = Pidfile::is_left(&main.pidfile);
         let mut guard = Guard {
             options: options.clone(),
             zone,
@@ -325,12 +324,12 @@ impl Guard {
         let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
         let Guard { actors, inbox, log, .. } = &mut self;
-        actors.finish(ACTORS_PATIENCE, inbox, &mut |record| log.write(&record, clock::now()));
+        let done = actors.finish(ACTORS_PATIENCE, inbox, &mut |record| log.write(&record, clock::now()));
         self.hand_on(vec![Request::Log(Record::new(Level::Info, "server", "Exiting sipjail"))]);
         self.keeper.finish();
         // Left behind, it tells the next start that rules of actions may stand.
         let pidfile = self.pidfile.take();
-        if leave == Leave::All {
+        if leave == Leave::All || !done {
             std::mem::forget(pidfile);
         }
         match end {

@@ -18,7 +18,7 @@ impl Pidfile {
     /// Writes `PID` and a line feed at `path`, for root alone; one missing directory is made. The file of another daemon
     /// that runs is left alone, and that is an error.
     pub fn write(path: &Path) -> Result<Pidfile, Error> {
-        if let Some(pid) = held(path).filter(|pid| *pid != process::id() && is_guard(*pid)) {
+        if let Some(pid) = anothers(path) {
             let message = format!("the pid file {} belongs to the daemon {pid}; it is left alone", path.display());
             return Err(Error::new(Kind::Io, message));
         }
@@ -32,6 +32,11 @@ impl Pidfile {
         writeln!(file, "{}", process::id()).map_err(failed)?;
         Ok(Pidfile(path.to_owned()))
     }
+
+    /// Whether there is one that nobody came back for: its daemon ended without cleaning up.
+    pub fn is_left(path: &Path) -> bool {
+        path.exists() && anothers(path).is_none()
+    }
 }
 
 impl Drop for Pidfile {
@@ -40,6 +45,11 @@ impl Drop for Pidfile {
             let _gone = fs::remove_file(&self.0);
         }
     }
+}
+
+/// The pid of another daemon that runs and wrote the file.
+fn anothers(path: &Path) -> Option<u32> {
+    held(path).filter(|pid| *pid != process::id() && is_guard(*pid))
 }
 
 fn held(path: &Path) -> Option<u32> {

@@ -9,6 +9,7 @@ mod clients;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,8 @@ pub fn ask(path: &Path, words: Vec<String>) -> Result<serde_json::Value, Error> 
     let mut stream = UnixStream::connect(path).map_err(unreachable)?;
     let request = serde_json::to_string(&Ask { command: words }).expect("words are plain data");
     stream.write_all(format!("{request}\n").as_bytes()).map_err(unreachable)?;
+    // fail2ban's server would wait for the rest of a request of its own.
+    stream.shutdown(Shutdown::Write).map_err(unreachable)?;
     let mut reply = String::new();
     BufReader::new(stream).read_line(&mut reply).map_err(unreachable)?;
     if reply.is_empty() {

@@ -81,6 +81,7 @@ enum Task {
 }
 
 /// Asks the store's thread. Its answer knows of everything that was to be kept before the question.
+#[derive(Clone)]
 pub struct Asked(Sender<Task>);
 
 impl Asked {

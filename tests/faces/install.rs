@@ -27,6 +27,7 @@ fn the_programs_are_installed_under_fail2bans_names() {
         "ExecStart=/usr/bin/fail2ban-server -xf start",
         "ExecReload=/usr/bin/fail2ban-client reload",
         "RuntimeDirectory=fail2ban",
+        "RuntimeDirectoryPreserve=yes",
         "StateDirectory=fail2ban",
     ] {
         assert!(unit.lines().any(|found| found == line), "{line}: {unit}");
