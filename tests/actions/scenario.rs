@@ -135,8 +135,12 @@ pub fn play(side: &mut Side, jails: &[Jail]) -> Played {
     look(side, "reloaded");
     // An administrator who knows nothing of bans.
     for program in ["iptables", "ip6tables"] {
-        side.space.run(program, &["-F"]);
-        side.space.run(program, &["-X"]);
+        // The kernel may hold on to a chain for a moment after its last rule is gone.
+        side.until("all chains are gone", || {
+            let done =
+                |word: &str| side.space.command(program).arg(word).output().is_ok_and(|did| did.status.success());
+            done("-F") && done("-X")
+        });
     }
     side.space.run("nft", &["flush", "ruleset"]);
     side.space.run("ipset", &["destroy"]);
