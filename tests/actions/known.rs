@@ -29,7 +29,6 @@ pub const RELOADED: &[Known] = &[
 
 /// What is logged of failing actions.
 pub const LOGGED: &[Known] = &[
-    (r#"iptables-multiport[port="5060:5080", protocol=udp, blocktype=DROP]"#, ONLY_IF_IT_FAILS),
     ("broken[dir=DIR/JAIL]", REPAIR),
     ("keeps-repairing[dir=DIR/JAIL]", REPAIR),
     ("slow-stubborn[timeout=1]", LATE),
@@ -38,9 +37,8 @@ pub const LOGGED: &[Known] = &[
 
 const ADDED: &str = "an action that is new is started and told of the bans; the original drops it";
 const REMOVED: &str = "what has gone is stopped before what stays is told of the reload";
-const ARGUMENT: &str = "what a jail gives holds for both families, as with 1.1.1";
-/// A difference that need not show.
-pub const ONLY_IF_IT_FAILS: &str = "the same, but a command is logged only where it fails, and that is chance";
+const ARGUMENT: &str = "what a jail gives holds for both families, as with 1.1.1; \
+                        until the client of 1.0.2 sends its own reading by a reload, which starts the action anew";
 const FLUSH: &str =
     "bans that came after a flush are flushed at the end, though the command is the same for both families";
 const REPAIR: &str = "an action without families is repaired whole: stopped, started and tried again";
