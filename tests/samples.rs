@@ -102,6 +102,8 @@ struct Tried {
     /// The same as the daemon runs it.
     daemon: Filter,
     scan: Scan,
+    /// One that has learnt what is seldom in the line before.
+    learnt: Scan,
     /// For lines that are wrapped in JSON.
     wrapped: Scan,
 }
@@ -242,8 +244,8 @@ impl<'a> Run<'a> {
                 Filter::of(&settings, UseDns::Raw, "UTF-8", zones).map_err(|e| format!("{e:?}"))
             };
             let (filter, daemon) = (make()?.0.for_tools(true), make()?.0);
-            let (scan, wrapped) = (Scan::new(&[&daemon], &[false]), Scan::new(&[&daemon], &[true]));
-            self.filters.insert(key.clone(), Tried { filter, daemon, scan, wrapped });
+            let [scan, learnt, wrapped] = [false, false, true].map(|wrapped| Scan::new(&[&daemon], &[wrapped]));
+            self.filters.insert(key.clone(), Tried { filter, daemon, scan, learnt, wrapped });
         }
         Ok(&mut self.filters[&key])
     }
@@ -257,7 +259,9 @@ impl Tried {
         let json = json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('/', "\\/");
         let (start, end) = text.split_at(text.floor_char_boundary(text.len() / 2));
         let coloured = format!("{start}\x1b[1;33m{end}");
+        self.learnt.learn(line);
         !is_candidate(&mut self.scan, line)
+            || !is_candidate(&mut self.learnt, line)
             || !is_candidate(&mut self.wrapped, json.as_bytes())
             || !is_candidate(&mut self.wrapped, coloured.as_bytes())
     }

@@ -7,6 +7,7 @@
 mod ascii;
 mod backtrack;
 mod budget;
+mod cover;
 pub mod date;
 mod decode;
 pub mod failregex;

@@ -98,7 +98,8 @@ pub fn reduce(mut sets: Literals, max: usize) -> Vec<Vec<u8>> {
     all
 }
 
-fn distinct(sets: &Literals) -> Vec<Vec<u8>> {
+/// The literals of all sets, without copies and whatever contains another one.
+pub fn distinct(sets: &Literals) -> Vec<Vec<u8>> {
     without_longer(sets.iter().flatten().cloned().collect())
 }
 

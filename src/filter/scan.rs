@@ -1,34 +1,45 @@
 //! One pass over a block for all filters of a log.
 //!
 //! A block goes in, the lines that some filter has to look at come out; most of a log never becomes more than bytes that
-//! a search for a few literals ran over. One automaton holds the literals of all filters of the log. Where it finds one,
-//! the line is settled for each filter by that filter's own literals, so overlapping literals of different filters hide
-//! nothing from each other. A filter without literals gets every line.
+//! a search for a few texts ran over. That search has two stages. The first one is for all filters of the log: it looks for
+//! their literals, and as soon as it has seen some of the log for a few short texts that stand for them ([`cover`]). Where
+//! it finds one, the line is settled for each filter by that filter's own literals, so overlapping literals of different
+//! filters hide nothing from each other. A filter without literals gets every line.
 //!
 //! Where a large part of a log are candidates, jumping from one to the next costs more than it saves; then, for some
 //! blocks, lines are looked at one by one. The result is the same.
 
 use std::ops::Range;
 
+use aho_corasick::packed::Searcher;
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::prefilter::{Literals, reduce};
+use super::cover::cover;
+use super::prefilter::{Literals, distinct, reduce};
 
 /// One pass over a block for all filters of a log. Copies share the automata.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// What is looked for on behalf of all filters that do not want every line.
-    all: Vec<Finder>,
+    /// What is looked for on behalf of all filters that do not want every line; made when it is first needed.
+    all: Option<Vec<Finder>>,
+    /// The literals of all of them.
+    literals: Literals,
     own: Vec<Own>,
+    /// Bytes seen so far, and those after which it is time to learn from the log.
+    seen: u64,
+    learns: u64,
     /// Blocks that will still be looked at line by line.
     line_by_line: u32,
 }
 
 /// One search over a block. A byte by itself, or a literal too many, would take the vector instructions away from all
-/// literals of an automaton; so those have searches of their own.
+/// literals; so those have searches of their own.
 #[derive(Clone, Debug)]
 enum Finder {
-    Literals(AhoCorasick),
+    /// Few literals, by vector instructions.
+    Few(Searcher),
+    /// More of them, or such as the instructions of this processor do not fit.
+    Many(AhoCorasick),
     Escape,
 }
 
@@ -47,7 +58,7 @@ pub enum Reason {
 #[derive(Clone, Debug)]
 struct Own {
     /// Lines that hold one of its literals; `None`: every line.
-    literals: Option<AhoCorasick>,
+    literals: Option<Finder>,
     /// Also lines with an escape character: a colour may stand inside of a literal.
     coloured: bool,
 }
@@ -57,24 +68,46 @@ impl Scan {
     /// an escape character as well.
     pub(super) fn of(filters: Vec<(Option<Literals>, bool)>) -> Scan {
         let own = |(sets, coloured): &(Option<Literals>, bool)| Own {
-            literals: sets.clone().and_then(|sets| automaton(&reduce(sets, FAST))),
+            literals: sets.clone().and_then(|sets| Finder::of(&reduce(sets, FAST))),
             coloured: *coloured,
         };
         let own: Vec<Own> = filters.iter().map(own).collect();
         let together = filters.into_iter().zip(&own).filter(|(_, own)| own.literals.is_some());
-        let together: Literals = together.filter_map(|((sets, _), _)| sets).flatten().collect();
-        let literals = reduce(together, FAST);
-        let mut all: Vec<_> = literals.chunks(FAST).filter_map(automaton).map(Finder::Literals).collect();
-        if own.iter().any(|own| own.coloured) {
-            all.push(Finder::Escape);
+        let literals = together.filter_map(|((sets, _), _)| sets).flatten().collect();
+        Scan { all: None, literals, own, seen: 0, learns: 0, line_by_line: 0 }
+    }
+
+    /// Takes this for what the log holds: from now on the first stage looks for what is seldom in it. [`Scan::candidates`]
+    /// learns by itself from large blocks, at four times the distance each time.
+    pub fn learn(&mut self, sample: &[u8]) {
+        let sample = &sample[..sample.len().min(SAMPLE)];
+        let few = cover(&distinct(&self.literals), sample).filter(|texts| texts.len() <= FAST);
+        // There is no search for them where the processor has no fitting instructions.
+        if let Some(searcher) = few.and_then(Searcher::new) {
+            self.all = Some(self.with_escape(vec![Finder::Few(searcher)]));
         }
-        Scan { all, own, line_by_line: 0 }
+    }
+
+    /// What is looked for before anything is known of the log.
+    fn unlearnt(&self) -> Vec<Finder> {
+        let literals = reduce(self.literals.clone(), FAST);
+        self.with_escape(literals.chunks(FAST).filter_map(Finder::of).collect())
+    }
+
+    fn with_escape(&self, mut finders: Vec<Finder>) -> Vec<Finder> {
+        finders.extend(self.own.iter().any(|own| own.coloured).then_some(Finder::Escape));
+        finders
     }
 
     /// Calls `found` for each line (as a range of `block`, without its newline) that one of the filters has to look at,
     /// with the index of that filter; in the order of the lines.
     pub fn candidates(&mut self, block: &[u8], mut found: impl FnMut(Range<usize>, usize)) {
         let every_line = self.own.iter().any(|own| own.literals.is_none());
+        self.seen += block.len() as u64;
+        if !every_line && block.len() >= ENOUGH && self.seen >= self.learns {
+            self.learn(block);
+            self.learns = (4 * self.seen).max(AGAIN);
+        }
         if every_line || self.line_by_line > 0 {
             self.line_by_line = self.line_by_line.saturating_sub(1);
             let mut at = 0;
@@ -86,7 +119,8 @@ impl Scan {
             return;
         }
         let (mut at, mut taken) = (0, 0);
-        let mut next: Vec<Option<usize>> = self.all.iter().map(|finder| finder.find(block, 0)).collect();
+        let all = self.all.take().unwrap_or_else(|| self.unlearnt());
+        let mut next: Vec<Option<usize>> = all.iter().map(|finder| finder.find(block, 0)).collect();
         while let Some(hit) = next.iter().flatten().min().copied() {
             let start = memchr::memrchr(b'\n', &block[at..hit]).map_or(at, |n| at + n + 1);
             let end = memchr::memchr(b'\n', &block[hit..]).map_or(block.len(), |n| hit + n);
@@ -96,12 +130,13 @@ impl Scan {
             if at >= block.len() {
                 break;
             }
-            for (finder, next) in self.all.iter().zip(&mut next) {
+            for (finder, next) in all.iter().zip(&mut next) {
                 if next.is_some_and(|next| next < at) {
                     *next = finder.find(block, at);
                 }
             }
         }
+        self.all = Some(all);
         if taken * MANY > block.len() {
             self.line_by_line = PATIENCE;
         }
@@ -111,8 +146,8 @@ impl Scan {
     pub fn reason(&self, line: &[u8], filter: usize) -> Option<Reason> {
         let own = self.own.get(filter)?;
         let Some(literals) = &own.literals else { return Some(Reason::EveryLine) };
-        match literals.find(line) {
-            Some(found) => Some(Reason::Literal(found.range())),
+        match literals.range(line) {
+            Some(found) => Some(Reason::Literal(found)),
             None => own.wants(line).then_some(Reason::Escape),
         }
     }
@@ -127,32 +162,44 @@ impl Scan {
 }
 
 impl Finder {
+    /// One that leaves most of the work to vector instructions while there are few literals.
+    fn of(literals: &[Vec<u8>]) -> Option<Finder> {
+        let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok();
+        Searcher::new(literals).map(Finder::Few).or_else(|| automaton().map(Finder::Many))
+    }
+
     /// The first hit from `at` on.
     fn find(&self, block: &[u8], at: usize) -> Option<usize> {
-        let found = match self {
-            Finder::Literals(literals) => literals.find(&block[at..])?.start(),
-            Finder::Escape => memchr::memchr(ESCAPE, &block[at..])?,
-        };
-        Some(at + found)
+        Some(at + self.range(&block[at..])?.start)
+    }
+
+    /// The first hit.
+    fn range(&self, text: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Finder::Few(literals) => literals.find(text).map(|found| found.start()..found.end()),
+            Finder::Many(literals) => literals.find(text).map(|found| found.range()),
+            Finder::Escape => memchr::memchr(ESCAPE, text).map(|at| at..at + 1),
+        }
     }
 }
 
 impl Own {
     fn wants(&self, line: &[u8]) -> bool {
-        self.literals.as_ref().is_none_or(|literals| literals.is_match(line))
+        self.literals.as_ref().is_none_or(|literals| literals.range(line).is_some())
             || self.coloured && memchr::memchr(ESCAPE, line).is_some()
     }
-}
-
-/// An automaton that leaves most of the work to vector instructions while there are few literals.
-fn automaton(literals: &[Vec<u8>]) -> Option<AhoCorasick> {
-    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok()
 }
 
 /// What a terminal's colours begin with.
 const ESCAPE: u8 = 0x1b;
 /// Literals above which the search falls out of vector instructions.
 const FAST: usize = 64;
+/// Bytes of a log that say what it holds.
+const SAMPLE: usize = 32 << 10;
+/// A smaller block says nothing.
+const ENOUGH: usize = 8 << 10;
+/// Bytes after which they are asked for the second time.
+const AGAIN: u64 = 1 << 20;
 /// One byte of so many in candidate lines is too much for jumping.
 const MANY: usize = 5;
 /// Blocks until jumping is tried again.
@@ -224,8 +271,42 @@ mod tests {
         assert!(run(&mut Scan::of(vec![set(&["cde"])]), "\n").is_empty());
     }
 
+    #[test]
+    fn a_large_block_teaches_what_to_look_for() {
+        let mut scan = Scan::of(vec![set(&["Event=\"BadPassword\"", "Event=\"BadAccount\""]), set(&["login denied"])]);
+        let block = "Event=\"GoodPassword\"\n".repeat(ENOUGH / 20) + "Event=\"BadPassword\"\nlogin denied\n=\"Bad";
+        let expected = [("Event=\"BadPassword\"".to_owned(), 0), ("login denied".to_owned(), 1)];
+        assert_eq!(run(&mut scan, &block), expected);
+        assert!(matches!(scan.all.as_deref(), Some([Finder::Few(_)])));
+        assert_eq!(scan.learns, AGAIN);
+        assert_eq!(run(&mut scan, &block), expected);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(600))]
+
+        /// Whatever was learnt: a line comes out for a filter if it holds one of its literals, and only then.
+        #[test]
+        fn what_was_learnt_loses_no_line_and_adds_none(
+            filters in prop::collection::vec((prop::collection::vec("[a-c]{1,3}[a-c \"]{2,6}", 1..20), any::<bool>()), 1..5),
+            sample in "([a-c \"]{0,12}\n){0,30}",
+            block in "([a-c \"\x1b]{0,24}\n){0,30}[a-c]{0,9}",
+        ) {
+            let own = |(literals, coloured): &(Vec<String>, bool)| {
+                (Some(literals.iter().map(|l| vec![l.clone().into_bytes()]).collect()), *coloured)
+            };
+            let mut scan = Scan::of(filters.iter().map(own).collect());
+            scan.learn(sample.as_bytes());
+            let wants = |line: &str, (literals, coloured): &(Vec<String>, bool)| {
+                literals.iter().any(|l| line.contains(l)) || *coloured && line.contains('\x1b')
+            };
+            let mut expected = Vec::new();
+            for line in block.lines() {
+                let of_line = filters.iter().enumerate().filter(|(_, filter)| wants(line, filter));
+                expected.extend(of_line.map(|(number, _)| (line.to_owned(), number)));
+            }
+            prop_assert_eq!(run(&mut scan, &block), expected);
+        }
 
         /// Texts on both sides of a date are neighbours once it is cut out; no line is lost for that.
         #[test]
@@ -260,8 +341,11 @@ mod tests {
             let mut hits = Vec::new();
             filter.hits(line.as_bytes(), None, &moment, &mut hits);
             for escaped in [false, true] {
-                let found = run(&mut Scan::new(&[&filter], &[escaped]), &line);
+                let mut scan = Scan::new(&[&filter], &[escaped]);
+                let found = run(&mut scan, &line);
                 prop_assert!(hits.is_empty() || !found.is_empty(), "{:?}", line);
+                scan.learn(line.as_bytes());
+                prop_assert_eq!(run(&mut scan, &line), found);
             }
         }
     }
