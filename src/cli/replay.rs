@@ -120,8 +120,8 @@ fn replay(
     for ((file, _), path) in files.into_iter().zip(logs) {
         let mut done = 0;
         let read = ahead::read(file, &mut route, |block| {
-            let batch = Batch { bytes: &block.bytes, live: false, time: None };
-            pipe.judge(&block.candidates, &batch, now, &mut failures);
+            let batch = Batch { bytes: block.bytes, live: false, time: None };
+            pipe.judge(block.candidates, &batch, now, &mut failures);
             bar.inc(block.read - done);
             done = block.read;
             if one {

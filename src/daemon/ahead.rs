@@ -12,23 +12,29 @@ use super::pipe::{Candidate, Route};
 use crate::source::lines::Lines;
 
 /// Whole lines of a log with what is to be done with them.
-#[derive(Debug, Default)]
-pub struct Block {
-    /// The lines, each with its newline; none where nobody has to look at any.
-    pub bytes: Vec<u8>,
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// The lines, each with its newline; perhaps none where nobody has to look at any.
+    pub bytes: &'a [u8],
     /// Those that some jail has to look at.
-    pub candidates: Vec<Candidate>,
+    pub candidates: &'a [Candidate],
     /// Bytes of the log that have been read so far.
     pub read: u64,
 }
 
+/// The same, on its way to the caller's thread.
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    candidates: Vec<Candidate>,
+    read: u64,
+}
+
 /// Reads `log` to its end and calls `each` for its blocks, in order. A last line without its newline counts as whole.
-pub fn read(log: impl Read + Send, route: &mut Route, mut each: impl FnMut(&Block)) -> io::Result<()> {
+pub fn read(log: impl Read + Send, route: &mut Route, mut each: impl FnMut(Block<'_>)) -> io::Result<()> {
     if available_parallelism().map_or(1, usize::from) == 1 {
-        let mut block = Block::default();
         return blocks(log, |bytes, read| {
-            fill(&mut block, bytes, read, route);
-            each(&block);
+            each(Block { bytes, candidates: &route.candidates(bytes), read });
             true
         });
     }
@@ -39,7 +45,8 @@ pub fn read(log: impl Read + Send, route: &mut Route, mut each: impl FnMut(&Bloc
             .name("read ahead".into())
             .spawn_scoped(scope, move || hand_on(log, route, &filled, &returned))?;
         for block in waiting {
-            each(&block);
+            let Ahead { bytes, candidates, read } = &block;
+            each(Block { bytes, candidates, read: *read });
             // The reader may have come to the end.
             let _gone = empty.send(block);
         }
@@ -50,23 +57,19 @@ pub fn read(log: impl Read + Send, route: &mut Route, mut each: impl FnMut(&Bloc
 fn hand_on(
     log: impl Read,
     route: &mut Route,
-    filled: &SyncSender<Block>,
-    returned: &Receiver<Block>,
+    filled: &SyncSender<Ahead>,
+    returned: &Receiver<Ahead>,
 ) -> io::Result<()> {
     blocks(log, |bytes, read| {
         let mut block = returned.try_recv().unwrap_or_default();
-        fill(&mut block, bytes, read, route);
+        block.candidates = route.candidates(bytes);
+        block.bytes.clear();
+        if !block.candidates.is_empty() {
+            block.bytes.extend_from_slice(bytes);
+        }
+        block.read = read;
         filled.send(block).is_ok()
     })
-}
-
-fn fill(block: &mut Block, bytes: &[u8], read: u64, route: &mut Route) {
-    block.candidates = route.candidates(bytes);
-    block.bytes.clear();
-    if !block.candidates.is_empty() {
-        block.bytes.extend_from_slice(bytes);
-    }
-    block.read = read;
 }
 
 /// Calls `each` for runs of whole lines, with what has been read so far, until it says that nobody listens.
@@ -136,8 +139,8 @@ mod tests {
         let mut route = pipe.route_to_all();
         let mut end = 0;
         read(log, &mut route, |block| {
-            let batch = Batch { bytes: &block.bytes, live: false, time: None };
-            pipe.judge(&block.candidates, &batch, NOW, &mut failures);
+            let batch = Batch { bytes: block.bytes, live: false, time: None };
+            pipe.judge(block.candidates, &batch, NOW, &mut failures);
             end = block.read;
         })
         .unwrap();
