@@ -23,14 +23,15 @@ impl Filter {
         moment: &Moment<'_>,
         out: &mut Vec<Hit>,
     ) -> Verdict {
-        self.look(line, written, moment, Some(out))
+        self.look(line, written, None, moment, Some(out))
     }
 
-    /// Without `out` no failregex is tried.
+    /// Without `out` no failregex is tried; with `placed` the line's place in time is known already.
     pub(super) fn look(
         &mut self,
         line: &[u8],
         written: Option<Timestamp>,
+        placed: Option<Place>,
         moment: &Moment<'_>,
         out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
@@ -43,9 +44,10 @@ impl Filter {
                 "a line holds bytes that are no text in this encoding, perhaps `logencoding` is wrong".into()
             });
         }
-        let place = match written {
-            Some(time) => self.clock.place_at(time, moment, self.checked, &mut self.notes),
-            None => self.clock.place(&text, moment, self.checked, self.decoder, &mut self.notes),
+        let place = match (placed, written) {
+            (Some(place), _) => place,
+            (None, Some(time)) => self.clock.place_at(time, moment, self.checked, &mut self.notes),
+            (None, None) => self.clock.place(&text, moment, self.checked, self.decoder, &mut self.notes),
         };
         if self.clock.detector.gave_up() > gave_up {
             self.notes.daily(Note::CostlyDate, moment.now, || {

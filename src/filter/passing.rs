@@ -8,6 +8,7 @@ use super::failregex::FailRegex;
 use super::pyregex::Pattern;
 use super::sieve::{Sieve, Stand};
 use super::{Filter, Moment, Verdict};
+use crate::time::Timestamp;
 
 /// What is known of lines that begin like the last one. A copy knows nothing.
 #[derive(Debug, Default)]
@@ -36,24 +37,89 @@ impl Filter {
     /// What counts of a line that no failregex can match, as a [`Scan`](super::Scan) found out: its date, the prefregex,
     /// and the ignoreregexes where they are tried first. Gives what [`Filter::hits`] would have given.
     pub fn passed_over(&mut self, line: &[u8], moment: &Moment<'_>) -> Verdict {
-        match self.passes(line, moment) {
-            Some(prefixed) => {
-                self.prefix_hits += u64::from(prefixed);
-                Verdict::Missed
-            }
-            None => self.look(line, None, moment, None),
-        }
-    }
-
-    /// Whether the prefregex matches a line that begins like the last one; `None`: that, or more, has to be looked for.
-    fn passes(&mut self, line: &[u8], moment: &Moment<'_>) -> Option<bool> {
-        if self.literals(false).is_none() || self.tells_prefix || line.len() > LONG {
-            return None;
+        if !self.may_pass() || line.len() > LONG {
+            return self.look(line, None, None, moment, None);
         }
         // What the decoder takes off.
         let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
-        let line = &line[..end];
-        let (head, cut) = self.clock.again(line, moment.now)?;
+        let text = &line[..end];
+        if let Some(prefixed) = self.passes(text, moment.now) {
+            self.clock.count_again(1, moment.now);
+            self.prefix_hits += u64::from(prefixed);
+            return Verdict::Missed;
+        }
+        let placed = self.clock.place_alike(text, moment, self.decoder, &mut self.notes);
+        if placed.is_some() {
+            self.passing.forget();
+            if let Some(prefixed) = self.passes(text, moment.now) {
+                self.prefix_hits += u64::from(prefixed);
+                return Verdict::Missed;
+            }
+        }
+        self.look(line, None, placed, moment, None)
+    }
+
+    /// The same for the first ones of these lines (each with its newline), as many as begin like the last line and need
+    /// little work: gives how many bytes and how many lines that are. All of them are missed.
+    pub fn passed_over_alike(&mut self, lines: &[u8], moment: &Moment<'_>) -> (usize, u64) {
+        let (mut at, mut count, mut prefixed) = (0, 0, 0);
+        if !self.may_pass() {
+            return (at, count);
+        }
+        let early = self.early();
+        let Some((head, sieves, behind)) = self.alike(lines, moment.now) else { return (at, count) };
+        let mut matches = |rest: &[u8]| {
+            let mut matches = false;
+            for (number, (sieve, stand)) in sieves.iter_mut().zip(behind.iter()).enumerate() {
+                matches = sieve.settles(*stand, rest)?;
+                if matches && number < early {
+                    return None;
+                }
+            }
+            Some(matches)
+        };
+        while let Some(rest) = lines[at..].strip_prefix(head) {
+            let Some(matched) = matches(rest) else { break };
+            let Some(end) = memchr::memchr(b'\n', rest).filter(|end| head.len() + end <= LONG) else { break };
+            at += head.len() + end + 1;
+            count += 1;
+            prefixed += u64::from(matched);
+        }
+        if count > 0 {
+            self.clock.count_again(count, moment.now);
+            self.prefix_hits += if self.rules.prefix.is_some() { prefixed } else { 0 };
+        }
+        (at, count)
+    }
+
+    fn may_pass(&self) -> bool {
+        self.literals(false).is_some() && !self.tells_prefix
+    }
+
+    /// How many ignoreregexes are tried first.
+    fn early(&self) -> usize {
+        if self.rules.ignores_early() { self.rules.ignore.len() } else { 0 }
+    }
+
+    /// Whether the prefregex matches a line that begins like the last one; `None`: that, or more, has to be looked for.
+    fn passes(&mut self, line: &[u8], now: Timestamp) -> Option<bool> {
+        let early = self.early();
+        let (head, sieves, behind) = self.alike(line, now)?;
+        let rest = &line[head.len()..];
+        let mut matches = false;
+        for (number, (sieve, stand)) in sieves.iter_mut().zip(behind).enumerate() {
+            let stand = sieve.feed(*stand, rest);
+            matches = sieve.end(stand)?;
+            if matches && number < early {
+                return None;
+            }
+        }
+        Some(matches && self.rules.prefix.is_some())
+    }
+
+    /// For a text that begins like the last line: with which bytes, the sieves, and where each stands behind those.
+    fn alike(&mut self, text: &[u8], now: Timestamp) -> Option<(&[u8], &mut [Sieve], &[Stand])> {
+        let (head, cut) = self.clock.again(text, now)?;
         let Passing { sieves, behind } = &mut self.passing;
         let sieves = sieves.get_or_insert_with(|| {
             let early = self.rules.ignore.iter().filter(|_| self.rules.ignores_early());
@@ -63,21 +129,11 @@ impl Filter {
         if behind.is_empty() {
             behind.extend(sieves.iter_mut().map(|sieve| {
                 let before = sieve.start();
-                let before = sieve.feed(before, &line[..cut.start]);
-                sieve.feed(before, &line[cut.end..head])
+                let before = sieve.feed(before, &head[..cut.start]);
+                sieve.feed(before, &head[cut.end..])
             }));
         }
-        let early = if self.rules.ignores_early() { self.rules.ignore.len() } else { 0 };
-        let mut matches = false;
-        for (number, (sieve, stand)) in sieves.iter_mut().zip(behind).enumerate() {
-            let stand = sieve.feed(*stand, &line[head..]);
-            matches = sieve.end(stand)?;
-            if matches && number < early {
-                return None;
-            }
-        }
-        self.clock.count_again(moment.now);
-        Some(matches && self.rules.prefix.is_some())
+        Some((head, sieves, behind))
     }
 }
 
@@ -92,7 +148,7 @@ mod tests {
     use super::*;
     use crate::config::{FilterSettings, Spanned, UseDns};
     use crate::filter::date::{Found, Zones};
-    use crate::time::{Span, Timestamp};
+    use crate::time::Span;
 
     /// 2026-11-20 10:00:00 UTC.
     const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
@@ -142,6 +198,7 @@ mod tests {
         ) {
             let (mut quick, mut thorough) = (filter(prefregex, datepattern, ignoreregex), filter(prefregex, datepattern, ignoreregex));
             let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
+            let (mut log, mut missed) = (Vec::new(), 0);
             for (shape, second, level, rest) in lines {
                 let level = ["NOTE[12]", "ERR[1]", "NOTE x", "ERR", "INFO[12]", "xé", "", "note"][level];
                 let line = match shape {
@@ -153,9 +210,24 @@ mod tests {
                     _ => format!("{level}{rest}"),
                 };
                 let verdict = quick.passed_over(line.as_bytes(), &moment);
-                let expected = thorough.look(line.as_bytes(), None, &moment, None);
+                let expected = thorough.look(line.as_bytes(), None, None, &moment, None);
                 prop_assert_eq!(seen(&quick, verdict), seen(&thorough, expected), "{:?}", line);
+                missed += u64::from(expected == Verdict::Missed);
+                log.extend_from_slice(line.as_bytes());
+                log.push(b'\n');
             }
+            let (mut many, mut at) = (filter(prefregex, datepattern, ignoreregex), 0);
+            while at < log.len() {
+                let (bytes, count) = many.passed_over_alike(&log[at..], &moment);
+                at += bytes;
+                missed -= count;
+                if let Some(end) = memchr::memchr(b'\n', &log[at..]) {
+                    missed -= u64::from(many.passed_over(&log[at..at + end], &moment) == Verdict::Missed);
+                    at += end + 1;
+                }
+            }
+            prop_assert_eq!(missed, 0);
+            prop_assert_eq!(seen(&many, Verdict::Missed), seen(&thorough, Verdict::Missed));
         }
     }
 
@@ -165,7 +237,7 @@ mod tests {
             filter(r"^\] (?:NOTE|ERR)\[\d+\] <F-CONTENT>.+</F-CONTENT>$", r"^(\[%Y-%m-%d %H:%M:%S)\]", "^ x");
         let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
         let mut quick = |line: &str| {
-            let found = filter.passes(line.as_bytes(), &moment);
+            let found = filter.passes(line.as_bytes(), NOW);
             (found, filter.passed_over(line.as_bytes(), &moment)).0
         };
         assert_eq!(quick("[2026-11-19 23:59:01] NOTE[1] a"), None);
@@ -174,5 +246,10 @@ mod tests {
         assert_eq!(quick("[2026-11-19 23:59:01] INFO[12] b"), Some(false));
         assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] b"), None);
         assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] "), Some(false));
+        let alike = "[2026-11-19 23:59:02] NOTE[12] a\n[2026-11-19 23:59:02] INFO[12] b\r\n";
+        let lines = format!("{alike}[2026-11-19 23:59:02] NOTE[12] \r\n[2026-11-19 23:59:03] NOTE[12] a\n");
+        assert_eq!(filter.passed_over_alike(lines.as_bytes(), &moment), (alike.len(), 2));
+        assert_eq!(filter.passed_over_alike(&lines.as_bytes()[alike.len()..], &moment), (0, 0));
+        assert_eq!(filter.prefix_hits, 5);
     }
 }

@@ -68,6 +68,28 @@ impl Sieve {
         Stand::At(state, self.cache.clear_count())
     }
 
+    /// Whether the expression matches, where a part of the text settles that which stands before the end of the line.
+    pub fn settles(&mut self, stand: Stand, rest: &[u8]) -> Option<bool> {
+        let mut state = match stand {
+            Stand::Matched => return Some(true),
+            Stand::Dead => return Some(false),
+            Stand::At(state, known) if known == self.cache.clear_count() => state,
+            Stand::At(..) | Stand::Unknown => return None,
+        };
+        for &byte in rest {
+            if matches!(byte, b'\n' | b'\r') {
+                return None;
+            }
+            match self.step(state, byte) {
+                Stand::At(next, _) => state = next,
+                Stand::Matched => return Some(true),
+                Stand::Dead => return Some(false),
+                Stand::Unknown => return None,
+            }
+        }
+        None
+    }
+
     /// Whether the expression matches, now that the line feed follows with which a text ends.
     pub fn end(&mut self, stand: Stand) -> Option<bool> {
         let state = match stand {

@@ -72,15 +72,22 @@ impl Clock {
     }
 
     /// Whether a line begins as the last one did up to behind its date, in a tool: then everything is as it was for that.
-    /// Gives how many bytes of it that are, and what of them is cut out; `None`: [`Clock::place`] has to find out.
-    pub fn again(&self, line: &[u8], now: Timestamp) -> Option<(usize, Range<usize>)> {
+    /// Gives those bytes, and what of them is cut out; `None`: [`Clock::place`] has to find out.
+    pub fn again(&self, line: &[u8], now: Timestamp) -> Option<(&[u8], Range<usize>)> {
         let head = self.detector.steady(now).filter(|head| self.plain && line.starts_with(head))?;
-        Some((head.len(), self.cut.clone())).filter(|_| self.cut.end <= head.len())
+        Some((head, self.cut.clone())).filter(|_| self.cut.end <= head.len())
     }
 
-    /// Counts such a line.
-    pub fn count_again(&mut self, now: Timestamp) {
-        self.detector.count_again(now);
+    /// Counts so many such lines.
+    pub fn count_again(&mut self, lines: u64, now: Timestamp) {
+        self.detector.count_again(lines, now);
+    }
+
+    /// What [`Clock::place`] would say of a line of which only the date may differ from the last one's, in a tool; `None`:
+    /// that has to find out.
+    pub fn place_alike(&mut self, line: &[u8], moment: &Moment<'_>, from: Decoder, notes: &mut Notes) -> Option<Place> {
+        let head = self.detector.alike(line, moment.now).filter(|_| self.plain)?;
+        Some(self.place(head, moment, false, from, notes))
     }
 
     /// Places a line of which the source knows the time; no date is looked for.

@@ -161,10 +161,18 @@ impl Detector {
         if self.steady && self.present.contains(&now) { self.memos.first()?.head() } else { None }
     }
 
-    /// Counts a line that begins so.
-    pub fn count_again(&mut self, now: Timestamp) {
+    /// The beginning of a line, which ends before its newline, where that has its date at the place of the last one, and
+    /// [`Detector::find`] would find the same in it as in the whole line.
+    pub fn alike<'a>(&self, line: &'a [u8], now: Timestamp) -> Option<&'a str> {
+        let entry = &self.entries[self.last.filter(|_| self.present.contains(&now))?];
+        let memo = self.memos.first().filter(|memo| entry.template.anchored && memo.template == entry.id)?;
+        memo.alike(line)
+    }
+
+    /// Counts so many lines that begin as [`Detector::steady`] says.
+    pub fn count_again(&mut self, lines: u64, now: Timestamp) {
         if let Some(entry) = self.last.and_then(|last| self.entries.get_mut(last)) {
-            entry.hits += 1;
+            entry.hits += lines;
             entry.last_used = now;
         }
     }

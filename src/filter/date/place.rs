@@ -166,6 +166,13 @@ impl Memo {
         self.moment = None;
     }
 
+    /// The beginning of a line that settles its date, where [`Memo::recall`] recalls it.
+    pub fn alike<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
+        let Key::Prefix(prefix, _) = &self.key else { return None };
+        let head = std::str::from_utf8(line.get(..prefix.len())?).ok()?;
+        self.recall(head, None).filter(|_| prefix.len() > self.found.whole.end).map(|_| head)
+    }
+
     /// The bytes of ASCII at the start of a line that settle its date and what surrounds it, where its meaning lasts.
     pub fn head(&self) -> Option<&[u8]> {
         match &self.key {
