@@ -110,11 +110,7 @@ impl Bans {
         let ban = self.bans.get(id)?;
         let (since, after) = (ban.since, time - ban.since);
         let wanted = bantime.unwrap_or(self.bantime);
-        let prolonged = match (self.until(ban), wanted.until(time)) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(old), Some(new)) => new >= old + Span::from_secs(1),
-        };
+        let prolonged = self.prolongs(ban, time, bantime);
         if prolonged {
             let longer = match wanted.until(time) {
                 None => Bantime::Forever,
@@ -129,6 +125,15 @@ impl Bans {
             }
         }
         Some(Again { after, prolonged })
+    }
+
+    /// Whether a failure at `time` makes a ban end later.
+    pub fn prolongs(&self, ban: &Ban, time: Timestamp, bantime: Option<Bantime>) -> bool {
+        match (self.until(ban), bantime.unwrap_or(self.bantime).until(time)) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(old), Some(new)) => new >= old + Span::from_secs(1),
+        }
     }
 
     /// Ends a ban.

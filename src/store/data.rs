@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::ticket::Ticket;
+use crate::ticket::{Texts, Ticket};
 
 /// What the column says of a ban.
 #[derive(Debug, Default, PartialEq)]
@@ -47,13 +47,16 @@ pub fn read(column: &[u8]) -> Data {
 }
 
 /// A list of strings as JSON, for the matches of a counter.
-pub fn write_lines(lines: &[String]) -> Vec<u8> {
-    serde_json::to_vec(lines).expect("strings always become JSON")
+pub fn write_lines(lines: &Texts) -> Vec<u8> {
+    let mut json = Vec::with_capacity(lines.bytes() + 32);
+    serde_json::Serializer::new(&mut json).collect_seq(lines.iter()).expect("strings always become JSON");
+    json
 }
 
 /// The list that [`write_lines`] wrote.
-pub fn read_lines(column: &[u8]) -> Vec<String> {
-    serde_json::from_slice(column).unwrap_or_default()
+pub fn read_lines(column: &[u8]) -> Texts {
+    let lines: Vec<String> = serde_json::from_slice(column).unwrap_or_default();
+    Texts::new(lines.iter().map(String::as_str))
 }
 
 struct Column<'a> {
@@ -144,7 +147,8 @@ mod tests {
             let ticket = ticket(matches, groups);
             let data = read(&write(&ticket, 10));
             prop_assert_eq!(data, Data { matches: ticket.matches, failures: 3, groups: ticket.groups });
-            prop_assert_eq!(read_lines(&write_lines(&["\0\u{7f}".to_owned()])), ["\0\u{7f}"]);
+            let lines = Texts::new(["\0\u{7f}", "\""].into_iter());
+            prop_assert_eq!(read_lines(&write_lines(&lines)), lines);
         }
     }
 }

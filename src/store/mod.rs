@@ -19,6 +19,7 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -69,14 +70,12 @@ pub enum Change {
         /// Who.
         id: Id,
     },
-    /// An identity's failures so far, in our own table; `None` forgets them.
+    /// Failures so far of identities, in our own table; `None` forgets them.
     Failures {
         /// In which jail.
-        jail: String,
-        /// Who.
-        id: Id,
-        /// The state of the counter.
-        counter: Option<Counter>,
+        jail: Arc<str>,
+        /// Who, and the state of the counter.
+        counters: Vec<(Id, Option<Counter>)>,
     },
     /// A log has been handled up to here, for this jail.
     Position {
@@ -93,6 +92,16 @@ pub enum Change {
         /// The present.
         now: Timestamp,
     },
+}
+
+impl Change {
+    /// How many rows it is about.
+    pub fn rows(&self) -> usize {
+        match self {
+            Change::Failures { counters, .. } => counters.len(),
+            _ => 1,
+        }
+    }
 }
 
 /// All that a database holds.
@@ -267,6 +276,7 @@ const WAL_LIMIT: i64 = 8 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ticket::Texts;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_170_000);
 
@@ -277,12 +287,18 @@ mod tests {
     }
 
     fn counter(n: u32) -> Counter {
-        Counter { first: NOW, last: NOW, retry: n, failures: n, matches: vec!["x".repeat(500)] }
+        Counter {
+            first: NOW,
+            last: NOW,
+            retry: n,
+            failures: n,
+            matches: Texts::new(["x".repeat(500)].iter().map(|x| &**x)),
+        }
     }
 
     fn failures(n: u32) -> Change {
         let id = Id::Ip(std::net::Ipv4Addr::from(0xc633_6400 + n % 256).into());
-        Change::Failures { jail: format!("sip{}", n / 256), id, counter: Some(counter(n)) }
+        Change::Failures { jail: format!("sip{}", n / 256).into(), counters: vec![(id, Some(counter(n)))] }
     }
 
     fn kept(store: &Store) -> Vec<u32> {

@@ -59,8 +59,10 @@ impl<'a> Batch<'a> {
             Change::Ban { jail, ticket, bantime } => self.ban(jail, ticket, seconds(*bantime)),
             Change::Taken(ban) => self.taken(ban),
             Change::Unban { jail, id } => self.unban(jail, id),
-            Change::Failures { jail, id, counter: Some(counter) } => self.counter(jail, id, counter),
-            Change::Failures { jail, id, counter: None } => self.forget_counter(jail, id),
+            Change::Failures { jail, counters } => counters.iter().try_for_each(|(id, counter)| match counter {
+                Some(counter) => self.counter(jail, id, counter),
+                None => self.forget_counter(jail, id),
+            }),
             Change::Position { jail, position } => self.position(jail, position),
             Change::Purge { age, now } => self.purge(*now - *age),
         }

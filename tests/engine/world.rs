@@ -278,8 +278,10 @@ impl Database {
                 self.bans.insert(key, newest);
             }
             Change::Unban { jail, id } => drop(self.bans.swap_remove(&(jail, id))),
-            Change::Failures { jail, id, counter: Some(counter) } => drop(self.counters.insert((jail, id), counter)),
-            Change::Failures { jail, id, counter: None } => drop(self.counters.swap_remove(&(jail, id))),
+            Change::Failures { jail, counters } => counters.into_iter().for_each(|(id, counter)| match counter {
+                Some(counter) => drop(self.counters.insert((jail.to_string(), id), counter)),
+                None => drop(self.counters.swap_remove(&(jail.to_string(), id))),
+            }),
             Change::Position { jail, position } => {
                 self.positions.insert((jail, position.path.clone()), position);
             }
