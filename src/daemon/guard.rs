@@ -16,6 +16,7 @@ use sd_notify::NotifyState;
 
 use super::actors::Actors;
 use super::follow::{FollowJail, Follower};
+use super::host::{self, Kept};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::options::{Guise, Options};
@@ -23,7 +24,7 @@ use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::workers::{Askers, Keeper};
-use super::{clock, host, signals};
+use super::{clock, signals};
 use crate::compat::pickle::Plain;
 use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
@@ -112,9 +113,7 @@ impl Guard {
         let firewall = host::firewall(options, &prepared.config.jails).map_err(host::refused)?;
         let mut early = Vec::new();
         let mut log = host::log(&main, options.guise, &zone, &mut early);
-        let store = host::store(&main, &mut early);
-        let saved = host::saved(&main, store.as_ref(), &mut early);
-        let positions = saved.positions.clone();
+        let Kept { store, remembered, positions } = host::kept(&main, &mut early);
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
         if options.guise == Guise::Sipjail {
@@ -134,7 +133,7 @@ impl Guard {
         let setup = Setup {
             jails: on,
             firewall,
-            saved,
+            saved: remembered,
             dbmaxmatches: main.dbmaxmatches,
             dbpurgeage: main.dbpurgeage,
             own: host::addresses(),
@@ -239,9 +238,7 @@ impl Guard {
         match message {
             Message::Failures(failures) => {
                 self.halfway = true;
-                for (jail, failure) in failures {
-                    self.engine.handle(Event::Failure { jail, failure }, now, out);
-                }
+                self.engine.handle(Event::Failures(failures), now, out);
             }
             Message::Positions(positions) => {
                 self.halfway = false;
@@ -283,20 +280,25 @@ impl Guard {
         out.push(Request::Log(record));
     }
 
-    /// Hands on what the engine wants done. What is to be kept goes to the store as one batch.
+    /// Hands on what the engine wants done. What is to be kept goes to the store as one batch, and what is to be said into the
+    /// log in one write.
     fn hand_on(&mut self, out: Vec<Request>) {
         let now = clock::now();
         let mut changes = Vec::new();
         let mut deeds = Vec::new();
         for request in out {
             match request {
-                Request::Log(record) => self.log.write(&record, now),
+                Request::Log(record) => self.log.put(&record, now),
+                Request::Restored { jail, ids } => {
+                    ids.iter().for_each(|id| self.log.put(&Request::restored(&jail, id), now));
+                }
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
                 Request::Act { jail, deed, counters } => deeds.push((jail, deed, counters)),
             }
         }
         self.keeper.keep(changes);
+        self.log.flush();
         // What they ask the store about is there now.
         for (jail, deed, counters) in deeds.into_iter().filter(|_| !self.options.dry_run) {
             self.actors.act(&jail, deed, counters);
