@@ -53,7 +53,7 @@ fn serve(options: &Options, main: Main, prepared: Prepared, zone: TimeZone) -> R
     options.may_listen(&main.socket)?;
     let socket = Socket::listen(&main.socket, options.guise.socket_mode(), sender.clone())?;
     let mut guard = Guard::start(options, main, prepared, zone, sender, inbox)?;
-    let ended = guard.guard();
+    let ended = guard.guard(&socket);
     let result = guard.end(ended);
     socket.close();
     result
@@ -96,6 +96,10 @@ struct Guard {
     halfway: bool,
     pidfile: Option<Pidfile>,
 }
+
+/// How often the service manager hears from us and everything is looked at that might change unheard; the engine checks
+/// the firewall as often. Nothing else wakes an idle daemon.
+const TICK: Duration = Duration::from_secs(30);
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
 const AT_ONCE: usize = 16;
@@ -180,14 +184,14 @@ impl Guard {
     }
 
     /// Takes messages in and keeps what is due, until the end.
-    fn guard(&mut self) -> End {
-        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        let mut told = Instant::now();
+    fn guard(&mut self, socket: &Socket) -> End {
+        let every = sd_notify::watchdog_enabled().map_or(TICK, |limit| TICK.min(limit / 2));
+        let mut ticked = Instant::now();
         loop {
             let mut out = Vec::new();
             let mut end = None;
             self.engine.hear_from(self.main.loglevel);
-            match self.inbox.recv_timeout(self.pause(watchdog)) {
+            match self.inbox.recv_timeout(self.pause().min(every.saturating_sub(ticked.elapsed()))) {
                 Ok(message) => {
                     end = self.take(message, &mut out);
                     for _ in 1..AT_ONCE {
@@ -213,24 +217,21 @@ impl Guard {
             if let Some(end) = end {
                 return end;
             }
-            // Not with each message of a flood: who does not read it in time would keep us waiting.
-            if watchdog.is_some_and(|pause| told.elapsed() >= pause / 2) {
-                told = Instant::now();
+            // What woke us a little earlier saves a wake-up of its own.
+            if ticked.elapsed() >= every - every / 8 {
+                ticked = Instant::now();
                 let _unsupervised = sd_notify::notify(&[NotifyState::Watchdog]);
+                self.follower.look();
+                socket.look();
             }
         }
     }
 
-    /// How long nothing needs to happen.
-    fn pause(&self, watchdog: Option<Duration>) -> Duration {
-        // A clock that is set back must not put off what is due.
-        const LONG: Duration = Duration::from_secs(30);
+    /// How long nothing needs to happen; at most until the next tick.
+    fn pause(&self) -> Duration {
         let wakes = self.sleepers.iter().map(|(due, _)| *due);
-        let due = self.engine.due().filter(|_| !self.halfway).into_iter().chain(wakes).min().map_or(LONG, |due| {
-            let micros = (due - clock::now()).0;
-            Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
-        });
-        watchdog.map_or(due, |limit| due.min(limit))
+        let due = self.engine.due().filter(|_| !self.halfway).into_iter().chain(wakes).min();
+        due.map_or(TICK, |due| Duration::from_micros(u64::try_from((due - clock::now()).0).unwrap_or(0)))
     }
 
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
