@@ -32,7 +32,7 @@ fn failures(c: &mut Criterion) {
             let jail: Arc<str> = "asterisk".into();
             let mut out = Vec::new();
             for failure in failures.drain(..) {
-                engine.handle(Event::Failure { jail: jail.clone(), failure }, NOW, &mut out);
+                engine.handle(Event::Failures(vec![(jail.clone(), failure)]), NOW, &mut out);
                 out.clear();
             }
         };

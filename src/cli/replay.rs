@@ -184,7 +184,7 @@ impl Judge<'_> {
         if self.engine.due().is_some_and(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
         }
-        self.engine.handle(Event::Failure { jail, failure }, self.now, &mut self.out);
+        self.engine.handle(Event::Failures(vec![(jail, failure)]), self.now, &mut self.out);
         while !self.out.is_empty() {
             for request in std::mem::take(&mut self.out) {
                 match request {

@@ -140,7 +140,12 @@ impl Engine {
 
     /// What the kernel holds and the list does not: whom the settings of today do not ban, and those that only the kernel
     /// knows.
-    fn unknown(&mut self, name: &Arc<str>, now: Timestamp, out: &mut Vec<Request>) -> (Vec<Id>, Vec<(Id, Option<u32>)>) {
+    fn unknown(
+        &mut self,
+        name: &Arc<str>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> (Vec<Id>, Vec<(Id, Option<u32>)>) {
         let Engine { jails, history, guard, .. } = self;
         let jail = &jails[name];
         let (mut lift, mut adopt) = (Vec::new(), Vec::new());

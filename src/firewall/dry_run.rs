@@ -150,7 +150,6 @@ impl Firewall for DryRun {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

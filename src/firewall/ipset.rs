@@ -109,7 +109,6 @@ impl Ipset {
             Err(e) => Err(e.when(tried(&entries[0], entries.len()))),
         }
     }
-
 }
 
 impl Default for Ipset {
@@ -307,8 +306,8 @@ fn presize(link: &mut Netlink, name: &str, family: Family, entries: usize) {
     let _ = link.destroy(SPARE);
 }
 
-/// Fewer fit into any set before it has to grow often.
-const MANY: usize = 4096;
+/// Fewer fit into any set before it has to grow.
+const MANY: usize = 10_000;
 
 const SET_TRIES: u32 = 10;
 const LIST_TRIES: u32 = 100;

@@ -20,8 +20,9 @@ pub(super) const SPARE: &str = "sipjail-resize";
 /// further entry: so there is room for twice a million.
 pub(super) const MAXELEM: u32 = 2_097_152;
 
-/// Buckets of a new set.
-pub(super) const HASHSIZE: u32 = 1024;
+/// Buckets of a new set, 32 KB: ten thousand entries fit in before the kernel rebuilds it, for which it waits for all
+/// processors.
+pub(super) const HASHSIZE: u32 = 4096;
 
 /// The room in a list of sets when it is made.
 pub(super) const LIST_SIZE: u32 = 64;
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn two_entries_share_a_bucket() {
-        for (entries, buckets) in [(0, 1024), (2048, 1024), (20_000, 16_384), (usize::MAX, 1_048_576)] {
+        for (entries, buckets) in [(0, 4096), (8192, 4096), (20_000, 16_384), (usize::MAX, 1_048_576)] {
             assert_eq!(hashsize_for(entries), buckets);
         }
     }

@@ -158,9 +158,7 @@ mod tests {
     fn a_ban_made_elsewhere_takes_nothing_away() {
         let mut history = History::default();
         let id = Id::parse("192.0.2.1");
-        for (merged, time, bancount) in
-            [(row(5, 60.0, 2), 5, 2), (row(3, 99.0, 7), 5, 7), (row(9, 1.0, 1), 9, 7)]
-        {
+        for (merged, time, bancount) in [(row(5, 60.0, 2), 5, 2), (row(3, 99.0, 7), 5, 7), (row(9, 1.0, 1), 9, 7)] {
             history.merge(id.clone(), "a", merged);
             let kept = history.get(&id, "a").expect("it is known");
             assert_eq!((kept.time, kept.bancount), (Timestamp::from_secs(time), bancount));

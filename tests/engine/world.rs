@@ -99,7 +99,7 @@ impl World {
     }
 
     pub fn failure(&mut self, jail: &str, failure: Failure) {
-        self.handle(Event::Failure { jail: jail.into(), failure });
+        self.handle(Event::Failures(vec![(jail.into(), failure)]));
     }
 
     pub fn position(&mut self, jail: &str, offset: u64) {

@@ -43,11 +43,11 @@ impl Guard {
                 let wrong = || Refusal::Value(format!("invalid literal for int() with base 10: '{value}'"));
                 self.main.dbmaxmatches = number.ok_or_else(wrong)?;
                 self.keeper.limit_matches(self.main.dbmaxmatches);
-                self.engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
+                self.sit(out).engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
             }
             "dbpurgeage" if kept => {
                 self.main.dbpurgeage = Span::parse(value).map_err(|e| Refusal::Value(e.to_string()))?;
-                self.engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
+                self.sit(out).engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
             }
             "dbfile" => self.keep_in(value, out)?,
             _ => {}
@@ -76,7 +76,7 @@ impl Guard {
         if path == self.main.dbfile {
             return Ok(());
         }
-        if !self.engine.jails().is_empty() {
+        if !self.sit(out).engine.jails().is_empty() {
             return Err(Refusal::Runtime("Cannot change database when there are jails present".to_owned()));
         }
         let main = Main { dbfile: path, ..self.main.clone() };
@@ -94,7 +94,7 @@ impl Guard {
         self.actors.ask(keeper.asked());
         std::mem::replace(&mut self.keeper, keeper).finish();
         self.follower.remember(positions);
-        self.engine.remember(remembered);
+        self.sit(out).engine.remember(remembered);
         self.main = main;
         Ok(())
     }
