@@ -164,6 +164,9 @@ fn run(
             }
         }
         let more = logs.step(now, &mut sink);
+        if !listens.get() {
+            break;
+        }
         let net = (!watch.is_reliable()).then_some(looked_at + SHORT);
         let until = if more { Some(now) } else { logs.due().into_iter().chain(net).min() };
         sleep(&logs, &watch, wake, until.map(|until| until - clock()));
