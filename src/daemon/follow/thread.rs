@@ -14,7 +14,7 @@ use crate::line::Position;
 use crate::time::{Span, Timestamp};
 
 use super::super::clock;
-use super::super::inbox::Inbox;
+use super::super::inbox::Message;
 use super::watch::{Heard, Watch};
 use super::{FollowJail, Logs};
 
@@ -40,9 +40,14 @@ enum Order {
 impl Follower {
     /// Starts following, from the positions that each jail had in an earlier run.
     ///
-    /// Everything goes into the inbox; while that is full nothing is read.
-    pub fn start(jails: Vec<FollowJail>, saved: Vec<(String, Position)>, inbox: Inbox) -> io::Result<Follower> {
-        Follower::with_clock(jails, saved, Arc::new(clock::now), inbox)
+    /// Everything is handed in through `hand_in`; while that does not return nothing is read, and when it gives `false` nobody
+    /// listens any more.
+    pub fn start(
+        jails: Vec<FollowJail>,
+        saved: Vec<(String, Position)>,
+        hand_in: impl FnMut(Message) -> bool + Send + 'static,
+    ) -> io::Result<Follower> {
+        Follower::with_clock(jails, saved, Arc::new(clock::now), hand_in)
     }
 
     /// The same with another clock.
@@ -50,7 +55,7 @@ impl Follower {
         mut jails: Vec<FollowJail>,
         saved: Vec<(String, Position)>,
         clock: Clock,
-        inbox: Inbox,
+        hand_in: impl FnMut(Message) -> bool + Send + 'static,
     ) -> io::Result<Follower> {
         let mut others = Vec::new();
         for (name, position) in saved {
@@ -66,7 +71,7 @@ impl Follower {
         let call = wake.clone();
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || run(logs, &receiver, &call, &*clock, &inbox))?;
+            .spawn(move || run(logs, &receiver, &call, &*clock, hand_in))?;
         Ok(Follower { orders, wake, thread })
     }
 
@@ -118,11 +123,11 @@ fn run(
     orders: &Receiver<Order>,
     wake: &OwnedFd,
     clock: &(dyn Fn() -> Timestamp + Send + Sync),
-    inbox: &Inbox,
+    mut hand_in: impl FnMut(Message) -> bool,
 ) {
     let mut watch = Watch::new();
     let listens = Cell::new(true);
-    let mut sink = |message| listens.set(listens.get() && inbox.send(message).is_ok());
+    let mut sink = |message| listens.set(listens.get() && hand_in(message));
     let mut looked_at = clock();
     while listens.get() {
         let now = clock();
@@ -159,6 +164,9 @@ fn run(
             }
         }
         let more = logs.step(now, &mut sink);
+        if !listens.get() {
+            break;
+        }
         let net = (!watch.is_reliable()).then_some(looked_at + SHORT);
         let until = if more { Some(now) } else { logs.due().into_iter().chain(net).min() };
         sleep(&logs, &watch, wake, until.map(|until| until - clock()));
