@@ -77,7 +77,8 @@ pub struct PipeJail {
 impl Pipe {
     /// A pipe for these jails.
     pub fn new(jails: Vec<PipeJail>) -> Pipe {
-        let mut pipe = Pipe { jails: vec![], filters: vec![], minds: vec![], scans: vec![], said: vec![], found: vec![] };
+        let mut pipe =
+            Pipe { jails: vec![], filters: vec![], minds: vec![], scans: vec![], said: vec![], found: vec![] };
         pipe.join(jails);
         pipe
     }
@@ -162,7 +163,8 @@ impl Pipe {
         let scan = Scan::new(&filters, &wrapped);
         for ((filter, jails), wrapped) in filters.iter().zip(alike).zip(wrapped) {
             let Some(why) = filter.remark(wrapped) else { continue };
-            let record = |jail: &usize| Record::new(Level::Info, "filter", format!("[{}] {why}", self.jails[*jail].name));
+            let record =
+                |jail: &usize| Record::new(Level::Info, "filter", format!("[{}] {why}", self.jails[*jail].name));
             self.said.extend(jails.iter().map(record));
         }
         self.scans.push((jails, scan.clone()));
@@ -208,7 +210,8 @@ impl Pipe {
         let mut others = jails.to_vec();
         while let Some(first) = others.first() {
             let filter = self.jails[*first].filter;
-            let (minds, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|jail| self.jails[*jail].filter == filter);
+            let (minds, rest): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(|jail| self.jails[*jail].filter == filter);
             self.part(filter, &minds);
             self.look(&minds, &line.text, batch.time, moment, out);
             others = rest;

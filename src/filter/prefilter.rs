@@ -348,7 +348,8 @@ mod tests {
     use super::*;
 
     fn literals(pattern: &str, cut: Cut, escaped: bool) -> Option<Vec<String>> {
-        gather([pattern], None, cut, escaped).map(|sets| sets.concat().into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
+        gather([pattern], None, cut, escaped)
+            .map(|sets| sets.concat().into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl Pattern {
         match self.engine.is_match(&self.source, text, machine)? {
             Outcome::No => Ok(false),
             Outcome::Yes(()) => Ok(true),
-            Outcome::Unknown => machine.search(self.engine.program(&self.source)?, Window { text, from: 0, to: text.len() }),
+            Outcome::Unknown => {
+                machine.search(self.engine.program(&self.source)?, Window { text, from: 0, to: text.len() })
+            }
         }
     }
 
