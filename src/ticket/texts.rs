@@ -14,6 +14,20 @@ impl Texts {
         Texts(bytes.into_boxed_slice())
     }
 
+    /// The texts that [`Texts::as_bytes`] gave; of bytes that are damaged, those before the damage.
+    pub fn from_bytes(bytes: &[u8]) -> Texts {
+        let mut rest = bytes;
+        while let Some((_, tail)) = split(rest) {
+            rest = tail;
+        }
+        Texts(bytes[..bytes.len() - rest.len()].into())
+    }
+
+    /// All of them, to be written down.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The texts in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let mut rest = &self.0[..];
@@ -52,17 +66,21 @@ fn push(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
+/// The first text and what follows it; `None` where there is none, or none that is whole.
 fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let width = bytes.iter().position(|byte| byte & 128 == 0)? + 1;
-    let len = bytes[..width].iter().rev().fold(0, |len, byte| len << 7 | usize::from(byte & 127));
+    let width = bytes.iter().take(MAX_WIDTH).position(|byte| byte & 128 == 0)? + 1;
+    let len = bytes[..width].iter().rev().fold(0, |len: usize, byte| len << 7 | usize::from(byte & 127));
     let (text, rest) = bytes[width..].split_at_checked(len)?;
-    Some((str::from_utf8(text).expect("whole texts were put in"), rest))
+    Some((str::from_utf8(text).ok()?, rest))
 }
 
 /// Bytes of a length.
 fn width(len: usize) -> usize {
     (usize::BITS - (len | 1).leading_zeros()).div_ceil(7) as usize
 }
+
+/// Bytes of the longest length that is read: 4 TiB.
+const MAX_WIDTH: usize = 6;
 
 #[cfg(test)]
 mod tests {
@@ -76,5 +94,14 @@ mod tests {
         assert!(packed.iter().eq(texts));
         assert_eq!(packed.bytes(), texts.iter().map(|text| text.len()).sum::<usize>() + 1 + 1 + 1 + 1 + 2 + 3);
         assert_eq!((Texts::default().iter().count(), Texts::default().is_empty()), (0, true));
+        assert_eq!(Texts::from_bytes(packed.as_bytes()), packed);
+    }
+
+    #[test]
+    fn damaged_bytes_give_what_stands_before_the_damage() {
+        for damage in [&b"\x05abc"[..], b"\x01\xff", b"\xff\xff\xff\xff\xff\xff\xff\x01", b"\x80"] {
+            let bytes = [b"\x02ok", damage].concat();
+            assert!(Texts::from_bytes(&bytes).iter().eq(["ok"]), "{damage:?}");
+        }
     }
 }
