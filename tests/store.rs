@@ -26,6 +26,37 @@ use tempfile::TempDir;
 // ------------------------------------------------------------------ what is written comes back
 
 #[test]
+fn opening_tells_every_ban_without_its_story_but_who_chose_its_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let mut store = Store::open(&path, NOW, &mut Vec::new()).unwrap();
+    let bans = ["192.0.2.1", "192.0.2.2", "2001:db8::/32"].map(|id| {
+        let groups = [("user", "alice"), ("by", "hand")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let groups = groups.into_iter().skip(usize::from(id.ends_with('1'))).take(1).collect();
+        let matches = vec!["line".to_owned()];
+        let (bantime, id) = (Bantime::For(Span::from_secs(600)), Id::parse(id));
+        let ticket =
+            Ticket { id, time: NOW, bantime: None, bancount: 2, failures: 3, matches, groups, restored: false };
+        Change::Ban { jail: "sip".into(), ticket, bantime }
+    });
+    store.apply(&bans).unwrap();
+    drop(store);
+    let mut told = Vec::new();
+    let store = Store::open_with(&path, NOW, &mut Vec::new(), &mut |ban| told.push(ban)).unwrap();
+    let whole = store.load().unwrap().bans;
+    assert_eq!(told.len(), 3);
+    for (bare, whole) in told.iter().zip(&whole) {
+        assert_eq!((&bare.jail, bare.bantime), (&whole.jail, whole.bantime));
+        assert!(bare.ticket.matches.is_empty() && whole.ticket.matches == ["line"]);
+        assert_eq!((&bare.ticket.id, bare.ticket.time, bare.ticket.bancount), (&whole.ticket.id, NOW, 2));
+        assert_eq!(bare.ticket.groups.get("by"), whole.ticket.groups.get("by"));
+    }
+    assert_eq!(told.iter().filter(|ban| ban.ticket.groups.contains_key("by")).count(), 1);
+    let rest = store.load_rest().unwrap();
+    assert!(rest.bans.is_empty());
+}
+
+#[test]
 fn what_was_applied_is_there_after_a_restart() {
     let world = World::new();
     let hostile = "\u{1b}[31m \0 \u{202e}\u{fffd} \"}],\u{7f}'; DROP TABLE bips; -- \u{1f980}";

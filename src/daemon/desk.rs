@@ -116,3 +116,89 @@ impl Desk {
 
 /// Failures that are worth no hand-over.
 const FEW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::addr::Id;
+    use crate::config::JailSettings;
+    use crate::engine::{Remembered, Setup};
+    use crate::firewall::DryRun;
+    use crate::line::Position;
+    use crate::ticket::{Failure, Who};
+    use crate::time::Span;
+
+    fn desk() -> (Arc<Desk>, Inbox, Receiver<Message>) {
+        let settings = JailSettings { maxretry: 1_000_000, ..JailSettings::bare("sip", "auto") };
+        let setup = Setup {
+            jails: vec![settings],
+            firewall: Box::new(DryRun::new()),
+            saved: Remembered::default(),
+            dbmaxmatches: 0,
+            dbpurgeage: Span::from_secs(86_400),
+            own: Vec::new(),
+            zone: TimeZone::UTC,
+        };
+        let engine = Engine::start(setup, clock::now(), &mut Vec::new()).expect("a dry run refuses nothing");
+        let (inbox, receiver) = sync_channel(8);
+        (Desk::new(engine), inbox, receiver)
+    }
+
+    fn failures(count: usize) -> Message {
+        let failure = Failure {
+            who: Who::Id(Id::parse("192.0.2.1")),
+            time: clock::now(),
+            count: 1,
+            matches: Vec::new(),
+            groups: Default::default(),
+        };
+        Message::Failures(vec![("sip".into(), failure); count])
+    }
+
+    fn position() -> Message {
+        let position = Position { path: "log".into(), file: None, offset: 7, first_line: None };
+        Message::Positions(vec![("sip".into(), position)])
+    }
+
+    fn counted(desk: &Desk) -> u64 {
+        desk.sit().engine.status("sip").expect("the jail is on").total_failed
+    }
+
+    #[test]
+    fn a_few_failures_are_counted_at_once_and_the_loop_looks_when_the_position_is_there() {
+        let (desk, inbox, receiver) = desk();
+        assert!(desk.hand_in(failures(2), &inbox));
+        assert_eq!(counted(&desk), 2);
+        assert!(desk.sit().due().is_none() && receiver.try_recv().is_err(), "the position is missing");
+        assert!(desk.hand_in(position(), &inbox));
+        assert!(desk.sit().due().is_some() && matches!(receiver.try_recv(), Ok(Message::Look)));
+        drop(receiver);
+        assert!(desk.hand_in(failures(1), &inbox) && !desk.hand_in(failures(FEW + 1), &inbox), "nobody listens");
+    }
+
+    #[test]
+    fn many_failures_and_what_follows_them_go_through_the_inbox() {
+        let (desk, inbox, receiver) = desk();
+        for message in [failures(FEW + 1), failures(1), position()] {
+            assert!(desk.hand_in(message, &inbox));
+        }
+        assert_eq!(counted(&desk), 0, "nothing overtakes");
+        receiver.try_iter().for_each(|found| desk.taken(found));
+        assert_eq!(counted(&desk), FEW as u64 + 2);
+        assert!(desk.hand_in(failures(1), &inbox));
+        assert_eq!(counted(&desk), FEW as u64 + 3);
+    }
+
+    #[test]
+    fn who_finds_the_desk_taken_leaves_a_message() {
+        let (desk, inbox, receiver) = desk();
+        let work = desk.sit();
+        assert!(desk.hand_in(failures(1), &inbox));
+        drop(work);
+        assert!(matches!(receiver.try_recv(), Ok(Message::Failures(_))));
+    }
+}

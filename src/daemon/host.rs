@@ -1,6 +1,7 @@
 //! What the daemon takes from its host: firewall, log, database, addresses.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 
@@ -15,8 +16,7 @@ use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
 use crate::line::Position;
 use crate::record::{Level, Record};
-use crate::store::{Saved, Store, import};
-use crate::ticket::SavedBan;
+use crate::store::{Saved, Store, StoreError, import};
 
 /// What bans: `ipset`, or `dryrun` where nobody is to be banned, neither by us nor, with [`Options::dry_run`], by anybody.
 pub fn firewall_name(options: &Options, jails: &[JailSettings]) -> &'static str {
@@ -65,11 +65,14 @@ pub fn log(main: &Main, guise: Guise, zone: &TimeZone, said: &mut Vec<Record>) -
     })
 }
 
-/// The database that is configured; where it cannot be written now, none. Calls `take` for the bans in it, see
-/// [`Store::open_with`].
-fn store(main: &Main, said: &mut Vec<Record>, take: &mut dyn FnMut(SavedBan)) -> Option<Store> {
+/// The database that `open` opens at the configured path; where it cannot be written now, none.
+fn store(
+    main: &Main,
+    said: &mut Vec<Record>,
+    open: impl FnOnce(&Path, &mut Vec<Record>) -> Result<Store, StoreError>,
+) -> Option<Store> {
     let path = main.dbfile.as_ref()?;
-    let opened = Store::open_with(path, clock::now(), said, take).map(|mut store| {
+    let opened = open(path, said).map(|mut store| {
         store.limit_matches(main.dbmaxmatches);
         store
     });
@@ -97,7 +100,8 @@ pub fn could_not_start(error: &Error, main: &Main, zone: &TimeZone) {
 /// How the database is opened again; `None` where nothing is kept.
 pub fn reopen(main: &Main) -> Option<Reopen> {
     let main = main.clone();
-    main.dbfile.is_some().then(|| Box::new(move |said: &mut Vec<Record>| store(&main, said, &mut |_| {})) as Reopen)
+    let open = |path: &Path, said: &mut Vec<Record>| Store::reopen(path, clock::now(), said);
+    main.dbfile.is_some().then(|| Box::new(move |said: &mut Vec<Record>| store(&main, said, open)) as Reopen)
 }
 
 /// What an earlier run kept.
@@ -113,7 +117,8 @@ pub struct Kept {
 /// Opens the database that is configured and takes in what it holds, also where it can only be read.
 pub fn kept(main: &Main, said: &mut Vec<Record>) -> Kept {
     let mut remembered = Remembered::default();
-    let store = store(main, said, &mut |ban| remembered.ban(ban));
+    let store =
+        store(main, said, |path, said| Store::open_with(path, clock::now(), said, &mut |ban| remembered.ban(ban)));
     let loaded = match (&store, &main.dbfile) {
         (Some(store), _) => store.load_rest(),
         (None, Some(path)) if path.exists() => import::import(path).map(|import| import.saved),

@@ -184,7 +184,7 @@ impl Bans {
 
     /// Whether nobody is banned.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.bans.is_empty()
     }
 
     /// Bans since the jail started.
@@ -307,7 +307,9 @@ mod tests {
         assert_eq!(bans.due(), Some(at(200) + Span(1)));
         bans.lapses(&ids[1], Some(at(20)));
         assert_eq!((bans.lapsing(at(20)), bans.lapsing(at(21))), (vec![], vec![ids[1].clone()]));
-        ids.iter().for_each(|id| drop(bans.remove(id)));
+        for id in &ids {
+            bans.remove(id);
+        }
         assert_eq!((bans.due(), bans.lapsing(at(999)).len()), (None, 0));
     }
 

@@ -102,6 +102,11 @@ impl<K: Hash + Eq, V> Roll<K, V> {
         self.index.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn renumber(&mut self) {
         self.slots.shrink_to_fit();
         let Roll { slots, index, hasher } = self;

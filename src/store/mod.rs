@@ -166,14 +166,12 @@ impl Store {
         log: &mut Vec<Record>,
         take: &mut dyn FnMut(SavedBan),
     ) -> Result<Store, StoreError> {
-        if path == Path::new(IN_MEMORY) {
-            return Store::begin(Connection::open_in_memory()?, path, now, log, take);
-        }
-        make_file(path)?;
-        match connect(path).and_then(|conn| Store::begin(conn, path, now, log, take)) {
-            Err(e) if e.is_damage() => Store::begin_again(path, &e, now, log, take),
-            other => other,
-        }
+        Store::make(path, now, log, rescue::CHECKED, take)
+    }
+
+    /// Opens it anew after it failed: the whole file is looked over, however large it is.
+    pub fn reopen(path: &Path, now: Timestamp, log: &mut Vec<Record>) -> Result<Store, StoreError> {
+        Store::make(path, now, log, u64::MAX, &mut |_| {})
     }
 
     /// Everything that is kept.
@@ -219,18 +217,36 @@ impl Store {
         self.max_matches = at_most;
     }
 
+    fn make(
+        path: &Path,
+        now: Timestamp,
+        log: &mut Vec<Record>,
+        check: u64,
+        take: &mut dyn FnMut(SavedBan),
+    ) -> Result<Store, StoreError> {
+        if path == Path::new(IN_MEMORY) {
+            return Store::begin(Connection::open_in_memory()?, path, now, log, check, take);
+        }
+        make_file(path)?;
+        match connect(path).and_then(|conn| Store::begin(conn, path, now, log, check, take)) {
+            Err(e) if e.is_damage() => Store::begin_again(path, &e, now, log, take),
+            other => other,
+        }
+    }
+
     fn begin(
         mut conn: Connection,
         path: &Path,
         now: Timestamp,
         log: &mut Vec<Record>,
+        check: u64,
         take: &mut dyn FnMut(SavedBan),
     ) -> Result<Store, StoreError> {
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.set_prepared_statement_cache_capacity(32);
         conn.pragma_update(None, "foreign_keys", true)?;
         let version = schema::version(&conn)?;
-        rescue::check(&conn, path)?;
+        rescue::check(&conn, path, check)?;
         let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" && path != Path::new(IN_MEMORY) {
             let text = format!("`{}`: no write-ahead log here, journal mode is `{mode}`", path.display());
@@ -276,7 +292,7 @@ impl Store {
         );
         log.push(Record::new(Level::Error, "database", text));
         make_file(path)?;
-        let mut store = Store::begin(connect(path)?, path, now, log, &mut |_| {})?;
+        let mut store = Store::begin(connect(path)?, path, now, log, rescue::CHECKED, &mut |_| {})?;
         write::restore(&mut store.conn, &saved)?;
         saved.bans.drain(..).for_each(take);
         store.rest = RefCell::new(Some(saved));

@@ -24,9 +24,9 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Looks the structure of the whole file over; damage is an error as if it had been met while reading.
 ///
-/// A file larger than [`CHECKED`] is not looked over: a start must not wait for that.
-pub fn check(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    if fs::metadata(path).is_ok_and(|file| file.len() > CHECKED) {
+/// A file larger than `limit` is not looked over.
+pub fn check(conn: &Connection, path: &Path, limit: u64) -> Result<(), StoreError> {
+    if fs::metadata(path).is_ok_and(|file| file.len() > limit) {
         return Ok(());
     }
     let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -129,5 +129,5 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// How often reading is tried without a row; the steps then span half a million rows.
 const MISSES: i64 = 2_000;
-/// The largest file that is looked over at each start.
-const CHECKED: u64 = 16 << 20;
+/// The largest file that is looked over at each start, which must not wait for long.
+pub const CHECKED: u64 = 16 << 20;
