@@ -1,6 +1,7 @@
 //! What the searches on one line may cost together.
 
 use super::backtrack::Machine;
+use super::haystack::Text;
 use super::pyregex::{Pattern, TooCostly, refill};
 
 /// The searches on one line: all take from the same steps. The first for which too few are left is given up, and with it
@@ -27,7 +28,7 @@ impl Costly {
     }
 
     /// Whether an expression matches; one that is given up does not.
-    pub fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: &str) -> bool {
+    pub fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: Text<'_>) -> bool {
         self.settle(kind, number, |machine| Ok(pattern.is_match_within(text, machine)?.then_some(()))).is_some()
     }
 

@@ -1,6 +1,6 @@
 //! A match with all that is known then, and the failure that it proves.
 
-use super::failregex::Groups;
+use super::failregex::{Groups, is_of_failure};
 use crate::ticket::{Failure, Who};
 use crate::time::Timestamp;
 
@@ -34,14 +34,17 @@ impl Hit {
     pub fn failure(self) -> Option<Failure> {
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
         let mut groups = self.groups;
-        groups.retain(|name, _| !WHO.contains(&name.as_str()) && !name.starts_with("skiplines"));
-        groups.extend(self.ip.map(|ip| ("ip".to_owned(), ip)));
-        let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
-        Some(Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches: self.matches, groups })
+        groups.retain(|name, _| is_of_failure(name));
+        Some(failure(who, self.ip, groups, time, self.matches))
     }
 }
 
-/// Groups that are part of [`Who`] or of the machinery.
-const WHO: [&str; 6] = ["ip4", "ip6", "dns", "fid", "cidr", "content"];
+/// The failure of somebody, with the groups that are no part of who it was and the host beside them.
+pub fn failure(who: Who, ip: Option<String>, mut groups: Groups, time: Timestamp, matches: Vec<String>) -> Failure {
+    groups.extend(ip.map(|ip| ("ip".to_owned(), ip)));
+    let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
+    Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups }
+}
+
 /// Tries that one line may stand for.
 const MANY: u32 = 100;

@@ -4,18 +4,22 @@
 //! `<F-MLFID>` groups, window of `maxlines`); a [`Scan`] finds, in one pass over a block, the few lines that any of the
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
+mod address;
 mod ascii;
 mod backtrack;
 mod budget;
 pub mod date;
 mod decode;
 pub mod failregex;
+mod haystack;
+mod heads;
 mod hit;
 mod hits;
 mod linear;
 mod mlfid;
 pub mod near;
 mod notes;
+mod parts;
 mod passing;
 pub mod prefilter;
 pub mod pyregex;
@@ -39,6 +43,9 @@ use backtrack::Machine;
 use date::{DateValue, Detector, TemplateInfo, Zones};
 use decode::Decoder;
 use failregex::Groups;
+use haystack::Haystack;
+use heads::Heads;
+use hits::Told;
 use mlfid::Sessions;
 use notes::Notes;
 use passing::Passing;
@@ -62,6 +69,11 @@ pub struct Filter {
     notes: Notes,
     /// What the expressions may still cost on this line.
     machine: Machine,
+    /// Which failregexes may match a text at all. Made when it is first needed.
+    heads: Option<Heads>,
+    /// Kept for their capacity.
+    haystack: Haystack,
+    possible: Vec<usize>,
     limits: u64,
     prefix_hits: u64,
     ignore_hits: Vec<u64>,
@@ -172,6 +184,9 @@ impl Filter {
             prefilter,
             notes: Notes::default(),
             machine: Machine::default(),
+            heads: None,
+            haystack: Haystack::default(),
+            possible: Vec::new(),
             limits: 0,
             prefix_hits: 0,
             checked: true,
@@ -216,10 +231,7 @@ impl Filter {
         moment: &Moment<'_>,
         out: &mut Vec<Failure>,
     ) -> Verdict {
-        let mut hits = Vec::new();
-        let verdict = self.hits(line, written, moment, &mut hits);
-        out.extend(hits.into_iter().filter_map(Hit::failure));
-        verdict
+        self.look(line, written, moment, Told::Failures(out))
     }
 
     /// The moment that a line's own date says, for finding where to begin in a log.

@@ -5,6 +5,7 @@
 //! still open is whether the prefregex matches, and a few bytes more tell that.
 
 use super::failregex::FailRegex;
+use super::hits::Told;
 use super::pyregex::Pattern;
 use super::sieve::{Sieve, Stand};
 use super::{Filter, Moment, Verdict};
@@ -35,7 +36,7 @@ impl Filter {
                 self.prefix_hits += u64::from(prefixed);
                 Verdict::Missed
             }
-            None => self.look(line, None, moment, None),
+            None => self.look(line, None, moment, Told::Nobody),
         }
     }
 
@@ -147,7 +148,7 @@ mod tests {
                     _ => format!("{level}{rest}"),
                 };
                 let verdict = quick.passed_over(line.as_bytes(), &moment);
-                let expected = thorough.look(line.as_bytes(), None, &moment, None);
+                let expected = thorough.look(line.as_bytes(), None, &moment, Told::Nobody);
                 prop_assert_eq!(seen(&quick, verdict), seen(&thorough, expected), "{:?}", line);
             }
         }

@@ -11,9 +11,11 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex_syntax::hir::{Hir, HirKind};
+use smallvec::SmallVec;
 
 use super::ascii;
 use super::backtrack::{self, Machine, Program, Window};
+use super::haystack::Text;
 use super::linear::{Linear, Outcome, parse};
 use super::sieve::Sieve;
 use super::translate::{self, Dialect, Options};
@@ -36,8 +38,11 @@ pub struct Match {
     /// The whole match, in bytes.
     pub whole: Range<usize>,
     /// The named groups in the order of [`Pattern::names`]; `None` did not take part.
-    pub groups: Vec<Option<Range<usize>>>,
+    pub groups: Spans,
 }
+
+/// Where groups lie; a few without an allocation.
+pub type Spans = SmallVec<[Option<Range<usize>>; 3]>;
 
 impl Pattern {
     /// Compiles `text`, whose tags are expanded; the error says what Python or the engine has against it.
@@ -77,6 +82,11 @@ impl Pattern {
         self.names().any(|n| n == name)
     }
 
+    /// Texts of which one stands at the start of every text that matches; `None` if nothing is known.
+    pub fn heads(&self) -> Option<&[Box<[u8]>]> {
+        self.heads.as_deref()
+    }
+
     /// Tells whether a line matches, from its parts; `None` where that cannot be told.
     pub fn sieve(&self) -> Option<Sieve> {
         match &self.engine {
@@ -100,28 +110,28 @@ impl Pattern {
 
     /// Whether it matches anywhere in `text`, with all the steps that a line has.
     pub fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
-        self.is_match_within(text, &mut machine_for(text))
+        self.is_match_within(text.into(), &mut machine_for(text))
     }
 
     /// The leftmost match in `text` with its groups, with all the steps that a line has.
     pub fn captures(&self, text: &str) -> Result<Option<Match>, TooCostly> {
-        self.captures_within(text, &mut machine_for(text))
+        self.captures_within(text.into(), &mut machine_for(text))
     }
 
     /// Whether it matches anywhere in `text`, with the steps that are left.
-    pub fn is_match_within(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
+    pub fn is_match_within(&self, text: Text<'_>, machine: &mut Machine) -> Result<bool, TooCostly> {
         if !self.may_begin(text, machine)? {
             return Ok(false);
         }
         match self.engine.is_match(text, machine)? {
             Outcome::No => Ok(false),
             Outcome::Yes(()) => Ok(true),
-            Outcome::Unknown => machine.search(self.engine.program()?, Window { text, from: 0, to: text.len() }),
+            Outcome::Unknown => machine.search(self.engine.program()?, Window { text: &text, from: 0, to: text.len() }),
         }
     }
 
     /// The leftmost match in `text` with its groups, with the steps that are left.
-    pub fn captures_within(&self, text: &str, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
+    pub fn captures_within(&self, text: Text<'_>, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
         if !self.may_begin(text, machine)? {
             return Ok(None);
         }
@@ -137,7 +147,7 @@ impl Pattern {
             Outcome::Yes(found) => return Ok(Some(found)),
             Outcome::Unknown => {}
         }
-        let found = machine.search(self.engine.program()?, Window { text, from: 0, to: text.len() })?;
+        let found = machine.search(self.engine.program()?, Window { text: &text, from: 0, to: text.len() })?;
         let group = |number: usize| machine.group(number).map(|(start, end)| start..end);
         Ok(found.then(|| Match {
             whole: group(0).unwrap_or(0..0),
@@ -145,7 +155,7 @@ impl Pattern {
         }))
     }
 
-    fn may_begin(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
+    fn may_begin(&self, text: Text<'_>, machine: &mut Machine) -> Result<bool, TooCostly> {
         machine.charge(1)?;
         Ok(self.heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head))))
     }
@@ -179,7 +189,7 @@ struct Half {
 }
 
 impl Engine {
-    fn is_match(&self, text: &str, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+    fn is_match(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         match self {
             Engine::Linear(half) => half.regex.is_match(text, machine),
             Engine::Backtracking { gate: Some(gate), .. } => Ok(match gate.is_match(text, machine)? {
