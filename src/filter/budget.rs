@@ -8,7 +8,7 @@ use super::pyregex::{Pattern, TooCostly, refill};
 /// all that follow.
 #[derive(Debug)]
 pub struct Costly {
-    machine: Machine,
+    machine: Box<Machine>,
     given_up: Option<GivenUp>,
 }
 
@@ -17,13 +17,13 @@ type GivenUp = (&'static str, usize);
 
 impl Costly {
     /// With all the steps that this text is given.
-    pub fn new(mut machine: Machine, text: &str) -> Costly {
+    pub fn new(mut machine: Box<Machine>, text: &str) -> Costly {
         refill(&mut machine, text);
         Costly { machine, given_up: None }
     }
 
     /// The machine, for the next line, and what was given up first.
-    pub fn end(self) -> (Machine, Option<GivenUp>) {
+    pub fn end(self) -> (Box<Machine>, Option<GivenUp>) {
         (self.machine, self.given_up)
     }
 

@@ -11,7 +11,7 @@ use super::backtrack::Machine;
 use super::haystack::Text;
 use super::pyregex::{Match, Pattern, TooCostly};
 use super::translate::Options;
-use crate::addr::Id;
+use crate::addr::{Id, ip as address};
 use crate::config::UseDns;
 use crate::ticket::Who;
 
@@ -292,10 +292,6 @@ fn network(ip: std::net::IpAddr, len: u8) -> Id {
         (0, std::net::IpAddr::V6(_)) => Id::Ip(std::net::Ipv6Addr::UNSPECIFIED.into()),
         _ => Id::net(ip, len),
     }
-}
-
-fn address(text: &str) -> Option<std::net::IpAddr> {
-    text.parse().ok()
 }
 
 /// `alt_user_1` and `alt_user` stand in for `user`, `alt_user1` for `user1`.

@@ -108,10 +108,10 @@ impl Filter {
         moment: &Moment<'_>,
         told: Told<'_>,
     ) -> Verdict {
-        let mut costly = Costly::new(std::mem::take(&mut self.machine), &haystack.text());
+        let mut costly = Costly::new(self.machine.take().unwrap_or_default(), &haystack.text());
         let verdict = self.judge(line, haystack, time, moment, told, &mut costly);
-        let given_up;
-        (self.machine, given_up) = costly.end();
+        let (machine, given_up) = costly.end();
+        self.machine = Some(machine);
         if let Some((kind, number)) = given_up {
             self.limits += 1;
             self.notes.daily(Note::TooCostly, moment.now, || {

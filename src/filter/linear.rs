@@ -16,7 +16,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::ascii::{self, Ascii};
 use super::backtrack::{Machine, TooCostly};
 use super::haystack::Text;
-use super::pyregex::Match;
+use super::pyregex::{Match, Spans};
 use super::sieve::Sieve;
 
 /// An expression for the linear-time engine: automata for texts of ASCII alone, and for any text. They are built when
@@ -113,9 +113,10 @@ impl Linear {
         }
         machine.charge(text.len() / FAST)?;
         let found = if is_ascii {
-            let take = |whole, groups: &ascii::Groups<'_>| Match {
-                whole,
-                groups: names.iter().map(|(n, _)| groups.get(*n)).collect(),
+            let take = |whole, found: &ascii::Groups<'_>| {
+                let mut groups = Spans::new();
+                names.iter().for_each(|(n, _)| groups.push(found.get(*n)));
+                Match { whole, groups }
             };
             self.ascii().captures(&text, take).map_err(|_| TooCostly)?
         } else {

@@ -26,6 +26,7 @@ pub mod pyregex;
 mod rules;
 mod scan;
 mod sieve;
+mod straight;
 mod trace;
 pub mod translate;
 mod when;
@@ -68,7 +69,7 @@ pub struct Filter {
     prefilter: Prefilter,
     notes: Notes,
     /// What the expressions may still cost on this line.
-    machine: Machine,
+    machine: Option<Box<Machine>>,
     /// Which failregexes may match a text at all. Made when it is first needed.
     heads: Option<Heads>,
     /// Kept for their capacity.
@@ -183,7 +184,7 @@ impl Filter {
             window,
             prefilter,
             notes: Notes::default(),
-            machine: Machine::default(),
+            machine: None,
             heads: None,
             haystack: Haystack::default(),
             possible: Vec::new(),
@@ -245,7 +246,7 @@ impl Filter {
 
     /// The steps that the last line took: for its date, and for all expressions together.
     pub fn steps(&self) -> (usize, usize) {
-        (self.clock.detector.steps(), self.machine.taken())
+        (self.clock.detector.steps(), self.machine.as_ref().map_or(0, |machine| machine.taken()))
     }
 
     /// A line as text, as the expressions see it, date included.

@@ -5,30 +5,29 @@
 //! is the match of the whole; if not, or if it is not known, the whole has to be asked.
 
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
-use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::{Anchored, Input, meta, util::primitives::NonMaxUsize};
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::{Anchored, Input, MatchKind, meta, util::primitives::NonMaxUsize};
 use regex_syntax::hir::{Hir, Look};
 
 use super::address::Address;
-use super::ascii::{FEW, Groups, Slot, build, cut, is_rest};
-use super::linear::automaton;
+use super::ascii::{FEW, Groups, Slot, TooBig, build, cut, is_rest};
+use super::straight::{End, Straight};
 
 /// An expression for texts of ASCII, cut in three.
 #[derive(Debug)]
 pub struct Parts {
     before: Before,
     middle: Middle,
-    /// What the automata have built so far. Whoever finds it taken asks the whole.
-    built: Mutex<Built>,
 }
 
 /// What stands before the first group.
 #[derive(Debug)]
 enum Before {
     /// It begins where the text does.
-    AtStart(DFA),
+    AtStart(Part),
     Anywhere(meta::Regex),
 }
 
@@ -37,7 +36,7 @@ enum Before {
 enum Middle {
     /// `(.+)$`: the rest of the line, which needs no search.
     Rest,
-    Search(Search),
+    Search(Box<Search>),
 }
 
 #[derive(Debug)]
@@ -47,13 +46,25 @@ struct Search {
     /// What it mostly is.
     address: Option<Address>,
     groups: OnceLock<Option<meta::Regex>>,
-    after: DFA,
+    after: Part,
+}
+
+/// A part of which only the end is asked for.
+#[derive(Debug)]
+struct Part {
+    straight: Option<Straight>,
+    /// For what does not go straight, or a text on which it does not. Made when it is first needed.
+    automaton: OnceLock<Option<Automaton>>,
+    hir: Hir,
+    size_limit: usize,
 }
 
 #[derive(Debug)]
-struct Built {
-    before: Option<Cache>,
-    after: Option<Cache>,
+enum Automaton {
+    /// All its states are built: the quickest there is.
+    Dense(Box<dense::DFA<Vec<u32>>>),
+    /// They would be too many.
+    Other(meta::Regex),
 }
 
 /// What the parts find out.
@@ -72,50 +83,84 @@ impl Parts {
     pub fn new(hir: &Hir, size_limit: usize) -> Option<Parts> {
         let [before, groups, after] = cut(hir)?;
         let before = match before.properties().look_set_prefix().contains(Look::Start) {
-            true => Before::AtStart(automaton(&before)?),
+            true => Before::AtStart(Part::new(before, size_limit)),
             false => Before::Anywhere(build(&before, size_limit)?),
         };
         let middle = match is_rest(&groups, &after) {
             true => Middle::Rest,
-            false => Middle::Search(Search {
+            false => Middle::Search(Box::new(Search {
                 address: Address::of(&groups),
                 hir: groups,
                 size_limit,
                 groups: OnceLock::new(),
-                after: automaton(&after)?,
-            }),
+                after: Part::new(after, size_limit),
+            })),
         };
-        let built = Built {
-            before: if let Before::AtStart(dfa) = &before { Some(Cache::new(dfa)) } else { None },
-            after: if let Middle::Search(search) = &middle { Some(Cache::new(&search.after)) } else { None },
-        };
-        Some(Parts { before, middle, built: Mutex::new(built) })
+        Some(Parts { before, middle })
     }
 
     /// The leftmost match in `text`; its groups are put into `slots`.
     pub fn search<'s>(&self, text: &str, slots: &'s mut [Slot; FEW]) -> Found<'s> {
-        let Ok(mut built) = self.built.try_lock() else { return Found::Unknown };
-        let first = match (&self.before, &mut built.before) {
-            (Before::AtStart(dfa), Some(cache)) => {
-                match dfa.try_search_fwd(cache, &Input::new(text).anchored(Anchored::Yes)) {
-                    Ok(found) => found.map(|end| 0..end.offset()),
-                    Err(_) => return Found::Unknown,
-                }
-            }
-            (Before::Anywhere(regex), _) => regex.find(text).map(|found| found.range()),
-            (Before::AtStart(_), None) => return Found::Unknown,
+        let first = match &self.before {
+            Before::AtStart(part) => match part.end(text, 0) {
+                Ok(end) => end.map(|end| 0..end),
+                Err(TooBig) => return Found::Unknown,
+            },
+            Before::Anywhere(regex) => regex.find(text).map(|found| found.range()),
         };
         let Some(first) = first else { return Found::No };
-        let found = match (&self.middle, &mut built.after) {
-            (Middle::Rest, _) => rest(text, first.end, slots),
-            (Middle::Search(search), Some(cache)) => search.go_on(text, first.end, cache, slots),
-            (Middle::Search(_), None) => None,
+        let found = match &self.middle {
+            Middle::Rest => rest(text, first.end, slots),
+            Middle::Search(search) => search.go_on(text, first.end, slots),
         };
         match found {
             Some((end, count)) => Found::Yes(first.start..end, Groups(&slots[..count])),
             None => Found::Unknown,
         }
     }
+}
+
+impl Part {
+    fn new(hir: Hir, size_limit: usize) -> Part {
+        Part { straight: Straight::new(&hir), automaton: OnceLock::new(), hir, size_limit }
+    }
+
+    /// The end of its first choice from `from` on; an error: it is not known.
+    fn end(&self, text: &str, from: usize) -> Result<Option<usize>, TooBig> {
+        match self.straight.as_ref().map(|straight| straight.end(text.as_bytes(), from)) {
+            Some(End::At(end)) => return Ok(Some(end)),
+            Some(End::Nowhere) => return Ok(None),
+            Some(End::Unknown) | None => {}
+        }
+        let input = Input::new(text).range(from..).anchored(Anchored::Yes);
+        let found = match self.automaton.get_or_init(|| Automaton::new(&self.hir, self.size_limit)) {
+            Some(Automaton::Dense(dfa)) => dfa.try_search_fwd(&input).map_err(|_| TooBig)?,
+            Some(Automaton::Other(regex)) => regex.search_half(&input),
+            None => return Err(TooBig),
+        };
+        Ok(found.map(|end| end.offset()))
+    }
+}
+
+impl Automaton {
+    fn new(hir: &Hir, size_limit: usize) -> Option<Automaton> {
+        match dense(hir) {
+            Some(dfa) => Some(Automaton::Dense(Box::new(dfa))),
+            None => build(hir, size_limit).map(Automaton::Other),
+        }
+    }
+}
+
+/// An automaton of which all states are built; `None`: they would be too many.
+fn dense(hir: &Hir) -> Option<dense::DFA<Vec<u32>>> {
+    let config = thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(BUILDING));
+    let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir).ok()?;
+    let config = dense::Config::new()
+        .match_kind(MatchKind::LeftmostFirst)
+        .start_kind(StartKind::Anchored)
+        .dfa_size_limit(Some(DENSE))
+        .determinize_size_limit(Some(BUILDING));
+    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
 }
 
 /// The end of the line, and that one group goes there.
@@ -128,23 +173,27 @@ fn rest(text: &str, from: usize, slots: &mut [Slot; FEW]) -> Option<(usize, usiz
 
 impl Search {
     /// The end of the match that goes on at `from`, and how many slots its groups fill.
-    fn go_on(&self, text: &str, from: usize, cache: &mut Cache, slots: &mut [Slot; FEW]) -> Option<(usize, usize)> {
-        let rest = |from: usize| Input::new(text).range(from..).anchored(Anchored::Yes);
+    fn go_on(&self, text: &str, from: usize, slots: &mut [Slot; FEW]) -> Option<(usize, usize)> {
         let address = self.address.and_then(|address| Some((address.groups(), address.ip4(text.as_bytes(), from)?)));
         let (end, count) = match address {
             Some((groups, (ip4, end))) => {
-                let [first, last] = [ip4.start, ip4.end].map(NonMaxUsize::new);
-                slots[..2 * groups + 2].fill(None);
-                (slots[2], slots[3]) = (first, last);
-                (end, 2 * groups + 2)
+                let count = 2 * groups + 2;
+                slots[..count].fill(None);
+                (slots[2], slots[3]) = (NonMaxUsize::new(ip4.start), NonMaxUsize::new(ip4.end));
+                (end, count)
             }
             None => {
                 let groups = self.groups.get_or_init(|| build(&self.hir, self.size_limit)).as_ref()?;
                 let count = groups.captures_len() * 2;
-                groups.search_slots(&rest(from), &mut slots[..count])?;
+                groups.search_slots(&Input::new(text).range(from..).anchored(Anchored::Yes), &mut slots[..count])?;
                 (slots[1]?.get(), count)
             }
         };
-        Some((self.after.try_search_fwd(cache, &rest(end)).ok()??.offset(), count))
+        Some((self.after.end(text, end).ok()??, count))
     }
 }
+
+/// Bytes of all states of a part, at most …
+const DENSE: usize = 256 << 10;
+/// … and while they are built.
+const BUILDING: usize = 2 << 20;
