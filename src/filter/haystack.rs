@@ -31,7 +31,7 @@ impl Deref for Text<'_> {
 }
 
 /// The text of the line that is looked at. It keeps its room for the next line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Haystack {
     whole: String,
     /// Where the part begins that is searched; it goes up to the end.

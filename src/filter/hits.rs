@@ -4,9 +4,8 @@
 use std::borrow::Cow;
 
 use super::budget::Costly;
-use super::failregex::{FailRegex, Groups, Identity, beside, identify};
+use super::failregex::{Groups, Identity, beside, identify};
 use super::haystack::{Haystack, Text};
-use super::heads::Heads;
 use super::hit::{Hit, failure};
 use super::notes::Note;
 use super::pyregex::Match;
@@ -199,8 +198,7 @@ impl Filter {
             possible.clear();
             possible.extend(0..self.rules.fail.len());
         } else {
-            let heads = self.heads.get_or_insert_with(|| Heads::of(self.rules.fail.iter().map(FailRegex::pattern)));
-            heads.possible(text, &mut possible);
+            self.rules.heads().possible(text, &mut possible);
         }
         possible
     }
