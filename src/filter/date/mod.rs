@@ -153,7 +153,9 @@ impl Detector {
         let entry = &self.entries[index];
         let steady = entry.template.anchored
             && self.memos.first().is_some_and(|memo| {
-                memo.template == entry.id && memo.found.parsed == found.parsed && memo.head().is_some()
+                // The same date may stand elsewhere in a line of which nothing is remembered.
+                let same = (&memo.found.cut, memo.found.parsed) == (&found.cut, found.parsed);
+                memo.template == entry.id && same && memo.head().is_some_and(|head| line.as_bytes().starts_with(head))
             });
         let zoned = zoned || entry.template.kind == Kind::Tai64n;
         let found = Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id };
@@ -508,6 +510,20 @@ mod tests {
         for _ in 0..3 {
             let found = detector.find("user 2020-01-01 00:00:00 at Mar  1 10:00:00 2026", NOW).unwrap();
             assert_eq!(found.cut, 5..24);
+        }
+    }
+
+    #[test]
+    fn a_date_of_another_length_does_not_stand_for_those_that_were_before() {
+        let mut detector = Detector::new(&[], utc()).unwrap();
+        let mut cut = |line: &str| detector.find(line, NOW).map(|found| found.cut);
+        for _ in 0..3 {
+            assert_eq!(cut("[2026-03-01 10:00:00] a"), Some(1..20));
+            assert_eq!(cut("[2026-03-01 10:00:00] b"), Some(1..20));
+            assert_eq!(cut("[2026-03-01 10:00:00.123] c"), Some(1..24));
+            assert_eq!(cut(r#"{"log":"[2026-03-01 10:00:00] d"#), Some(9..28));
+            assert_eq!(cut("[2026-03-01 10:00:00"), Some(1..20));
+            assert_eq!(cut("2026-03-01 10:00:00 e"), Some(0..19));
         }
     }
 
