@@ -2,16 +2,15 @@
 //!
 //! Over such texts an expression means the same when every class is cut down to its ASCII members and every word
 //! boundary asks for ASCII words; what is left of `\w` are 63 characters instead of 140,000, and the automata become that
-//! much smaller. To find groups is still dear, so the expression is cut in three: what stands before the first group,
-//! what holds the groups, and the rest. Each part takes its first choice where the part before it ended. An expression
-//! prefers the choices of its earlier parts, so if all three go through, that is the match of the whole; if not, the
-//! whole is asked.
+//! much smaller. Groups are found by [`Parts`] where that is possible.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use regex_automata::{Anchored, Input, meta, util::primitives::NonMaxUsize};
+use regex_automata::{Input, meta, util::primitives::NonMaxUsize};
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
+
+use super::parts::{Found, Parts};
 
 /// An expression for ASCII texts.
 #[derive(Debug)]
@@ -22,36 +21,11 @@ pub struct Ascii {
     parts: Option<Parts>,
 }
 
-/// An expression cut in three.
-#[derive(Debug)]
-struct Parts {
-    before: meta::Regex,
-    middle: Middle,
-}
-
-/// The part with the groups, and what stands behind it.
-#[derive(Debug)]
-enum Middle {
-    /// `(.+)$`: the rest of the line, which needs no search.
-    Rest,
-    Search {
-        groups: meta::Regex,
-        after: meta::Regex,
-    },
-}
-
 impl Ascii {
     /// From an expression's tree; none of its automata may take more than `size_limit` bytes.
     pub fn new(hir: &Hir, size_limit: usize) -> Ascii {
         let hir = narrow(hir);
-        let parts = cut(&hir).and_then(|[before, groups, after]| {
-            let build = |hir: &Hir| build(hir, size_limit);
-            let middle = match is_rest(&groups, &after) {
-                true => Middle::Rest,
-                false => Middle::Search { groups: build(&groups)?, after: build(&after)? },
-            };
-            Some(Parts { before: build(&before)?, middle })
-        });
+        let parts = Parts::new(&hir, size_limit);
         Ascii { hir, size_limit, whole: OnceLock::new(), parts }
     }
 
@@ -71,11 +45,10 @@ impl Ascii {
         take: impl FnOnce(Range<usize>, &Groups<'_>) -> T,
     ) -> Result<Option<T>, TooBig> {
         let mut few = [None; FEW];
-        if let Some(Parts { before, middle }) = &self.parts {
-            let Some(first) = before.find(text) else { return Ok(None) };
-            if let Some((end, slots)) = middle.search(text, first.end(), &mut few) {
-                return Ok(Some(take(first.start()..end, &Groups(slots))));
-            }
+        match self.parts.as_ref().map(|parts| parts.search(text, &mut few)) {
+            Some(Found::No) => return Ok(None),
+            Some(Found::Yes(whole, groups)) => return Ok(Some(take(whole, &groups))),
+            Some(Found::Unknown) | None => {}
         }
         let whole = self.whole()?;
         let mut many;
@@ -94,35 +67,16 @@ impl Ascii {
     }
 }
 
-impl Middle {
-    /// The end of the match that goes on at `from`, and its groups.
-    fn search<'s>(&self, text: &str, from: usize, slots: &'s mut [Slot; FEW]) -> Option<(usize, &'s [Slot])> {
-        let rest = |from: usize| Input::new(text).range(from..).anchored(Anchored::Yes);
-        match self {
-            Middle::Rest => {
-                let length = memchr::memchr(b'\n', &text.as_bytes()[from..]).unwrap_or(text.len() - from);
-                let slot = |at: usize| NonMaxUsize::new(at);
-                slots[..4].copy_from_slice(&[slot(from), slot(from + length), slot(from), slot(from + length)]);
-                (length > 0).then_some((from + length, &slots[..4]))
-            }
-            Middle::Search { groups, after } => {
-                let slots = &mut slots[..groups.captures_len() * 2];
-                groups.search_slots(&rest(from), slots)?;
-                let end = after.search_half(&rest(Groups(slots).get(0)?.end))?.offset();
-                Some((end, slots))
-            }
-        }
-    }
-}
-
-type Slot = Option<NonMaxUsize>;
+/// An end of a group.
+pub type Slot = Option<NonMaxUsize>;
 
 /// An automaton would have taken more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooBig;
 
 /// Where the groups of a match lie.
-pub struct Groups<'a>(&'a [Slot]);
+#[derive(Debug)]
+pub struct Groups<'a>(pub &'a [Slot]);
 
 impl Groups<'_> {
     /// The group of that number; `None` if it took no part.
@@ -206,7 +160,7 @@ pub fn narrow(hir: &Hir) -> Hir {
 
 /// What stands before the first group, what holds all groups, and the rest. `None`: nothing stands before, or there is no
 /// group.
-fn cut(hir: &Hir) -> Option<[Hir; 3]> {
+pub fn cut(hir: &Hir) -> Option<[Hir; 3]> {
     let HirKind::Concat(parts) = hir.kind() else { return None };
     let holds = |part: &Hir| part.properties().explicit_captures_len() > 0;
     let (first, last) = (parts.iter().position(holds)?, parts.iter().rposition(holds)?);
@@ -223,7 +177,7 @@ pub fn before_rest(hir: &Hir) -> Option<Hir> {
 }
 
 /// Whether these are `(.+)` and `$`.
-fn is_rest(groups: &Hir, after: &Hir) -> bool {
+pub fn is_rest(groups: &Hir, after: &Hir) -> bool {
     let HirKind::Capture(group) = groups.kind() else { return false };
     let HirKind::Repetition(repetition) = group.sub.kind() else { return false };
     let HirKind::Class(class) = repetition.sub.kind() else { return false };
@@ -236,13 +190,14 @@ fn is_rest(groups: &Hir, after: &Hir) -> bool {
     dot && all && matches!(after.kind(), HirKind::Look(Look::EndLF))
 }
 
-fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
+/// The engine for searches, also for groups; `None`: it would be too big.
+pub fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
     let config = meta::Config::new().nfa_size_limit(Some(size_limit));
     meta::Builder::new().configure(config).build_from_hir(hir).ok()
 }
 
 /// Ends of groups that fit on the stack.
-const FEW: usize = 32;
+pub const FEW: usize = 32;
 /// Texts to compare the start of a text with, at most.
 const HEADS: usize = 8;
 

@@ -1,13 +1,14 @@
 //! What the searches on one line may cost together.
 
 use super::backtrack::Machine;
+use super::haystack::Text;
 use super::pyregex::{Pattern, TooCostly, refill};
 
 /// The searches on one line: all take from the same steps. The first for which too few are left is given up, and with it
 /// all that follow.
 #[derive(Debug)]
 pub struct Costly {
-    machine: Machine,
+    machine: Box<Machine>,
     given_up: Option<GivenUp>,
 }
 
@@ -16,18 +17,18 @@ type GivenUp = (&'static str, usize);
 
 impl Costly {
     /// With all the steps that this text is given.
-    pub fn new(mut machine: Machine, text: &str) -> Costly {
+    pub fn new(mut machine: Box<Machine>, text: &str) -> Costly {
         refill(&mut machine, text);
         Costly { machine, given_up: None }
     }
 
     /// The machine, for the next line, and what was given up first.
-    pub fn end(self) -> (Machine, Option<GivenUp>) {
+    pub fn end(self) -> (Box<Machine>, Option<GivenUp>) {
         (self.machine, self.given_up)
     }
 
     /// Whether an expression matches; one that is given up does not.
-    pub fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: &str) -> bool {
+    pub fn matches(&mut self, kind: &'static str, number: usize, pattern: &Pattern, text: Text<'_>) -> bool {
         self.settle(kind, number, |machine| Ok(pattern.is_match_within(text, machine)?.then_some(()))).is_some()
     }
 

@@ -8,14 +8,82 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::backtrack::Machine;
+use super::haystack::Text;
 use super::pyregex::{Match, Pattern, TooCostly};
 use super::translate::Options;
-use crate::addr::Id;
+use crate::addr::{Id, ip as address};
 use crate::config::UseDns;
 use crate::ticket::Who;
 
 /// Captured text by group name; groups that took no part are absent.
 pub type Groups = IndexMap<String, String>;
+
+/// A group that says whom a match means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// An IPv4 address.
+    Ip4,
+    /// An IPv6 address.
+    Ip6,
+    /// A host's name.
+    Dns,
+    /// An identity of its own.
+    Fid,
+    /// The length of the network's prefix.
+    Cidr,
+}
+
+impl Part {
+    const ALL: [Part; 5] = [Part::Ip4, Part::Ip6, Part::Dns, Part::Fid, Part::Cidr];
+
+    /// The group's name.
+    fn name(self) -> &'static str {
+        match self {
+            Part::Ip4 => "ip4",
+            Part::Ip6 => "ip6",
+            Part::Dns => "dns",
+            Part::Fid => "fid",
+            Part::Cidr => "cidr",
+        }
+    }
+}
+
+/// Where the text of such groups is to be had.
+pub trait Captured {
+    /// The text of a group; `None` if it took no part.
+    fn part(&self, part: Part) -> Option<&str>;
+}
+
+impl Captured for Groups {
+    fn part(&self, part: Part) -> Option<&str> {
+        self.get(part.name()).map(String::as_str)
+    }
+}
+
+/// A match in its text, of which nothing was copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans<'m> {
+    regex: &'m FailRegex,
+    found: &'m Match,
+    text: &'m str,
+}
+
+impl Captured for Spans<'_> {
+    fn part(&self, part: Part) -> Option<&str> {
+        let group = self.regex.parts[part as usize]?;
+        self.text.get(self.found.groups.get(group)?.clone()?)
+    }
+}
+
+impl Spans<'_> {
+    /// The groups that are no part of who it was.
+    pub fn others(&self) -> Groups {
+        match self.regex.tells_more {
+            true => self.regex.groups_of(self.found, self.text, is_of_failure),
+            false => Groups::new(),
+        }
+    }
+}
 
 /// A failregex or prefregex, ready to search.
 #[derive(Debug)]
@@ -25,6 +93,12 @@ pub struct FailRegex {
     pattern: Pattern,
     /// Groups named `alt_…` in the order of their names, and what each stands in for.
     alternates: Vec<(String, String)>,
+    /// The place of each [`Part`] among the groups.
+    parts: [Option<usize>; Part::ALL.len()],
+    /// It has groups that a failure keeps.
+    tells_more: bool,
+    /// Its groups are all that there is to be known of a match.
+    is_plain: bool,
 }
 
 impl FailRegex {
@@ -41,12 +115,26 @@ impl FailRegex {
         }
         let mut alternates: Vec<_> = pattern.names().filter_map(|n| Some((n.to_owned(), stands_in_for(n)?))).collect();
         alternates.sort();
-        Ok(FailRegex { expanded, pattern, alternates })
+        let parts = Part::ALL.map(|part| pattern.names().position(|name| name == part.name()));
+        let tells_more = pattern.names().any(is_of_failure);
+        let is_plain = alternates.is_empty() && !pattern.names().any(|name| name.starts_with("mlf"));
+        Ok(FailRegex { expanded, pattern, alternates, parts, tells_more, is_plain })
     }
 
     /// Whether it has a group that can say whom a failure is counted against.
     pub fn identifies(&self) -> bool {
         ["fid", "ip4", "ip6", "dns", "mlfid"].iter().any(|name| self.pattern.has(name))
+    }
+
+    /// Whether nothing but its groups has to be known to tell what a match proves, see [`FailRegex::spans`]: no other
+    /// line, no other name.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// Whether there is nothing to be known from it but what it leaves for the failregexes.
+    pub fn gives_content_alone(&self) -> bool {
+        self.pattern.names().eq([CONTENT])
     }
 
     /// See [`Pattern::relaxed`].
@@ -65,7 +153,7 @@ impl FailRegex {
     }
 
     /// The same with the steps that are left.
-    pub fn search_within(&self, text: &str, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
+    pub fn search_within(&self, text: Text<'_>, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
         self.pattern.captures_within(text, machine)
     }
 
@@ -81,19 +169,24 @@ impl FailRegex {
 
     /// The groups of a match in the same `text`, without that one.
     pub fn beside_content(&self, found: &Match, text: &str) -> Groups {
-        self.groups_but(Some(CONTENT), found, text)
+        self.groups_of(found, text, |name| name != CONTENT)
     }
 
     /// The groups of a match in the same `text`.
     pub fn groups(&self, found: &Match, text: &str) -> Groups {
-        self.groups_but(None, found, text)
+        self.groups_of(found, text, |_| true)
     }
 
-    fn groups_but(&self, left_out: Option<&str>, found: &Match, text: &str) -> Groups {
-        let named = self.pattern.names().zip(&found.groups).filter(|(name, _)| Some(*name) != left_out);
+    /// A match in the same `text`, for [`identify`].
+    pub fn spans<'m>(&'m self, found: &'m Match, text: &'m str) -> Spans<'m> {
+        Spans { regex: self, found, text }
+    }
+
+    fn groups_of(&self, found: &Match, text: &str, wanted: impl Fn(&str) -> bool) -> Groups {
+        let named = self.pattern.names().zip(&found.groups).filter(|(name, _)| wanted(name));
         let mut groups: Groups =
             named.filter_map(|(name, range)| Some((name.to_owned(), text[range.clone()?].to_owned()))).collect();
-        for (alternate, target) in self.alternates.iter().filter(|(_, target)| Some(&**target) != left_out) {
+        for (alternate, target) in self.alternates.iter().filter(|(_, target)| wanted(target)) {
             if groups.get(target).is_none_or(String::is_empty)
                 && let Some(value) = groups.get(alternate).filter(|v| !v.is_empty()).cloned()
             {
@@ -109,6 +202,12 @@ impl FailRegex {
         let skipped = named.filter(|(name, _)| name.starts_with("skiplines"));
         skipped.filter_map(|(_, range)| text.get(range.clone()?)).collect()
     }
+}
+
+/// Whether a failure keeps the group of this name: it is no part of [`Who`] or of the machinery.
+pub fn is_of_failure(name: &str) -> bool {
+    let who = Part::ALL.iter().any(|part| part.name() == name);
+    !who && name != CONTENT && !name.starts_with("skiplines")
 }
 
 /// What a prefregex leaves for the failregexes.
@@ -127,9 +226,9 @@ pub enum Identity {
 
 /// Whom the groups mean. Differs from fail2ban in one thing: what looks like an address and is none (`999.1.2.3`), or is
 /// empty, is nobody's failure.
-pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
-    let get = |name: &str| groups.get(name).map(String::as_str);
-    let (host, name) = (get("ip4").or(get("ip6")), get("dns"));
+pub fn identify(groups: &impl Captured, usedns: UseDns) -> Identity {
+    let get = |part: Part| groups.part(part);
+    let (host, name) = (get(Part::Ip4).or_else(|| get(Part::Ip6)), get(Part::Dns));
     match own_identity(groups, usedns) {
         Some("") => return Identity::Invalid(String::new()),
         Some(fid) if usedns == UseDns::Raw => return Identity::Known(Who::Id(Id::Raw(fid.into()))),
@@ -137,7 +236,7 @@ pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
         None => {}
     }
     if let Some(host) = host {
-        return match (address(host), get("cidr").map(str::parse::<u8>)) {
+        return match (address(host), get(Part::Cidr).map(str::parse::<u8>)) {
             (None, _) => Identity::Invalid(host.to_owned()),
             (Some(ip), Some(Ok(len))) => Identity::Known(Who::Id(network(ip, len))),
             (Some(ip), _) => Identity::Known(Who::Id(ip.into())),
@@ -154,19 +253,19 @@ pub fn identify(groups: &Groups, usedns: UseDns) -> Identity {
 }
 
 /// The host that stands beside an identity of its own: `<ip>` for actions.
-pub fn beside(groups: &Groups, usedns: UseDns) -> Option<String> {
+pub fn beside(groups: &impl Captured, usedns: UseDns) -> Option<String> {
     own_identity(groups, usedns)?;
-    let get = |name: &str| groups.get(name).map(String::as_str);
-    let Some(host) = get("ip4").or(get("ip6")) else { return get("dns").map(str::to_owned) };
-    let len = get("cidr").and_then(|len| len.parse().ok());
+    let get = |part: Part| groups.part(part);
+    let Some(host) = get(Part::Ip4).or_else(|| get(Part::Ip6)) else { return get(Part::Dns).map(str::to_owned) };
+    let len = get(Part::Cidr).and_then(|len| len.parse().ok());
     let shown = |ip| len.map_or_else(|| Id::from(ip), |len| network(ip, len)).to_string();
     Some(address(host).map_or_else(|| host.to_owned(), shown))
 }
 
 /// What `<F-ID>` captured, where that and not the host is the identity.
-fn own_identity(groups: &Groups, usedns: UseDns) -> Option<&str> {
-    let get = |name: &str| groups.get(name).map(String::as_str);
-    get("fid").filter(|fid| match (get("ip4").or(get("ip6")), get("dns")) {
+fn own_identity(groups: &impl Captured, usedns: UseDns) -> Option<&str> {
+    let get = |part: Part| groups.part(part);
+    get(Part::Fid).filter(|fid| match (get(Part::Ip4).or_else(|| get(Part::Ip6)), get(Part::Dns)) {
         (Some(host), _) => *fid != host,
         (None, Some(name)) => usedns == UseDns::Raw && *fid != name,
         (None, None) => true,
@@ -193,10 +292,6 @@ fn network(ip: std::net::IpAddr, len: u8) -> Id {
         (0, std::net::IpAddr::V6(_)) => Id::Ip(std::net::Ipv6Addr::UNSPECIFIED.into()),
         _ => Id::net(ip, len),
     }
-}
-
-fn address(text: &str) -> Option<std::net::IpAddr> {
-    text.parse().ok()
 }
 
 /// `alt_user_1` and `alt_user` stand in for `user`, `alt_user1` for `user1`.

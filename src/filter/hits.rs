@@ -5,13 +5,36 @@ use std::borrow::Cow;
 
 use super::budget::Costly;
 use super::failregex::{Groups, Identity, beside, identify};
-use super::hit::Hit;
+use super::haystack::{Haystack, Text};
+use super::hit::{Hit, failure};
 use super::notes::Note;
+use super::pyregex::Match;
 use super::when::Place;
 use super::window::Division;
 use super::{Filter, Moment, Verdict};
 use crate::text::printable;
+use crate::ticket::Failure;
 use crate::time::Timestamp;
+
+/// Who wants to know what matched.
+pub(super) enum Told<'a> {
+    /// Nobody: no failregex is tried.
+    Nobody,
+    /// Of every match, with everything about it.
+    Hits(&'a mut Vec<Hit>),
+    /// Of what is proved. Where one line by itself proves it, nothing of it is copied that no failure keeps.
+    Failures(&'a mut Vec<Failure>),
+}
+
+impl Told<'_> {
+    fn take(&mut self, hit: Hit) {
+        match self {
+            Told::Nobody => {}
+            Told::Hits(out) => out.push(hit),
+            Told::Failures(out) => out.extend(hit.failure()),
+        }
+    }
+}
 
 impl Filter {
     /// Looks at one line and adds every match to `out`, also those that prove nothing. With `written` the source knows
@@ -23,17 +46,17 @@ impl Filter {
         moment: &Moment<'_>,
         out: &mut Vec<Hit>,
     ) -> Verdict {
-        self.look(line, written, None, moment, Some(out))
+        self.look(line, written, None, moment, Told::Hits(out))
     }
 
-    /// Without `out` no failregex is tried; with `placed` the line's place in time is known already.
+    /// With `placed` the line's place in time is known already.
     pub(super) fn look(
         &mut self,
         line: &[u8],
         written: Option<Timestamp>,
         placed: Option<Place>,
         moment: &Moment<'_>,
-        out: Option<&mut Vec<Hit>>,
+        told: Told<'_>,
     ) -> Verdict {
         self.prefix_found = None;
         self.passing.forget();
@@ -60,38 +83,37 @@ impl Filter {
             Place::Lent(time, date) => (Some(time), 0..0, date),
             Place::Unknown(cut) => (None, cut, String::new()),
         };
-        if out.is_none() && self.rules.prefix.is_none() && !self.rules.ignores_early() {
+        if matches!(told, Told::Nobody) && self.rules.prefix.is_none() && !self.rules.ignores_early() {
             return Verdict::Missed;
         }
-        let mut haystack = String::with_capacity(text.len() + 1);
-        haystack.push_str(text.get(..cut.start).unwrap_or(&text));
-        haystack.push_str(text.get(cut.end..).unwrap_or_default());
         let date = match written {
             Some(time) => self.clock.detector.written(time),
             None => date,
         };
+        let mut haystack = std::mem::take(&mut self.haystack);
+        haystack.set(&text, cut);
         let shown = if date.is_empty() { text } else { Cow::Owned(date + &text) };
         if let Some(window) = &mut self.window {
-            window.push(&shown, &haystack);
-            haystack = window.text();
-        } else {
-            haystack.push('\n');
+            window.push(&shown, haystack.text().strip_suffix('\n').unwrap_or_default());
+            haystack.put(window.text());
         }
-        self.search(&shown, haystack, time, moment, out)
+        let verdict = self.search(&shown, &mut haystack, time, moment, told);
+        self.haystack = haystack;
+        verdict
     }
 
     fn search(
         &mut self,
         line: &str,
-        haystack: String,
+        haystack: &mut Haystack,
         time: Option<Timestamp>,
         moment: &Moment<'_>,
-        out: Option<&mut Vec<Hit>>,
+        told: Told<'_>,
     ) -> Verdict {
-        let mut costly = Costly::new(std::mem::take(&mut self.machine), &haystack);
-        let verdict = self.judge(line, haystack, time, moment, out, &mut costly);
-        let given_up;
-        (self.machine, given_up) = costly.end();
+        let mut costly = Costly::new(self.machine.take().unwrap_or_default(), &haystack.text());
+        let verdict = self.judge(line, haystack, time, moment, told, &mut costly);
+        let (machine, given_up) = costly.end();
+        self.machine = Some(machine);
         if let Some((kind, number)) = given_up {
             self.limits += 1;
             self.notes.daily(Note::TooCostly, moment.now, || {
@@ -108,64 +130,84 @@ impl Filter {
     fn judge(
         &mut self,
         line: &str,
-        mut haystack: String,
+        haystack: &mut Haystack,
         time: Option<Timestamp>,
         moment: &Moment<'_>,
-        out: Option<&mut Vec<Hit>>,
+        mut told: Told<'_>,
         costly: &mut Costly,
     ) -> Verdict {
         if self.rules.ignores_early()
-            && let Some(number) = self.ignored(&haystack, costly)
+            && let Some(number) = self.ignored(haystack.text(), costly)
         {
             return Verdict::Ignored(number);
         }
-        let Some(common) = self.prefixed(&mut haystack, costly) else { return Verdict::Missed };
+        let Some(common) = self.prefixed(haystack, costly) else { return Verdict::Missed };
         let mut verdict = Verdict::Missed;
-        let Some(out) = out else { return verdict };
-        for number in 0..self.rules.fail.len() {
-            let regex = &self.rules.fail[number];
-            let found = costly.settle("failregex", number, |machine| regex.search_within(&haystack, machine));
+        if matches!(told, Told::Nobody) {
+            return verdict;
+        }
+        let possible = self.possible(&haystack.text());
+        for &number in &possible {
+            let (regex, text) = (&self.rules.fail[number], haystack.text());
+            let found = costly.settle("failregex", number, |machine| regex.search_within(text, machine));
             let Some(found) = found else { continue };
-            let groups = regex.groups(&found, &haystack);
-            let division = self.window.as_ref().map(|w| w.divide(&haystack, &found, &regex.skipped(&found, &haystack)));
+            let division = self.window.as_ref().map(|w| w.divide(&text, &found, &regex.skipped(&found, &text)));
             let covered = division.as_ref().map(Division::text);
-            let ignore = self.ignored(covered.as_ref().unwrap_or(&haystack), costly);
+            let ignore = self.ignored(covered.as_deref().map_or(text, Text::from), costly);
             let undated = ignore.is_none() && self.checked && time.is_none();
-            let new = if undated {
-                self.say_undated(line, moment);
-                Verdict::Dropped
-            } else {
-                let lines = division.as_ref().map_or_else(|| vec![line.to_owned()], Division::originals);
-                if let (Some(window), Some(division)) = (&mut self.window, division) {
-                    window.keep_rest(division);
-                    haystack = window.text();
+            let new = match (ignore, &mut told) {
+                _ if undated => {
+                    self.say_undated(line, moment);
+                    Some(Verdict::Dropped)
                 }
-                match ignore {
-                    Some(ignore) => Verdict::Ignored(ignore),
-                    None => match self.hit(number, with(&common, groups), lines, time, moment) {
-                        Some(hit) => {
-                            let nofail = hit.nofail;
-                            out.push(hit);
-                            if nofail { Verdict::Ignored(number) } else { Verdict::Matched(number) }
-                        }
-                        // For fail2ban the expression is wrong then; what the line holds has been taken by it all the same.
-                        None if self.window.is_none() && !self.tries_all => break,
-                        None => continue,
-                    },
+                (Some(ignore), _) => Some(Verdict::Ignored(ignore)),
+                (None, Told::Failures(out)) if self.proves_alone(number, &common) => {
+                    self.prove(number, &found, (line, &text), time, moment, out)
+                }
+                (None, told) => {
+                    let groups = with(&common, self.rules.fail[number].groups(&found, &text));
+                    let lines = division.as_ref().map_or_else(|| vec![line.to_owned()], Division::originals);
+                    self.hit(number, groups, lines, time, moment).map(|hit| {
+                        let nofail = hit.nofail;
+                        told.take(hit);
+                        if nofail { Verdict::Ignored(number) } else { Verdict::Matched(number) }
+                    })
                 }
             };
-            if !matches!(verdict, Verdict::Matched(_)) {
-                verdict = new;
+            if !undated && let (Some(window), Some(division)) = (&mut self.window, division) {
+                window.keep_rest(division);
+                haystack.put(window.text());
+            }
+            match new {
+                Some(new) if !matches!(verdict, Verdict::Matched(_)) => verdict = new,
+                Some(_) => {}
+                // For fail2ban the expression is wrong then; what the line holds has been taken by it all the same.
+                None if self.window.is_none() && !self.tries_all => break,
+                None => continue,
             }
             if !undated && !self.tries_all {
                 break;
             }
         }
+        self.possible = possible;
         verdict
     }
 
+    /// The failregexes that may match a text, in order.
+    fn possible(&mut self, text: &str) -> Vec<usize> {
+        let mut possible = std::mem::take(&mut self.possible);
+        if self.window.is_some() {
+            // With each match it is another text.
+            possible.clear();
+            possible.extend(0..self.rules.fail.len());
+        } else {
+            self.rules.heads().possible(text, &mut possible);
+        }
+        possible
+    }
+
     /// The ignoreregex that matches, of several the last one that was tried.
-    fn ignored(&mut self, text: &str, costly: &mut Costly) -> Option<usize> {
+    fn ignored(&mut self, text: Text<'_>, costly: &mut Costly) -> Option<usize> {
         let mut last = None;
         for (number, pattern) in self.rules.ignore.iter().enumerate() {
             if (self.tries_all || last.is_none()) && costly.matches("ignoreregex", number, pattern, text) {
@@ -176,24 +218,55 @@ impl Filter {
         last
     }
 
-    /// Puts what the prefregex leaves in the place of the text, and gives its other groups; `None`: it does not match.
-    fn prefixed(&mut self, haystack: &mut String, costly: &mut Costly) -> Option<Groups> {
+    /// Leaves of the text what the prefregex leaves, and gives its other groups; `None`: it does not match.
+    fn prefixed(&mut self, haystack: &mut Haystack, costly: &mut Costly) -> Option<Groups> {
         let Some(prefix) = &self.rules.prefix else { return Some(Groups::new()) };
-        let found = costly.settle("prefregex", 0, |machine| prefix.search_within(haystack, machine))?;
+        let text = haystack.text();
+        let found = costly.settle("prefregex", 0, |machine| prefix.search_within(text, machine))?;
         self.prefix_hits += 1;
         if self.tells_prefix {
-            self.prefix_found = Some(prefix.groups(&found, haystack));
+            self.prefix_found = Some(prefix.groups(&found, &text));
         }
-        let groups = prefix.beside_content(&found, haystack);
+        let groups = if prefix.gives_content_alone() { Groups::new() } else { prefix.beside_content(&found, &text) };
         if let Some(content) = prefix.content(&found) {
             if let Some(window) = &mut self.window {
-                window.replace(&haystack[content.clone()]);
+                window.replace(&text[content.clone()]);
             }
-            haystack.truncate(content.end);
-            haystack.push('\n');
-            haystack.drain(..content.start);
+            haystack.narrow(content);
         }
         Some(groups)
+    }
+
+    /// Whether all that counts of a match of this failregex is in its groups: no tool asks for more, and no other line
+    /// belongs to it.
+    fn proves_alone(&self, number: usize, common: &Groups) -> bool {
+        self.checked && self.window.is_none() && common.is_empty() && self.rules.fail[number].is_plain()
+    }
+
+    /// Adds the failure that a match proves by itself, if it proves one; `None`: the failregex names nobody. It is what
+    /// [`Filter::hit`] would give, and costs a fraction of it.
+    fn prove(
+        &mut self,
+        number: usize,
+        found: &Match,
+        (line, text): (&str, &str),
+        time: Option<Timestamp>,
+        moment: &Moment<'_>,
+        out: &mut Vec<Failure>,
+    ) -> Option<Verdict> {
+        let (spans, usedns) = (self.rules.fail[number].spans(found, text), self.rules.usedns);
+        match identify(&spans, usedns) {
+            Identity::Known(who) => {
+                let proven = |time: Timestamp| {
+                    let (ip, groups, time) = (beside(&spans, usedns), spans.others(), time.min(moment.now));
+                    failure(who, ip, groups, time, vec![line.to_owned()])
+                };
+                out.extend(time.map(proven));
+            }
+            Identity::Nobody => return None,
+            Identity::Invalid(text) => self.say_invalid(&text),
+        }
+        Some(Verdict::Matched(number))
     }
 
     /// What a match proves, with what other lines of its session say; `None`: the failregex names nobody.
@@ -211,7 +284,7 @@ impl Filter {
             Identity::Nobody if !joined.groups.contains_key("mlfid") => return None,
             Identity::Nobody => (None, None),
             Identity::Invalid(text) => {
-                self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(&text)));
+                self.say_invalid(&text);
                 (None, Some(text))
             }
         };
@@ -227,6 +300,10 @@ impl Filter {
             users: joined.users,
             matches: joined.matches,
         })
+    }
+
+    fn say_invalid(&mut self, text: &str) {
+        self.notes.debug(|| format!("`{}` is no address, so nobody failed", printable(text)));
     }
 
     fn say_undated(&mut self, line: &str, moment: &Moment<'_>) {

@@ -15,7 +15,8 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::ascii::{self, Ascii};
 use super::backtrack::{Machine, TooCostly};
-use super::pyregex::Match;
+use super::haystack::Text;
+use super::pyregex::{Match, Spans};
 use super::sieve::Sieve;
 
 /// An expression for the linear-time engine: automata for texts of ASCII alone, and for any text. They are built when
@@ -80,18 +81,18 @@ impl Linear {
     }
 
     /// Whether it matches anywhere in `text`.
-    pub fn is_match(&self, text: &str, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+    pub fn is_match(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         let is_ascii = text.is_ascii();
         if self.wide || self.edges && !is_ascii {
             return Ok(Outcome::Unknown);
         }
         machine.charge(text.len() / FAST)?;
         if text.len() > LONG {
-            return self.passes(text, is_ascii, machine);
+            return self.passes(text, machine);
         }
         let found = match is_ascii {
-            true => self.ascii().is_match(text).map_err(|_| TooCostly)?,
-            false => self.any()?.is_match(text),
+            true => self.ascii().is_match(&text).map_err(|_| TooCostly)?,
+            false => self.any()?.is_match(&text),
         };
         Ok(if found { Outcome::Yes(()) } else { Outcome::No })
     }
@@ -99,7 +100,7 @@ impl Linear {
     /// The leftmost match in `text` with its groups, those of `names`.
     pub fn captures(
         &self,
-        text: &str,
+        text: Text<'_>,
         names: &[(usize, Box<str>)],
         machine: &mut Machine,
     ) -> Result<Outcome<Match>, TooCostly> {
@@ -112,15 +113,16 @@ impl Linear {
         }
         machine.charge(text.len() / FAST)?;
         let found = if is_ascii {
-            let take = |whole, groups: &ascii::Groups<'_>| Match {
-                whole,
-                groups: names.iter().map(|(n, _)| groups.get(*n)).collect(),
+            let take = |whole, found: &ascii::Groups<'_>| {
+                let mut groups = Spans::new();
+                names.iter().for_each(|(n, _)| groups.push(found.get(*n)));
+                Match { whole, groups }
             };
-            self.ascii().captures(text, take).map_err(|_| TooCostly)?
+            self.ascii().captures(&text, take).map_err(|_| TooCostly)?
         } else {
             let regex = self.any()?;
             // Most texts do not match, and to know that costs a quarter of finding groups.
-            let found = if regex.is_match(text) { regex.captures(text) } else { None };
+            let found = if regex.is_match(&text) { regex.captures(&text) } else { None };
             found.map(|c| Match {
                 whole: c.get_match().range(),
                 groups: names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
@@ -132,14 +134,14 @@ impl Linear {
     }
 
     /// The same as [`Linear::is_match`] for a long text, by an automaton that gives up when it is driven.
-    fn passes(&self, text: &str, is_ascii: bool, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
-        let dfa = match is_ascii {
+    fn passes(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+        let dfa = match text.is_ascii() {
             true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&parse(&self.text).ok()?))),
             false => self.long.get_or_init(|| automaton(&parse(&self.text).ok()?)),
         };
         let Some(dfa) = dfa else { return Ok(Outcome::Unknown) };
         let mut cache = Cache::new(dfa);
-        let found = dfa.try_search_fwd(&mut cache, &Input::new(text).earliest(true));
+        let found = dfa.try_search_fwd(&mut cache, &Input::new(&*text).earliest(true));
         machine.charge(cache.memory_usage() * (1 + cache.clear_count()) / BUILT)?;
         Ok(match found {
             Ok(Some(_)) => Outcome::Yes(()),

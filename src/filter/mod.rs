@@ -4,6 +4,7 @@
 //! `<F-MLFID>` groups, window of `maxlines`); a [`Scan`] finds, in one pass over a block, the few lines that any of the
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
+mod address;
 mod ascii;
 mod backtrack;
 mod budget;
@@ -12,18 +13,22 @@ pub mod date;
 mod decode;
 pub mod failregex;
 mod forge;
+mod haystack;
+mod heads;
 mod hit;
 mod hits;
 mod linear;
 mod mlfid;
 pub mod near;
 mod notes;
+mod parts;
 mod passing;
 pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
 mod sieve;
+mod straight;
 mod trace;
 pub mod translate;
 mod when;
@@ -42,6 +47,8 @@ use backtrack::Machine;
 use date::{DateValue, Detector, TemplateInfo, Zones};
 use decode::Decoder;
 use failregex::Groups;
+use haystack::Haystack;
+use hits::Told;
 use mlfid::Sessions;
 use notes::Notes;
 use passing::Passing;
@@ -66,7 +73,10 @@ pub struct Filter {
     window: Option<Window>,
     notes: Notes,
     /// What the expressions may still cost on this line.
-    machine: Machine,
+    machine: Option<Box<Machine>>,
+    /// Kept for their capacity.
+    haystack: Haystack,
+    possible: Vec<usize>,
     limits: u64,
     prefix_hits: u64,
     ignore_hits: Vec<u64>,
@@ -157,7 +167,9 @@ impl Filter {
             sessions: Sessions::default(),
             window: (settings.maxlines > 1).then(|| Window::new(settings.maxlines)),
             notes: Notes::default(),
-            machine: Machine::default(),
+            machine: None,
+            haystack: Haystack::default(),
+            possible: Vec::new(),
             limits: 0,
             prefix_hits: 0,
             checked: true,
@@ -234,10 +246,7 @@ impl Filter {
         moment: &Moment<'_>,
         out: &mut Vec<Failure>,
     ) -> Verdict {
-        let mut hits = Vec::new();
-        let verdict = self.hits(line, written, moment, &mut hits);
-        out.extend(hits.into_iter().filter_map(Hit::failure));
-        verdict
+        self.look(line, written, None, moment, Told::Failures(out))
     }
 
     /// The moment that a line's own date says, for finding where to begin in a log.
@@ -251,7 +260,7 @@ impl Filter {
 
     /// The steps that the last line took: for its date, and for all expressions together.
     pub fn steps(&self) -> (usize, usize) {
-        (self.clock.detector.steps(), self.machine.taken())
+        (self.clock.detector.steps(), self.machine.as_ref().map_or(0, |machine| machine.taken()))
     }
 
     /// A line as text, as the expressions see it, date included.

@@ -5,6 +5,7 @@
 //! still open is whether the prefregex matches, and a few bytes more tell that.
 
 use super::failregex::FailRegex;
+use super::hits::Told;
 use super::pyregex::Pattern;
 use super::sieve::{Sieve, Stand};
 use super::{Filter, Moment, Verdict};
@@ -38,7 +39,7 @@ impl Filter {
     /// and the ignoreregexes where they are tried first. Gives what [`Filter::hits`] would have given.
     pub fn passed_over(&mut self, line: &[u8], moment: &Moment<'_>) -> Verdict {
         if !self.may_pass() || line.len() > LONG {
-            return self.look(line, None, None, moment, None);
+            return self.look(line, None, None, moment, Told::Nobody);
         }
         // What the decoder takes off.
         let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
@@ -56,7 +57,7 @@ impl Filter {
                 return Verdict::Missed;
             }
         }
-        self.look(line, None, placed, moment, None)
+        self.look(line, None, placed, moment, Told::Nobody)
     }
 
     /// The same for the first ones of these lines (each with its newline), as many as begin like the last line and need
@@ -210,7 +211,7 @@ mod tests {
                     _ => format!("{level}{rest}"),
                 };
                 let verdict = quick.passed_over(line.as_bytes(), &moment);
-                let expected = thorough.look(line.as_bytes(), None, None, &moment, None);
+                let expected = thorough.look(line.as_bytes(), None, None, &moment, Told::Nobody);
                 prop_assert_eq!(seen(&quick, verdict), seen(&thorough, expected), "{:?}", line);
                 missed += u64::from(expected == Verdict::Missed);
                 log.extend_from_slice(line.as_bytes());

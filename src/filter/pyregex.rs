@@ -14,9 +14,11 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex_syntax::hir::{Hir, HirKind};
+use smallvec::SmallVec;
 
 use super::ascii;
 use super::backtrack::{self, Machine, Program, Window};
+use super::haystack::Text;
 use super::linear::{Linear, Outcome, parse};
 use super::sieve::Sieve;
 use super::translate::{self, Dialect, Options};
@@ -41,8 +43,11 @@ pub struct Match {
     /// The whole match, in bytes.
     pub whole: Range<usize>,
     /// The named groups in the order of [`Pattern::names`]; `None` did not take part.
-    pub groups: Vec<Option<Range<usize>>>,
+    pub groups: Spans,
 }
+
+/// Where groups lie; a few without an allocation.
+pub type Spans = SmallVec<[Option<Range<usize>>; 3]>;
 
 impl Pattern {
     /// Reads `text`, whose tags are expanded; the error says what Python or the engine has against it.
@@ -84,6 +89,11 @@ impl Pattern {
         self.names().any(|n| n == name)
     }
 
+    /// Texts of which one stands at the start of every text that matches; `None` if nothing is known.
+    pub fn heads(&self) -> Option<&[Box<[u8]>]> {
+        self.heads.get_or_init(|| parse(self.relaxed()).ok().and_then(|hir| ascii::heads(&hir))).as_deref()
+    }
+
     /// Tells whether a line matches, from its parts; `None` where that cannot be told.
     pub fn sieve(&self) -> Option<Sieve> {
         match &self.engine {
@@ -106,16 +116,16 @@ impl Pattern {
 
     /// Whether it matches anywhere in `text`, with all the steps that a line has.
     pub fn is_match(&self, text: &str) -> Result<bool, TooCostly> {
-        self.is_match_within(text, &mut machine_for(text))
+        self.is_match_within(text.into(), &mut machine_for(text))
     }
 
     /// The leftmost match in `text` with its groups, with all the steps that a line has.
     pub fn captures(&self, text: &str) -> Result<Option<Match>, TooCostly> {
-        self.captures_within(text, &mut machine_for(text))
+        self.captures_within(text.into(), &mut machine_for(text))
     }
 
     /// Whether it matches anywhere in `text`, with the steps that are left.
-    pub fn is_match_within(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
+    pub fn is_match_within(&self, text: Text<'_>, machine: &mut Machine) -> Result<bool, TooCostly> {
         if !self.may_begin(text, machine)? {
             return Ok(false);
         }
@@ -123,13 +133,14 @@ impl Pattern {
             Outcome::No => Ok(false),
             Outcome::Yes(()) => Ok(true),
             Outcome::Unknown => {
-                machine.search(self.engine.program(&self.source)?, Window { text, from: 0, to: text.len() })
+                let window = Window { text: &text, from: 0, to: text.len() };
+                machine.search(self.engine.program(&self.source)?, window)
             }
         }
     }
 
     /// The leftmost match in `text` with its groups, with the steps that are left.
-    pub fn captures_within(&self, text: &str, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
+    pub fn captures_within(&self, text: Text<'_>, machine: &mut Machine) -> Result<Option<Match>, TooCostly> {
         if !self.may_begin(text, machine)? {
             return Ok(None);
         }
@@ -145,7 +156,8 @@ impl Pattern {
             Outcome::Yes(found) => return Ok(Some(found)),
             Outcome::Unknown => {}
         }
-        let found = machine.search(self.engine.program(&self.source)?, Window { text, from: 0, to: text.len() })?;
+        let window = Window { text: &text, from: 0, to: text.len() };
+        let found = machine.search(self.engine.program(&self.source)?, window)?;
         let group = |number: usize| machine.group(number).map(|(start, end)| start..end);
         Ok(found.then(|| Match {
             whole: group(0).unwrap_or(0..0),
@@ -153,10 +165,9 @@ impl Pattern {
         }))
     }
 
-    fn may_begin(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
+    fn may_begin(&self, text: Text<'_>, machine: &mut Machine) -> Result<bool, TooCostly> {
         machine.charge(1)?;
-        let heads = self.heads.get_or_init(|| parse(self.relaxed()).ok().and_then(|hir| ascii::heads(&hir)));
-        Ok(heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head))))
+        Ok(self.heads().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head))))
     }
 }
 
@@ -219,7 +230,7 @@ struct Whole {
 }
 
 impl Engine {
-    fn is_match(&self, source: &Source, text: &str, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+    fn is_match(&self, source: &Source, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         match self {
             Engine::Linear(half) => half.regex.is_match(text, machine),
             Engine::Backtracking(whole) => match whole.gate.get_or_init(|| Linear::new(&source.relaxed()).ok()) {

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::failregex::{FailRegex, expand};
+use super::heads::Heads;
 use super::prefilter::{self, Cut, Literals};
 use super::pyregex::Pattern;
 use super::translate::Options;
@@ -21,6 +22,7 @@ pub struct Rules {
     pub usedns: UseDns,
     /// What [`Rules::literals`] found, plain and escaped.
     literals: [OnceLock<Option<Literals>>; 2],
+    heads: OnceLock<Heads>,
 }
 
 impl Rules {
@@ -54,7 +56,7 @@ impl Rules {
             }
         }
         match problems.is_empty() {
-            true => Ok(Rules { prefix, fail, ignore, usedns, literals: Default::default() }),
+            true => Ok(Rules { prefix, fail, ignore, usedns, literals: Default::default(), heads: OnceLock::new() }),
             false => Err(problems),
         }
     }
@@ -77,6 +79,11 @@ impl Rules {
     /// than failregexes.
     pub fn ignores_early(&self) -> bool {
         !self.ignore.is_empty() && self.ignore.len() + 2 < self.fail.len()
+    }
+
+    /// Which failregexes may match a text at all.
+    pub fn heads(&self) -> &Heads {
+        self.heads.get_or_init(|| Heads::of(self.fail.iter().map(FailRegex::pattern)))
     }
 
     /// What every line that matters holds, where dates are cut out there; see [`prefilter::gather`]. Gathered when it is

@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn divide(window: &mut Window, whole: std::ops::Range<usize>, skipped: &str) -> Vec<String> {
-        let division = window.divide(&window.text(), &Match { whole, groups: Vec::new() }, skipped);
+        let division = window.divide(&window.text(), &Match { whole, groups: Default::default() }, skipped);
         let lines = division.originals();
         window.keep_rest(division);
         lines

@@ -35,8 +35,8 @@ pub struct Detector {
     place: Place,
     /// The newest first.
     memos: Vec<Memo>,
-    /// The last line was settled by the newest memo, and its date stands for itself.
-    steady: bool,
+    /// What was found in the last line, where the newest memo settled it and the date stands for itself.
+    steady: Option<Found>,
     machine: Machine,
     /// This line has no steps left.
     spent: bool,
@@ -121,7 +121,7 @@ impl Detector {
             last: None,
             place: Place::before_the_first(),
             memos: Vec::new(),
-            steady: false,
+            steady: None,
             machine: Machine::default(),
             spent: false,
             gave_up: 0,
@@ -136,29 +136,37 @@ impl Detector {
     pub fn find(&mut self, line: &str, now: Timestamp) -> Option<Found> {
         self.machine.refill(STEPS + STEPS_PER_BYTE * line.len());
         self.spent = false;
+        if self.steady(now).is_some_and(|head| line.as_bytes().starts_with(head)) {
+            self.count_again(1, now);
+            return self.steady.clone();
+        }
         self.find_too(line, now)
     }
 
     /// The same for one line more, within the steps that [`Detector::find`] left.
     pub fn find_too(&mut self, line: &str, now: Timestamp) -> Option<Found> {
         self.follow_the_years(now);
-        self.steady = false;
+        self.steady = None;
         let (index, found) = self.choose(line)?;
         let index = self.note(index, &found, line, now);
         let (time, zoned) = self.moment(&found, now);
         let entry = &self.entries[index];
-        self.steady = entry.template.anchored
+        let steady = entry.template.anchored
             && self.memos.first().is_some_and(|memo| {
-                memo.template == entry.id && memo.found.parsed == found.parsed && memo.head().is_some()
+                // The same date may stand elsewhere in a line of which nothing is remembered.
+                let same = (&memo.found.cut, memo.found.parsed) == (&found.cut, found.parsed);
+                memo.template == entry.id && same && memo.head().is_some_and(|head| line.as_bytes().starts_with(head))
             });
         let zoned = zoned || entry.template.kind == Kind::Tai64n;
-        Some(Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id })
+        let found = Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id };
+        self.steady = steady.then(|| found.clone());
+        Some(found)
     }
 
     /// The bytes up to behind the date of the last line, where all that begins with them has that date, which stands for
     /// itself: [`Detector::find`] would find the same, whatever follows.
     pub fn steady(&self, now: Timestamp) -> Option<&[u8]> {
-        if self.steady && self.present.contains(&now) { self.memos.first()?.head() } else { None }
+        if self.steady.is_some() && self.present.contains(&now) { self.memos.first()?.head() } else { None }
     }
 
     /// The beginning of a line, which ends before its newline, where that has its date at the place of the last one, and
@@ -510,6 +518,20 @@ mod tests {
         for _ in 0..3 {
             let found = detector.find("user 2020-01-01 00:00:00 at Mar  1 10:00:00 2026", NOW).unwrap();
             assert_eq!(found.cut, 5..24);
+        }
+    }
+
+    #[test]
+    fn a_date_of_another_length_does_not_stand_for_those_that_were_before() {
+        let mut detector = Detector::new(&[], utc()).unwrap();
+        let mut cut = |line: &str| detector.find(line, NOW).map(|found| found.cut);
+        for _ in 0..3 {
+            assert_eq!(cut("[2026-03-01 10:00:00] a"), Some(1..20));
+            assert_eq!(cut("[2026-03-01 10:00:00] b"), Some(1..20));
+            assert_eq!(cut("[2026-03-01 10:00:00.123] c"), Some(1..24));
+            assert_eq!(cut(r#"{"log":"[2026-03-01 10:00:00] d"#), Some(9..28));
+            assert_eq!(cut("[2026-03-01 10:00:00"), Some(1..20));
+            assert_eq!(cut("2026-03-01 10:00:00 e"), Some(0..19));
         }
     }
 
