@@ -113,6 +113,8 @@ fn place(place: Place) -> &'static str {
         Place::Thread => "sipjail.conf, [Thread]",
         Place::Jail => "jail",
         Place::Filter => "filter",
+        Place::Ami => "sipjail.conf, [ami NAME]",
+        Place::Esl => "sipjail.conf, [esl NAME]",
     }
 }
 

@@ -24,6 +24,7 @@ use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::workers::{Askers, Keeper};
 use super::{clock, host, signals};
+use crate::command::status::Heard;
 use crate::compat::pickle::Plain;
 use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
@@ -83,6 +84,8 @@ struct Guard {
     files: IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up.
     gave_up: IndexMap<String, u64>,
+    /// What is heard of each PBX.
+    heard: IndexMap<String, Heard>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
     /// Jails that follow no log: not started yet, or told to be idle.
@@ -161,6 +164,7 @@ impl Guard {
             log,
             files: IndexMap::new(),
             gave_up: IndexMap::new(),
+            heard: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             idle: IndexSet::new(),
@@ -251,6 +255,7 @@ impl Guard {
             }
             Message::Files { jail, files } => self.files_changed(&jail, &files, out),
             Message::GaveUp { jail, more } => *self.gave_up.entry(jail.to_string()).or_default() += more,
+            Message::Heard { server, heard } => drop(self.heard.insert(server, heard)),
             Message::Log(record) => out.push(Request::Log(record)),
             Message::Answer { token, answer } => self.engine.handle(Event::Answer { token, answer }, now, out),
             Message::Signal(Signal::End) => return Some(End::Signal),
