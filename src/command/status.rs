@@ -139,7 +139,12 @@ impl Args {
                 files: house.files.get(jail).cloned().unwrap_or_default(),
                 gave_up: house.gave_up.get(jail).copied().unwrap_or(0),
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
-                events: house.engine.settings(jail)?.events.as_ref().map(|events| events_of(&events.server.label(), house)),
+                events: house
+                    .engine
+                    .settings(jail)?
+                    .events
+                    .as_ref()
+                    .map(|events| events_of(&events.server.label(), house)),
             },
             actions: ActionsPart {
                 currently_banned: status.currently_banned,

@@ -41,11 +41,8 @@ pub fn main(tree: &Tree, defaults: Main) -> Daemon {
     let layers = include::read(tree, &files);
     let mut words = unwritten(&defaults);
     let mut main = defaults;
-    let mut problems: Vec<Problem> = layers
-        .problems
-        .iter()
-        .map(|p| events::discreet(Problem { jail: None, ..p.clone() }, tree))
-        .collect();
+    let mut problems: Vec<Problem> =
+        layers.problems.iter().map(|p| events::discreet(Problem { jail: None, ..p.clone() }, tree)).collect();
     let section = layers.merged.has("Definition");
     if layers.found && !section {
         words.insert("dbmaxmatches", Word::None);

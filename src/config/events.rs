@@ -165,7 +165,11 @@ impl Servers {
                 },
                 ("logs", Protocol::Esl) => {
                     let why = "an event socket hands on the log's records too, and those cannot be forged";
-                    say(Severity::Warning, "`logs` has no effect on the backend `esl`".to_owned(), Some(why.to_owned()));
+                    say(
+                        Severity::Warning,
+                        "`logs` has no effect on the backend `esl`".to_owned(),
+                        Some(why.to_owned()),
+                    );
                 }
                 (other, _) => {
                     let message = format!("the backend `{}` has no parameter `{other}`", protocol.word());
@@ -250,7 +254,8 @@ impl Reader<'_> {
             Protocol::Esl => String::new(),
         };
         if self.protocol == Protocol::Ami && username.is_empty() {
-            return self.fail("`username` is missing", Some("it is the name of a section in Asterisk's `manager.conf`"));
+            return self
+                .fail("`username` is missing", Some("it is the name of a section in Asterisk's `manager.conf`"));
         }
         if [&host, &username].iter().any(|text| text.is_empty() && **text == host || text.chars().any(char::is_control))
         {
@@ -283,7 +288,9 @@ impl Reader<'_> {
             },
             (None, None, Some(name)) => match std::env::var(&name) {
                 Ok(text) => text,
-                Err(_) => return self.fail(&format!("`{variable}`: there is no text `{name}` in the environment"), None),
+                Err(_) => {
+                    return self.fail(&format!("`{variable}`: there is no text `{name}` in the environment"), None);
+                }
             },
             (None, None, None) => {
                 let hint = format!("write `{file} = /etc/sipjail/{}.secret`", self.protocol.word());

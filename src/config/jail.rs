@@ -211,9 +211,11 @@ impl Reader<'_> {
             values.last(Original::Stops);
         }
         let wanted = values.events(&backend, self.servers);
-        let reads_logs = journal.is_none() && wanted.as_ref().is_none_or(|(_, logs)| *logs);
-        let events = wanted.map(|(server, logs)| Events { server, filter: logs.then(|| filter.of_events()) });
-        if !reads_logs && events.is_some() {
+        let hears = wanted.is_some();
+        let reads_logs = journal.is_none() && wanted.as_ref().is_none_or(|wanted| wanted.as_ref().is_ok_and(|w| w.1));
+        let events = wanted.and_then(Result::ok);
+        let events = events.map(|(server, logs)| Events { server, filter: logs.then(|| filter.of_events()) });
+        if hears && !reads_logs {
             filter = filter.of_events();
         }
         let logpath = if reads_logs { values.logpath() } else { Vec::new() };

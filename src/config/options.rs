@@ -188,7 +188,11 @@ mod tests {
     fn names_are_unique_and_lower_case() {
         for (at, option) in OPTIONS.iter().enumerate() {
             assert_eq!(option.name, option.name.to_lowercase());
-            assert!(OPTIONS[..at].iter().all(|other| other.name != option.name || is_connection(other.place)), "{} stands twice", option.name);
+            assert!(
+                OPTIONS[..at].iter().all(|other| other.name != option.name || is_connection(other.place)),
+                "{} stands twice",
+                option.name
+            );
         }
     }
 

@@ -65,13 +65,14 @@ impl<'a> Values<'a> {
         None
     }
 
-    /// The events that the backend asks for, and whether logs are read beside them.
-    pub fn events(&mut self, backend: &Value, servers: &Servers) -> Option<(Arc<Server>, bool)> {
+    /// The events that the backend asks for, if it does: of which server, and whether logs are read beside them.
+    pub fn events(&mut self, backend: &Value, servers: &Servers) -> Option<Result<(Arc<Server>, bool), Unknown>> {
         let read = brackets::parse(backend.text()).ok()?;
         let protocol = Protocol::parse(read.name)?;
-        servers.wanted(protocol, backend, &read, &mut |severity, message, hint| {
+        let wanted = servers.wanted(protocol, backend, &read, &mut |severity, message, hint| {
             self.report(severity, backend.origin(), message, hint.as_deref());
-        })
+        });
+        Some(wanted.ok_or(Unknown))
     }
 
     /// `logpath`: one per line, ` head` or ` tail` behind the last blank. A path that comes twice keeps its first flag.
@@ -291,6 +292,10 @@ impl<'a> Values<'a> {
         }
     }
 }
+
+/// There is no such server; why is among the problems.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown;
 
 const BACKENDS: [&str; 3] = ["auto", "polling", "pyinotify"];
 

@@ -70,7 +70,10 @@ fn refused(problem: Problem, jail: &str) -> Problem {
 impl Prepared {
     /// Jails that wait: on only when one of their logs exists, and none does. The journal and a PBX's events are always there.
     pub fn waits(jail: &JailSettings) -> bool {
-        jail.enabled == Enabled::Auto && jail.journal.is_none() && jail.events.is_none() && Prepared::logs(jail).is_empty()
+        jail.enabled == Enabled::Auto
+            && jail.journal.is_none()
+            && jail.events.is_none()
+            && Prepared::logs(jail).is_empty()
     }
 
     /// The logs of a jail that exist now, in the order of its patterns; only the first one where it reads no more.

@@ -135,7 +135,8 @@ impl Filter {
     /// A filter that finds nobody.
     pub fn none() -> Filter {
         let zones = Zones { local: TimeZone::UTC, logtimezone: None };
-        let (filter, _) = Filter::of(&FilterSettings::default(), UseDns::No, "auto", zones).expect("nothing can be wrong");
+        let (filter, _) =
+            Filter::of(&FilterSettings::default(), UseDns::No, "auto", zones).expect("nothing can be wrong");
         filter
     }
 

@@ -232,7 +232,8 @@ fn address(value: &[u8]) -> Option<(IpAddr, Option<u16>, &[u8])> {
     let ip: IpAddr = std::str::from_utf8(ip).ok()?.split('%').next()?.parse().ok()?;
     let port: u16 = std::str::from_utf8(port).ok()?.parse().ok()?;
     let fits = family == if ip.is_ipv4() { b"IPV4" } else { b"IPV6" };
-    let known = [&b"UDP"[..], b"TCP", b"TLS", b"WS", b"WSS"].contains(&transport.strip_suffix(b"6").unwrap_or(transport));
+    let known =
+        [&b"UDP"[..], b"TCP", b"TLS", b"WS", b"WSS"].contains(&transport.strip_suffix(b"6").unwrap_or(transport));
     (fits && known && parts.next().is_none()).then_some((ip, Some(port), transport))
 }
 

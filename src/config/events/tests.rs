@@ -72,11 +72,20 @@ fn what_cannot_be_used_leaves_its_jails_out() {
         ("[ami pbx]\nsecret = x\n", "[ami pbx]: `username` is missing"),
         ("[ami pbx]\nusername = u\n", "[ami pbx]: neither `secret` nor `secretfile` nor `secretenv` is there"),
         (&ami("secret = x\nport = 70000\n"), "[ami pbx]: `port` has to be a number from 1 to 65535"),
-        (&ami("secret = x\nsecretenv = y\n"), "[ami pbx]: only one of `secret`, `secretfile` and `secretenv` may be there"),
+        (
+            &ami("secret = x\nsecretenv = y\n"),
+            "[ami pbx]: only one of `secret`, `secretfile` and `secretenv` may be there",
+        ),
         (&ami("secret = a\n b\n"), "[ami pbx]: the secret is empty, or more than one line"),
-        (&ami("secretenv = SIPJAIL_NO_SUCH\n"), "[ami pbx]: `secretenv`: there is no text `SIPJAIL_NO_SUCH` in the environment"),
+        (
+            &ami("secretenv = SIPJAIL_NO_SUCH\n"),
+            "[ami pbx]: `secretenv`: there is no text `SIPJAIL_NO_SUCH` in the environment",
+        ),
         (&ami("secret = x\ntls = yes\n"), "[ami pbx]: sipjail speaks no TLS, so `tls = yes` cannot be had"),
-        (&ami("secretfile = /nonexistent\n"), "[ami pbx]: `secretfile = /nonexistent`: No such file or directory (os error 2)"),
+        (
+            &ami("secretfile = /nonexistent\n"),
+            "[ami pbx]: `secretfile = /nonexistent`: No such file or directory (os error 2)",
+        ),
     ] {
         let (_dir, config) = read(text, "ami");
         let errors: Vec<_> = said(&config).into_iter().filter(|(severity, _)| *severity == Severity::Error).collect();
@@ -95,7 +104,8 @@ fn a_secret_comes_from_a_file_for_one_alone_or_from_the_environment() {
     for (mode, used) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
         let (_dir, config) = read(&text, "ami");
-        let found = config.jails.first().and_then(|jail| jail.events.as_ref()).map(|e| e.server.secret.reveal().to_owned());
+        let found =
+            config.jails.first().and_then(|jail| jail.events.as_ref()).map(|e| e.server.secret.reveal().to_owned());
         assert_eq!(found, used.then(|| SECRET.to_owned()), "{mode:o}: {:?}", config.problems);
         assert!(used || config.problems[0].message.contains(&format!("(mode {mode:04o}): `chmod 600` it")));
     }

@@ -40,9 +40,17 @@ pub(super) struct Connection {
 enum Stage {
     Away,
     /// A thread asks for the host's addresses, and calls when it knows.
-    LookingUp { answer: Receiver<Result<Vec<SocketAddr>, String>>, call: Arc<OwnedFd>, until: Timestamp },
+    LookingUp {
+        answer: Receiver<Result<Vec<SocketAddr>, String>>,
+        call: Arc<OwnedFd>,
+        until: Timestamp,
+    },
     /// To the first address; more may be left.
-    Connecting { socket: OwnedFd, rest: Vec<SocketAddr>, until: Timestamp },
+    Connecting {
+        socket: OwnedFd,
+        rest: Vec<SocketAddr>,
+        until: Timestamp,
+    },
     Talking(Box<Talk>),
 }
 

@@ -49,7 +49,8 @@ impl Hearing {
             servers.push(server);
         }
         self.pipe = Pipe::new(piped);
-        let mut known: Vec<_> = std::mem::take(&mut self.readers).into_iter().zip(std::mem::take(&mut self.told)).collect();
+        let mut known: Vec<_> =
+            std::mem::take(&mut self.readers).into_iter().zip(std::mem::take(&mut self.told)).collect();
         for (first, server) in servers.iter().enumerate() {
             if servers[..first].contains(server) {
                 continue;

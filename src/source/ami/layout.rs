@@ -80,16 +80,8 @@ pub const SHOWN: [&str; 12] = [
 /// What `manager.conf` may add to every event: `timestampevents`, `debug`.
 const ADDED: [&str; 5] = ["Timestamp", "SequenceNumber", "File", "Line", "Func"];
 
-const COMMON: [&str; 8] = [
-    "EventTV",
-    "Severity",
-    "Service",
-    "EventVersion",
-    "AccountID",
-    "SessionID",
-    "LocalAddress",
-    "RemoteAddress",
-];
+const COMMON: [&str; 8] =
+    ["EventTV", "Severity", "Service", "EventVersion", "AccountID", "SessionID", "LocalAddress", "RemoteAddress"];
 
 const fn layout(name: &'static str, own: &'static [&'static str], optional: &'static [&'static str]) -> Layout {
     Layout { name, own, optional }

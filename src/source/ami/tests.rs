@@ -154,7 +154,8 @@ fn a_forged_event_is_broken_and_its_sender_named() {
     ] {
         assert_eq!(lines(wrong.as_bytes()), (BROKEN.to_owned(), 1), "{wrong}");
     }
-    for nobody in [good.replace("192.0.2.7/", "192.0.2.700/"), good.replace("IPV4/UDP/192.0.2.7", "IPV6/UDP/192.0.2.7")] {
+    for nobody in [good.replace("192.0.2.7/", "192.0.2.700/"), good.replace("IPV4/UDP/192.0.2.7", "IPV6/UDP/192.0.2.7")]
+    {
         assert_eq!(lines(nobody.as_bytes()), (String::new(), 1), "{nobody}");
     }
 }

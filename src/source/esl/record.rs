@@ -16,7 +16,9 @@ pub fn line(file: &[u8], number: &[u8], text: &[u8]) -> Option<Rendered> {
     let level = head[..at].iter().rposition(|byte| *byte == b'[').map(|open| &head[open + 1..at - 1])?;
     let plain = !file.is_empty() && level.iter().all(u8::is_ascii_uppercase);
     let message = &text[at + place.len()..];
-    plain.then(|| Rendered::new("ESL", "log").field("file", file).field("line", number).field("level", level).text(message))
+    plain.then(|| {
+        Rendered::new("ESL", "log").field("file", file).field("line", number).field("level", level).text(message)
+    })
 }
 
 /// The longest beginning of a record: a date, an idle time, a level, a file's name and a line's number.

@@ -110,7 +110,8 @@ fn what_a_caller_forged_stays_inside_of_a_value() {
         assert!(shown.lines().count() > 20, "{name}");
         let victim = "10.77.0.99";
         assert!(!shown.contains(&format!(" address=\"{victim}\"")), "{name}");
-        let own = |line: &&str| line.starts_with("ESL log file=\"sofia_reg.c\"") && line.ends_with(&format!("{victim}\""));
+        let own =
+            |line: &&str| line.starts_with("ESL log file=\"sofia_reg.c\"") && line.ends_with(&format!("{victim}\""));
         assert_eq!(shown.lines().find(own), None, "{name}");
     }
 }
