@@ -147,19 +147,19 @@ fn cross(program: Program, counted: usize, many: usize) -> Burst {
 }
 
 /// Whoever looks into the kernel's set.
-enum Sight {
+pub enum Sight {
     Netlink(Box<Ipset>),
     Program,
 }
 
-struct Eye {
+pub struct Eye {
     sight: Sight,
     /// How many programs it has started.
     programs: u64,
 }
 
 impl Eye {
-    fn new(program: Program) -> Eye {
+    pub fn new(program: Program) -> Eye {
         let sight = match program {
             Program::Fail2ban => Sight::Program,
             Program::Sipjail => {
@@ -172,7 +172,7 @@ impl Eye {
     }
 
     /// Looks until the address is there.
-    fn sees(&mut self, address: IpAddr) -> bool {
+    pub fn sees(&mut self, address: IpAddr) -> bool {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(60) {
             let there = match &mut self.sight {
@@ -217,4 +217,4 @@ fn backend(daemon: &Daemon) -> &'static str {
     if inotify { "pyinotify" } else { "polling" }
 }
 
-const JAIL: &str = "asterisk";
+pub const JAIL: &str = "asterisk";

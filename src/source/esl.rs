@@ -16,8 +16,7 @@ use memchr::memmem;
 use super::event::{News, Rendered, decoded};
 use crate::config::Secret;
 
-/// One connection, from the server's greeting on.
-#[derive(Debug)]
+/// One connection, from the server's greeting on. It cannot be shown: what is to be sent may hold the secret.
 pub struct Session {
     secret: Secret,
     state: State,

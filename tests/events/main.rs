@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod pbx;
+mod recorded;
+mod silence;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -5,7 +5,9 @@
 //! again. One that is lost, refused, or says nothing to a question that is asked each minute, is begun anew after pauses
 //! that grow from one second to a minute. The protocols themselves are `source`'s.
 
-use std::io::{ErrorKind, Read, Write};
+mod talk;
+
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -17,12 +19,13 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 
 use crate::command::status::Heard;
-use crate::config::{Protocol, Server};
+use crate::config::Server;
 use crate::line::{Batch, Position};
 use crate::record::{Level, Record};
+use crate::source::Source;
 use crate::source::event::News;
-use crate::source::{Source, ami, esl};
 use crate::time::{Span, Timestamp};
+use talk::{Talk, is_before};
 
 /// A server, whether or not it is connected now.
 pub(super) struct Connection {
@@ -35,6 +38,8 @@ pub(super) struct Connection {
     /// Broken events that nothing was said of yet, and when something was said last.
     unsaid: u64,
     said: Timestamp,
+    /// It was said that nothing is told at all.
+    wondered: bool,
 }
 
 enum Stage {
@@ -54,28 +59,12 @@ enum Stage {
     Talking(Box<Talk>),
 }
 
-struct Talk {
-    stream: TcpStream,
-    session: Session,
-    began: Timestamp,
-    entered: bool,
-    /// When it said something last.
-    heard: Timestamp,
-    /// When it was asked whether it is still there, and has not answered.
-    asked: Option<Timestamp>,
-}
-
-/// What is spoken on it.
-enum Session {
-    Ami(ami::Session),
-    Esl(esl::Session),
-}
-
 impl Connection {
     /// Nothing happens before it is read.
     pub fn new(server: Arc<Server>) -> Connection {
         let (pause, unsaid, said) = (Span::default(), 0, Timestamp(i64::MIN / 2));
-        Connection { server, stage: Stage::Away, again: None, pause, heard: Heard::default(), unsaid, said }
+        let heard = Heard::default();
+        Connection { server, stage: Stage::Away, again: None, pause, heard, unsaid, said, wondered: false }
     }
 
     /// To whom.
@@ -95,8 +84,8 @@ impl Connection {
             Stage::LookingUp { call, .. } => Some((call.as_fd(), PollFlags::IN)),
             Stage::Connecting { socket, .. } => Some((socket.as_fd(), PollFlags::OUT)),
             Stage::Talking(talk) => {
-                let more = if talk.session.has_output() { PollFlags::OUT } else { PollFlags::empty() };
-                Some((talk.stream.as_fd(), PollFlags::IN | more))
+                let more = if talk.has_output() { PollFlags::OUT } else { PollFlags::empty() };
+                Some((talk.as_fd(), PollFlags::IN | more))
             }
         }
     }
@@ -208,12 +197,7 @@ impl Connection {
         }
         // A question and its answer are small; waiting for more only delays them.
         let _slower = stream.set_nodelay(true);
-        let Server { protocol, username, secret, .. } = &*self.server;
-        let session = match protocol {
-            Protocol::Ami => Session::Ami(ami::Session::new(username, secret, other.ip().is_loopback())),
-            Protocol::Esl => Session::Esl(esl::Session::new(secret)),
-        };
-        let talk = Talk { stream, session, began: now, entered: false, heard: now, asked: None };
+        let talk = Talk::new(&self.server, stream, other.ip().is_loopback(), now);
         self.stage = Stage::Talking(Box::new(talk));
         true
     }
@@ -225,8 +209,7 @@ impl Connection {
     /// Gives it up for a while; always false.
     fn complain(&mut self, why: String, now: Timestamp, log: &mut Vec<Record>) -> bool {
         if let Stage::Talking(talk) = std::mem::replace(&mut self.stage, Stage::Away)
-            && talk.entered
-            && !(Span::default()..LONGEST).contains(&(now - talk.began))
+            && talk.lasted(now)
         {
             self.pause = Span::default();
         }
@@ -295,14 +278,10 @@ impl Source for Connection {
         let mut left = budget;
         while left > 0 {
             let Stage::Talking(talk) = &mut self.stage else { return false };
-            match talk.stream.read(&mut block) {
-                Ok(0) => return self.complain("the connection was closed".to_owned(), now, log),
-                Ok(n) => {
+            match talk.read(&mut block, now) {
+                Ok(None) => return self.complain("the connection was closed".to_owned(), now, log),
+                Ok(Some((n, news))) => {
                     left = left.saturating_sub(n);
-                    let mut news = News::default();
-                    talk.session.take(&block[..n], &mut news);
-                    (talk.heard, talk.asked) = (now, None);
-                    talk.entered |= news.entered;
                     if !self.take(news, now, sink, log) {
                         return false;
                     }
@@ -314,6 +293,12 @@ impl Source for Connection {
         }
         let Stage::Talking(talk) = &mut self.stage else { return false };
         let silent = talk.is_silent(now);
+        if talk.is_mute(now) && !std::mem::replace(&mut self.wondered, true) {
+            let Server { username, .. } = &*self.server;
+            let why = format!("does `[{username}]` in `manager.conf` say `read = security`?");
+            let text = format!("`[{}]` tells no events: {why}", self.server.label());
+            log.push(Record::new(Level::Warning, PART, text));
+        }
         let sent = talk.send();
         match (sent, silent) {
             (Err(error), _) => self.complain(error.to_string(), now, log),
@@ -328,77 +313,6 @@ impl Source for Connection {
     }
 }
 
-impl Talk {
-    /// When something has to be asked or given up.
-    fn due(&self) -> Timestamp {
-        match self.asked {
-            _ if !self.entered => self.began + PATIENCE,
-            Some(asked) => asked + PATIENCE,
-            None => self.heard + OFTEN,
-        }
-    }
-
-    /// Asks whether the server is there if it said nothing for long; true: it was asked, and said nothing.
-    fn is_silent(&mut self, now: Timestamp) -> bool {
-        // A clock that was set back would put it off.
-        self.heard = self.heard.min(now);
-        if is_before(now, self.due()) {
-            return false;
-        }
-        if !self.entered || self.asked.is_some() {
-            return true;
-        }
-        self.asked = Some(now);
-        match &mut self.session {
-            Session::Ami(session) => session.ping(),
-            Session::Esl(session) => session.ping(),
-        }
-        false
-    }
-
-    fn send(&mut self) -> std::io::Result<()> {
-        let Talk { stream, session, .. } = self;
-        let output = session.output();
-        while !output.is_empty() {
-            match stream.write(output) {
-                Ok(n) => drop(output.drain(..n)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Session {
-    fn take(&mut self, bytes: &[u8], news: &mut News) {
-        match self {
-            Session::Ami(session) => session.take(bytes, news),
-            Session::Esl(session) => session.take(bytes, news),
-        }
-    }
-
-    fn output(&mut self) -> &mut Vec<u8> {
-        match self {
-            Session::Ami(session) => session.output(),
-            Session::Esl(session) => session.output(),
-        }
-    }
-
-    fn has_output(&self) -> bool {
-        match self {
-            Session::Ami(session) => session.has_output(),
-            Session::Esl(session) => session.has_output(),
-        }
-    }
-}
-
-/// Whether `until` is still to come, and not farther away than any of our times.
-fn is_before(now: Timestamp, until: Timestamp) -> bool {
-    now < until && until - now <= LONGEST
-}
-
 /// What fail2ban calls the part that reads logs.
 const PART: &str = "filter";
 
@@ -408,9 +322,6 @@ const LONGEST: Span = Span::from_secs(60);
 
 /// How long an address, a connection, a login or an answer may take.
 const PATIENCE: Span = Span::from_secs(20);
-
-/// After so much silence the server is asked whether it is there.
-const OFTEN: Span = Span::from_secs(60);
 
 /// Broken events are spoken of so often at most.
 const RARELY: Span = Span::from_secs(60);
