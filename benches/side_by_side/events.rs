@@ -17,7 +17,7 @@ pub fn latency(effort: Effort, report: &mut Report) {
     report.work("`send()` of the `maxretry`-th event → address in the kernel's set");
     assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().is_ok_and(|status| status.success()));
     let times = effort.of(20, 300);
-    let protocols: [(&str, &str, fn(IpAddr) -> Vec<u8>); 2] = [
+    let protocols: [(&str, &str, Event); 2] = [
         ("ami", "asterisk", |address| invalid(&address.to_string(), "100").into_bytes()),
         ("esl", "freeswitch", |address| failure(&address.to_string(), "100")),
     ];
@@ -36,16 +36,19 @@ pub fn latency(effort: Effort, report: &mut Report) {
         let took: Vec<Duration> = (0..times).map(|n| ban(&mut guest, event, &daemon, &mut eye, n)).collect();
         let sample = Sample::millis(&took).unwrap();
         report.target(&format!("{protocol}: p50"), MILLISECONDS, sample.quantile(0.5), 1.0);
-        report.figure(Who::Sipjail, &format!("{protocol}: p50"), MILLISECONDS, Sample::one(sample.quantile(0.5)));
-        report.figure(Who::Sipjail, &format!("{protocol}: p99"), MILLISECONDS, Sample::one(sample.quantile(0.99)));
+        report.figure(Who::Sipjail, format!("{protocol}: p50"), MILLISECONDS, Sample::one(sample.quantile(0.5)));
+        report.figure(Who::Sipjail, format!("{protocol}: p99"), MILLISECONDS, Sample::one(sample.quantile(0.99)));
         report.figure(Who::Sipjail, protocol, MILLISECONDS, sample);
         daemon.stop();
         sweep();
     }
 }
 
+/// What the PBX sends of an attacker.
+type Event = fn(IpAddr) -> Vec<u8>;
+
 /// Four events that are counted, a while of no fixed length, and the fifth.
-fn ban(guest: &mut Guest, event: fn(IpAddr) -> Vec<u8>, daemon: &Daemon, eye: &mut Eye, n: u32) -> Duration {
+fn ban(guest: &mut Guest, event: Event, daemon: &Daemon, eye: &mut Eye, n: u32) -> Duration {
     let address = IpAddr::from(address(n, 10_000));
     guest.send(event(address).repeat(4));
     assert!(daemon.counts(JAIL, n as usize * 5 + 4, Duration::from_millis(5)));
