@@ -39,6 +39,8 @@ pub enum Message {
         /// All that there is to say of it.
         heard: Heard,
     },
+    /// The engine was told something directly, and what it wants done waits at its desk.
+    Look,
     /// Somebody has something to say in the log.
     Log(Record),
     /// A worker found something out.

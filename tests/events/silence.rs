@@ -38,7 +38,8 @@ fn it_is_asked_each_minute_and_given_up_when_it_answers_no_more() {
     let (sender, inbox) = sync_channel(64);
     let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));
     let jails = vec![FollowJail::new(&jail, filter)];
-    let follower = Follower::with_clock(jails, Vec::new(), clock, sender).expect("a thread");
+    let follower =
+        Follower::with_clock(jails, Vec::new(), clock, move |message| sender.send(message).is_ok()).expect("a thread");
     let later = |secs: i64| {
         time.fetch_add(secs * 1_000_000, Ordering::SeqCst);
         // Wakes it.

@@ -24,8 +24,8 @@ pub(super) struct Hearer {
 /// All of them.
 pub(super) struct Hearing {
     pipe: Pipe,
-    /// Of each jail in the pipe.
-    servers: Vec<Arc<Server>>,
+    /// Whom each jail in the pipe hears.
+    heard_by: Vec<(Arc<str>, Arc<Server>)>,
     readers: Vec<Reader<Connection>>,
     /// What was told of each reader's connection, and when.
     told: Vec<(Heard, Timestamp)>,
@@ -35,20 +35,17 @@ impl Hearing {
     /// Nothing is connected before the first [`Hearing::step`].
     pub fn new(jails: Vec<Hearer>) -> Hearing {
         let mut hearing =
-            Hearing { pipe: Pipe::new(Vec::new()), servers: Vec::new(), readers: Vec::new(), told: Vec::new() };
+            Hearing { pipe: Pipe::new(Vec::new()), heard_by: Vec::new(), readers: Vec::new(), told: Vec::new() };
         hearing.exchange(jails, &|_| false);
         hearing
     }
 
     /// These jails, and of those before the ones that stay. A connection that is still wanted stays.
     pub fn exchange(&mut self, jails: Vec<Hearer>, stays: &dyn Fn(&str) -> bool) {
-        let before = self.pipe.take().into_iter().zip(std::mem::take(&mut self.servers));
-        let (mut piped, mut servers): (Vec<_>, Vec<_>) = before.filter(|(jail, _)| stays(&jail.name)).unzip();
-        for Hearer { jail, server } in jails {
-            piped.push(jail);
-            servers.push(server);
-        }
-        self.pipe = Pipe::new(piped);
+        self.heard_by.retain(|(jail, _)| stays(jail));
+        self.heard_by.extend(jails.iter().map(|Hearer { jail, server }| (jail.name.clone(), server.clone())));
+        self.pipe.exchange(stays, jails.into_iter().map(|hearer| hearer.jail).collect());
+        let servers: Vec<&Arc<Server>> = self.heard_by.iter().map(|(_, server)| server).collect();
         let mut known: Vec<_> =
             std::mem::take(&mut self.readers).into_iter().zip(std::mem::take(&mut self.told)).collect();
         for (first, server) in servers.iter().enumerate() {
@@ -57,10 +54,10 @@ impl Hearing {
             }
             let jails: Vec<usize> = (first..servers.len()).filter(|at| servers[*at] == *server).collect();
             let route = self.pipe.route(&jails);
-            let (mut reader, told) = match known.iter().position(|(reader, _)| reader.source.server() == server) {
+            let (mut reader, told) = match known.iter().position(|(reader, _)| reader.source.server() == *server) {
                 Some(at) => known.swap_remove(at),
                 None => {
-                    let reader = Reader::of_events(Connection::new(server.clone()), self.pipe.route(&[]));
+                    let reader = Reader::of_events(Connection::new((*server).clone()), self.pipe.route(&[]));
                     (reader, (Heard { events: u64::MAX, ..Heard::default() }, Timestamp(i64::MIN / 2)))
                 }
             };
@@ -68,7 +65,6 @@ impl Hearing {
             self.readers.push(reader);
             self.told.push(told);
         }
-        self.servers = servers;
     }
 
     /// Does what can be done now; true: there is more.

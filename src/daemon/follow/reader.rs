@@ -131,15 +131,15 @@ impl<S: Source> Reader<S> {
 
     fn hand_on(&mut self, pipe: &Pipe, now: Timestamp) -> Vec<(Arc<str>, Position)> {
         (self.sent, self.sent_at) = (self.source.position(), now);
-        let jails = self.route.jails().iter().map(|at| &pipe.jails()[*at].name);
+        let jails = self.route.jails().iter().map(|at| pipe.name(*at));
         self.sent.iter().flat_map(|position| jails.clone().map(|jail| (jail.clone(), position.clone()))).collect()
     }
 }
 
 fn in_portions(found: &mut Vec<(Arc<str>, Failure)>, sink: &mut dyn FnMut(Message)) {
-    while !found.is_empty() {
-        let few = found.len().min(FEW);
-        sink(Message::Failures(found.drain(..few).collect()));
+    let mut found = found.drain(..);
+    while !found.as_slice().is_empty() {
+        sink(Message::Failures(found.by_ref().take(FEW).collect()));
     }
 }
 
