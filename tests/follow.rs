@@ -646,6 +646,7 @@ fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
         backend: "auto".to_owned(),
         filter: FilterSettings { failregex: vec![Spanned::bare(FAILED)], maxlines: 1, ..FilterSettings::default() },
         journal: None,
+        events: None,
         logpath: logs.iter().map(path).collect(),
         logpath_first: false,
         logencoding: "auto".to_owned(),

@@ -92,6 +92,7 @@ fn page() -> String {
         }
     }
     page += &options_sections();
+    page += EVENTS;
     page += FILES;
     page
 }
@@ -113,8 +114,56 @@ fn place(place: Place) -> &'static str {
         Place::Thread => "sipjail.conf, [Thread]",
         Place::Jail => "jail",
         Place::Filter => "filter",
+        Place::Ami => "sipjail.conf, [ami NAME]",
+        Place::Esl => "sipjail.conf, [esl NAME]",
     }
 }
+
+const EVENTS: &str = ".SH EVENTS
+With
+.B backend = ami
+a jail hears the security events of Asterisk's manager interface, with
+.B backend = esl
+registrations, logins, ends of unauthenticated calls and the log's records of FreeSWITCH's event socket, in place of a
+log; with
+.B ami[logs=yes]
+it reads its
+.B logpath
+as well. The server stands in sipjail.conf as
+.B [ami NAME]
+or
+.BR \"[esl NAME]\" ;
+where there are several,
+.B backend = ami[name=NAME]
+says which. All jails that hear a server share one connection. It is asked each minute whether it is there, and connected
+anew after pauses of 1 to 60 seconds;
+.B sipjail status JAIL
+says for how long it has been connected, and how many events came.
+.PP
+Each event is a line that
+.B eventregex
+(or, where a filter has none,
+.BR failregex )
+matches, without a date:
+.PP
+.nf
+AMI InvalidPassword address=\"192.0.2.1\" port=\"5060\" transport=\"UDP\" Service=\"SIP\" AccountID=\"100\" …
+AMI Broken address=\"192.0.2.1\" port=\"5060\" transport=\"UDP\"
+ESL sofia::register_failure address=\"192.0.2.1\" port=\"5060\" profile\\-name=\"internal\" … user\\-agent=\"x\"
+ESL log file=\"sofia.c\" line=\"10679\" level=\"WARNING\" text=\"IP 192.0.2.1 Rejected by acl %22x%22\"
+.fi
+.PP
+The interface, the event's name, and fields NAME=\"VALUE\" each after one blank, in an order that is always the same;
+.B address
+is an IP address, and what the server alone says. Of a value's bytes those from blank to ~ but for \" and % stand as they
+are, each other one as % and two capital hex digits: no value looks like another field, whatever a caller wrote. A value
+of more than 256 bytes (text: 1024) loses its middle, where a % stands alone. Challenges and hashes are left out.
+.PP
+Of AMI an event is believed only if its headers stand in Asterisk's order and none stands twice. Another one is broken:
+it is counted, warned of once a minute at most, and handed on as
+.B Broken
+of its true sender. SuccessfulAuth is handed on only where a password was used.
+";
 
 const FILES: &str = ".SH FILES
 .TP

@@ -157,19 +157,19 @@ fn cross(program: Program, counted: usize, many: usize) -> Burst {
 }
 
 /// Whoever looks into the kernel's set.
-enum Sight {
+pub enum Sight {
     Netlink(Box<Ipset>, Stare),
     Program(IpAddr),
 }
 
-struct Eye {
+pub struct Eye {
     sight: Sight,
     /// How many programs it has started.
     programs: u64,
 }
 
 impl Eye {
-    fn new(program: Program) -> Eye {
+    pub fn new(program: Program) -> Eye {
         let sight = match program {
             Program::Fail2ban => Sight::Program(IpAddr::from([0, 0, 0, 0])),
             Program::Sipjail => Sight::Netlink(Box::new(sight()), Stare::new()),
@@ -178,7 +178,7 @@ impl Eye {
     }
 
     /// Begins to look for an address.
-    fn look_for(&mut self, address: IpAddr) {
+    pub fn look_for(&mut self, address: IpAddr) {
         match &mut self.sight {
             Sight::Netlink(_, stare) => stare.wanted.send(address).unwrap(),
             Sight::Program(wanted) => *wanted = address,
@@ -186,7 +186,7 @@ impl Eye {
     }
 
     /// When the address was there; `None`: it was not in an unreasonable time.
-    fn seen(&mut self) -> Option<Instant> {
+    pub fn seen(&mut self) -> Option<Instant> {
         match &mut self.sight {
             Sight::Netlink(_, stare) => stare.seen.recv().unwrap(),
             Sight::Program(address) => {
@@ -224,7 +224,7 @@ impl Eye {
 
 /// A thread that asks the kernel without a pause. To the scheduler it is as good as idle (`SCHED_IDLE`): else it would have
 /// one of two processors for itself, and whoever is woken there would wait for the next tick, milliseconds away.
-struct Stare {
+pub struct Stare {
     wanted: Sender<IpAddr>,
     seen: Receiver<Option<Instant>>,
 }
@@ -279,4 +279,4 @@ fn backend(daemon: &Daemon) -> &'static str {
     if inotify { "pyinotify" } else { "polling" }
 }
 
-const JAIL: &str = "asterisk";
+pub const JAIL: &str = "asterisk";

@@ -13,6 +13,7 @@
 mod attack;
 mod compare;
 mod daemon;
+mod events;
 mod idle;
 mod instructions;
 mod latency;
@@ -29,6 +30,9 @@ mod world;
 
 #[path = "../corpus/mod.rs"]
 mod corpus;
+
+#[path = "../../tests/events/pbx.rs"]
+mod pbx;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -60,7 +64,7 @@ struct Row {
     measure: fn(Effort, &mut Report),
 }
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     Row { name: "mixed", kernel: false, measure: scan::mixed },
     Row { name: "quiet", kernel: false, measure: scan::quiet },
     Row { name: "freeswitch", kernel: false, measure: scan::freeswitch },
@@ -71,6 +75,7 @@ const ROWS: [Row; 18] = [
     Row { name: "jails", kernel: false, measure: attack::different_jails },
     Row { name: "jails-alike", kernel: false, measure: attack::like_jails },
     Row { name: "latency", kernel: true, measure: latency::one },
+    Row { name: "latency-events", kernel: true, measure: events::latency },
     Row { name: "burst", kernel: true, measure: latency::burst },
     Row { name: "burst-whole", kernel: true, measure: latency::whole_burst },
     Row { name: "restart", kernel: true, measure: restart::fifty_thousand },

@@ -3,6 +3,7 @@
 
 use super::{Follow, House, change};
 use crate::addr::Id;
+use crate::config::events::Servers;
 use crate::config::settings::Values;
 use crate::config::value::Value;
 use crate::config::{JailSettings, Severity, ini};
@@ -28,6 +29,8 @@ pub fn new(name: &str, backend: &str) -> Result<JailSettings, Error> {
     let options = ini::Options::new();
     let mut values = Values::new(&options, name);
     settings.journal = values.backend(&Value::bare(backend), &[]);
+    // Which server is meant stands in `sipjail.conf`, of which a client's stream knows nothing.
+    values.events(&Value::bare(backend), &Servers::default());
     let wrong = values.problems.iter().find(|problem| problem.severity == Severity::Error);
     wrong.map_or(Ok(settings), |problem| Err(change::refused(problem)))
 }

@@ -59,6 +59,8 @@ pub struct House<'a> {
     pub files: &'a mut IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up, since the jail came up.
     pub gave_up: &'a IndexMap<String, u64>,
+    /// What is heard of each PBX that tells events.
+    pub heard: &'a IndexMap<String, status::Heard>,
     /// Jails that wait for one of these logs to appear.
     pub waiting: &'a IndexMap<String, Vec<String>>,
     /// Jails that follow no log: not started yet, or told to be idle.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{House, Reply};
 use crate::config::Journal;
 use crate::error::Error;
+use crate::text::printable;
+use crate::time::{Span, Timestamp};
 
 /// Show all jails, or one jail's failures and bans
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -67,6 +69,39 @@ pub struct FilterPart {
     /// What is asked of systemd's journal, where that is read in place of logs: any of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journalmatch: Option<Vec<String>>,
+    /// The PBX whose events are heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventsPart>,
+}
+
+/// A PBX's events, those of all jails that hear it together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsPart {
+    /// Its section in `sipjail.conf`: `ami pbx`.
+    pub server: String,
+    /// Since when it is connected; nothing: it is not.
+    pub connected_since: Option<String>,
+    /// For how many seconds.
+    pub connected_for: Option<i64>,
+    /// Why it is not connected.
+    pub trouble: Option<String>,
+    /// Events that came, since the daemon or the connection's settings began.
+    pub events: u64,
+    /// Among them those that somebody has tried to forge.
+    pub broken: u64,
+}
+
+/// What is heard of a PBX.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Since when it is connected.
+    pub since: Option<Timestamp>,
+    /// Why it is not.
+    pub trouble: Option<String>,
+    /// Events that came.
+    pub events: u64,
+    /// Among them those that nobody but a forger can have made so.
+    pub broken: u64,
 }
 
 /// The actions' half of a jail.
@@ -112,6 +147,12 @@ impl Args {
                 forgotten: status.forgotten,
                 dropped: status.dropped,
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
+                events: house
+                    .engine
+                    .settings(jail)?
+                    .events
+                    .as_ref()
+                    .map(|events| events_of(&events.server.label(), house)),
             },
             actions: ActionsPart {
                 currently_banned: status.currently_banned,
@@ -119,6 +160,18 @@ impl Args {
                 banned: status.banned,
             },
         }))
+    }
+}
+
+fn events_of(server: &str, house: &House<'_>) -> EventsPart {
+    let Heard { since, trouble, events, broken } = house.heard.get(server).cloned().unwrap_or_default();
+    EventsPart {
+        server: server.to_owned(),
+        connected_since: since.map(|since| since.rfc3339(house.zone)),
+        connected_for: since.map(|since| (house.now - since).secs().max(0)),
+        trouble,
+        events,
+        broken,
     }
 }
 
@@ -154,6 +207,18 @@ impl AllReply {
     }
 }
 
+impl EventsPart {
+    fn text(&self) -> String {
+        let state = match (self.connected_for, &self.trouble) {
+            (Some(secs), _) => format!("connected for {}", Span::from_secs(secs)),
+            (None, Some(why)) => format!("not connected: {}", printable(why)),
+            (None, None) => "not connected yet".to_owned(),
+        };
+        let broken = if self.broken > 0 { format!(", {} broken", self.broken) } else { String::new() };
+        format!("{}, {state}, {} came{broken}", self.server, self.events)
+    }
+}
+
 impl JailReply {
     fn text(&self) -> String {
         let JailReply { jail, filter, actions } = self;
@@ -172,6 +237,9 @@ impl JailReply {
             format!("   |- Total banned:\t{}", actions.total_banned),
             format!("   `- Banned IP list:\t{}", actions.banned.join(" ")),
         ];
+        if let Some(events) = &filter.events {
+            lines.insert(4, format!("|  |- Events:\t{}", events.text()));
+        }
         // Amid the branch, so that whoever reads fail2ban's tree by names, by branches or from its end goes on doing so.
         let FilterPart { gave_up, forgotten, dropped, .. } = filter;
         let rare = [("Lines given up", gave_up), ("Addresses forgotten", forgotten), ("Failures dropped", dropped)];
@@ -197,6 +265,7 @@ mod tests {
                 forgotten: 0,
                 dropped: 0,
                 journalmatch: None,
+                events: None,
             },
             actions: ActionsPart { currently_banned: 1, total_banned: 1, banned: vec!["192.0.2.1".into()] },
         };
@@ -208,6 +277,18 @@ mod tests {
         let rare = "Total failed:\t0\n|  |- Lines given up:\t3\n|  |- Addresses forgotten:\t5";
         assert_eq!(reply.text(), tree.replace("Total failed:\t0", rare));
         (reply.filter.gave_up, reply.filter.forgotten) = (0, 0);
+        let events = EventsPart {
+            server: "ami pbx".into(),
+            connected_since: Some("2026-11-20T10:00:00+00:00".into()),
+            connected_for: Some(90),
+            trouble: None,
+            events: 5,
+            broken: 0,
+        };
+        reply.filter.events = Some(events);
+        let heard = "Total failed:\t0\n|  |- Events:\tami pbx, connected for 1m 30s, 5 came";
+        assert_eq!(reply.text(), tree.replace("Total failed:\t0", heard));
+        reply.filter.events = None;
         reply.filter.journalmatch = Some(vec!["A=1 B=2".into(), "C=3".into()]);
         assert_eq!(reply.text(), tree.replace("File list:\t/var/log/sip.log", "Journal matches:\tA=1 B=2 + C=3"));
     }

@@ -14,6 +14,7 @@ impl JailSettings {
             backend: backend.to_owned(),
             filter: FilterSettings { maxlines: 1, ..FilterSettings::default() },
             journal: None,
+            events: None,
             logpath: Vec::new(),
             logpath_first: false,
             logencoding: "auto".to_owned(),

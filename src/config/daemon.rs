@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+use super::events::{self, Servers};
 use super::include::{self, Layers};
 use super::interpolate::Scope;
 use super::number::{int, truth};
@@ -21,6 +22,8 @@ use crate::word::Word;
 pub struct Daemon {
     /// Ready for use.
     pub main: Main,
+    /// Who tells events.
+    pub servers: Servers,
     /// In plain words, with what fail2ban puts in where nothing is written.
     pub words: IndexMap<&'static str, Word>,
     /// What is wrong.
@@ -38,7 +41,8 @@ pub fn main(tree: &Tree, defaults: Main) -> Daemon {
     let layers = include::read(tree, &files);
     let mut words = unwritten(&defaults);
     let mut main = defaults;
-    let mut problems: Vec<Problem> = layers.problems.iter().cloned().map(|p| Problem { jail: None, ..p }).collect();
+    let mut problems: Vec<Problem> =
+        layers.problems.iter().map(|p| events::discreet(Problem { jail: None, ..p.clone() }, tree)).collect();
     let section = layers.merged.has("Definition");
     if layers.found && !section {
         words.insert("dbmaxmatches", Word::None);
@@ -68,7 +72,9 @@ pub fn main(tree: &Tree, defaults: Main) -> Daemon {
         }
     }
     problems.extend(unknown(&layers));
-    Daemon { main, words, problems, found: layers.found, silent: section.then_some(silent) }
+    let (servers, said) = Servers::read(&layers.merged);
+    problems.extend(said);
+    Daemon { main, servers, words, problems, found: layers.found, silent: section.then_some(silent) }
 }
 
 /// What fail2ban says where nothing is written; `dbmaxmatches` is its server's affair.

@@ -25,6 +25,9 @@ use crate::text;
 pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
+/// The same of our own, of which fail2ban's server is told nothing.
+const OURS: [&str; 1] = ["eventregex"];
+
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
@@ -131,6 +134,7 @@ impl FilterFile {
             prefregex: first("prefregex").filter(|value| !value.text().is_empty()).map(Value::whole),
             failregex: both("failregex"),
             ignoreregex: both("ignoreregex"),
+            eventregex: both("eventregex"),
             datepattern: datepattern.into_iter().flat_map(Value::lines).collect(),
             maxlines: 0,
             journalmatch: both("journalmatch"),
@@ -149,7 +153,7 @@ impl FilterFile {
         let mut combined = Options::new();
         if self.merged.has("Definition") {
             let definition = Scope::new(&self.merged, "Definition");
-            for name in OPTIONS.into_iter().filter(|name| !given.contains_key(*name)) {
+            for name in OPTIONS.into_iter().chain(OURS).filter(|name| !given.contains_key(*name)) {
                 combined.extend(definition.with(&vars).get(name)?.map(|value| (name.to_owned(), value)));
             }
             for (name, raw) in self.merged.sections["Definition"].options.iter().filter(|_| everything) {

@@ -4,6 +4,7 @@
 //! What is wrong with a jail leaves that jail out and no other.
 
 use super::action::{self, Actions, Said};
+use super::events::Servers;
 use super::filter::{Filled, FilterFile, Reference};
 use super::include::Layers;
 use super::ini::Options;
@@ -17,7 +18,7 @@ use super::tree::Tree;
 use super::unknown::Mentioned;
 use super::value::Value;
 use super::written::{Sheet, WrittenJail, spoken, word};
-use super::{Enabled, JailSettings, Origin, Original, Problem, Severity, UseDns};
+use super::{Enabled, Events, JailSettings, Origin, Original, Problem, Severity, UseDns};
 use crate::word::repr;
 
 /// What the sections say.
@@ -34,7 +35,7 @@ pub struct Jails {
 }
 
 /// Reads every jail that is on or may come on.
-pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
+pub fn jails(tree: &Tree, layers: &Layers, servers: &Servers) -> Jails {
     let mut merged = layers.merged.clone();
     for (name, text) in [
         ("fail2ban_version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -44,6 +45,7 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
     }
     let mut reader = Reader {
         tree,
+        servers,
         mentioned: Mentioned::of(&merged),
         merged,
         said: Said::default(),
@@ -69,6 +71,7 @@ pub fn jails(tree: &Tree, layers: &Layers) -> Jails {
 
 struct Reader<'a> {
     tree: &'a Tree,
+    servers: &'a Servers,
     merged: Merged,
     mentioned: Mentioned,
     said: Said,
@@ -207,8 +210,16 @@ impl Reader<'_> {
             values.warn(&line.origin, "this `journalmatch` cannot be split into words; no journal is read here", None);
             values.last(Original::Stops);
         }
-        let logpath = if journal.is_some() { Vec::new() } else { values.logpath() };
-        if logpath.is_empty() && journal.is_none() {
+        let wanted = values.events(&backend, self.servers);
+        let hears = wanted.is_some();
+        let reads_logs = journal.is_none() && wanted.as_ref().is_none_or(|wanted| wanted.as_ref().is_ok_and(|w| w.1));
+        let events = wanted.and_then(Result::ok);
+        let events = events.map(|(server, logs)| Events { server, filter: logs.then(|| filter.of_events()) });
+        if hears && !reads_logs {
+            filter = filter.of_events();
+        }
+        let logpath = if reads_logs { values.logpath() } else { Vec::new() };
+        if logpath.is_empty() && reads_logs {
             values.warn(&origin, "the jail has no `logpath`", None);
             if jail.get("logpath").is_some_and(|value| value.text().is_empty()) {
                 values.last(Original::Stops);
@@ -227,6 +238,7 @@ impl Reader<'_> {
             backend: backend.text().to_owned(),
             filter,
             journal,
+            events,
             logpath,
             logpath_first: values.truth("logpath_first").unwrap_or(false),
             logencoding: values.text("logencoding").unwrap_or("auto").to_owned(),

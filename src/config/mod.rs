@@ -8,6 +8,7 @@ pub mod action;
 mod bare;
 pub mod brackets;
 pub mod daemon;
+pub mod events;
 pub mod filter;
 pub mod ignore;
 pub mod include;
@@ -38,6 +39,7 @@ use crate::line::Unwrap;
 use crate::time::{Bantime, Span};
 
 pub use action::{Action, Kind, Own};
+pub use events::{Events, Protocol, Secret, Server};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
 pub use problem::{Origin, Original, Problem, Severity};
@@ -125,6 +127,8 @@ pub struct JailSettings {
     pub filter: FilterSettings,
     /// What is read of systemd's journal in place of logs: `backend = systemd`.
     pub journal: Option<Journal>,
+    /// What is heard of a PBX in place of logs, or beside them: `backend = ami`, `esl`.
+    pub events: Option<Events>,
     /// Which logs, in the order written; none where the journal is read.
     pub logpath: Vec<LogPath>,
     /// Read only the first of them that exists.
@@ -222,12 +226,24 @@ pub struct FilterSettings {
     pub failregex: Vec<Spanned>,
     /// A match of one of these is no failure.
     pub ignoreregex: Vec<Spanned>,
+    /// The same as `failregex` for the events of a PBX; empty: `failregex` is for those too.
+    pub eventregex: Vec<Spanned>,
     /// One per line; empty: the default templates.
     pub datepattern: Vec<Spanned>,
     /// Lines looked at together; `0` where nobody says, which means one.
     pub maxlines: usize,
     /// What to ask the journal for, one match expression per line.
     pub journalmatch: Vec<Spanned>,
+}
+
+impl FilterSettings {
+    /// The same for the events of a PBX, which come without wrapper and date.
+    pub fn of_events(&self) -> FilterSettings {
+        if self.eventregex.is_empty() {
+            return self.clone();
+        }
+        FilterSettings { prefregex: None, failregex: self.eventregex.clone(), maxlines: 1, ..self.clone() }
+    }
 }
 
 /// A text and where it was written.
@@ -332,9 +348,9 @@ pub fn main(dir: &Path) -> Main {
 /// The same with other settings of the daemon where no file says them, for example [`Main::fail2ban`].
 pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
-    let daemon::Daemon { main, words, mut problems, .. } = daemon::main(&tree, defaults);
+    let daemon::Daemon { main, servers, words, mut problems, .. } = daemon::main(&tree, defaults);
     let layers = include::read(&tree, &jail_files(&tree));
-    let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers);
+    let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers, &servers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
     problems.extend(layers.problems.iter().cloned().map(|p| if named(&p) { p } else { Problem { jail: None, ..p } }));
     problems.extend(found);

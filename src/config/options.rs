@@ -33,6 +33,10 @@ pub enum Place {
     Jail,
     /// `[Definition]` of a filter; in a jail it takes the filter's place.
     Filter,
+    /// `[ami NAME]` of `sipjail.conf`: a manager interface.
+    Ami,
+    /// `[esl NAME]` of `sipjail.conf`: an event socket.
+    Esl,
 }
 
 /// What an option's value is.
@@ -105,7 +109,7 @@ const fn row(
 
 use Effect::{Full, None as Without, Ours};
 use Kind::{Bool, Expression, Lines, List, Number, Path, Regexes, Text, Time, Word};
-use Place::{Filter, Jail, Main, Thread};
+use Place::{Ami, Esl, Filter, Jail, Main, Thread};
 
 /// Every option, by place, in the order of the manual.
 #[rustfmt::skip]
@@ -124,7 +128,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "enabled", Word(&["true", "false", "auto"]), "false", Full, "whether the jail is on; `auto`: once one of its logs exists"),
     row(Jail, "filter", Text, "", Full, "what counts as a failure: `name[option=value]`"),
     row(Jail, "logpath", Lines, "", Full, "the logs, one path or glob per line, `tail` behind it to begin at the end"),
-    row(Jail, "backend", Text, "auto", Full, "how the log is read: `auto`, or `systemd` for the journal; `systemd[journalpath=…]`, `journalfiles`, `namespace`, `journalflags`"),
+    row(Jail, "backend", Text, "auto", Full, "how the log is read: `auto`, or `systemd` for the journal; `systemd[journalpath=…]`, `journalfiles`, `namespace`, `journalflags`; `ami` or `esl` for a PBX's events in place of its log, `ami[name=NAME, logs=yes]`"),
     row(Jail, "logencoding", Text, "auto", Full, "the encoding of the log"),
     row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
     row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
@@ -152,20 +156,43 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "prefregex", Regexes, "", Full, "what every line has to match first; its `<F-CONTENT>` goes on"),
     row(Filter, "failregex", Regexes, "", Full, "what a failure looks like, the first match decides"),
     row(Filter, "ignoreregex", Regexes, "", Full, "what is no failure although a failregex matches"),
+    row(Filter, "eventregex", Regexes, "", Ours, "what a failure looks like among the events of `ami` and `esl`; where unset, `failregex` says it"),
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
     row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for: `NAME=VALUE` matches as a shell splits them, `+` or a new line means or"),
+
+    row(Ami, "host", Text, "127.0.0.1", Ours, "where Asterisk listens for managers: an address, or a name that is looked up before each connection"),
+    row(Ami, "port", Number, "5038", Ours, "the port"),
+    row(Ami, "username", Text, "", Ours, "the section of `manager.conf`; it needs `read = security` and nothing else"),
+    row(Ami, "secret", Text, "", Ours, "its secret, taken as it stands; never shown. The file should be for root alone"),
+    row(Ami, "secretfile", Path, "", Ours, "a file whose first line is the secret; refused where others than its owner may read it"),
+    row(Ami, "secretenv", Text, "", Ours, "a variable of the daemon's environment that holds the secret"),
+    row(Ami, "tls", Bool, "false", Ours, "refused where true: sipjail speaks no TLS; connect by loopback, or through stunnel"),
+    row(Esl, "host", Text, "127.0.0.1", Ours, "where FreeSWITCH's event socket listens, likewise"),
+    row(Esl, "port", Number, "8021", Ours, "the port"),
+    row(Esl, "password", Text, "", Ours, "the password of `event_socket.conf.xml`, taken as it stands; never shown"),
+    row(Esl, "passwordfile", Path, "", Ours, "a file whose first line is the password; refused where others than its owner may read it"),
+    row(Esl, "passwordenv", Text, "", Ours, "a variable of the daemon's environment that holds the password"),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The two have sections of their own, with the same words where they mean the same.
+    fn is_connection(place: Place) -> bool {
+        matches!(place, Place::Ami | Place::Esl)
+    }
+
     #[test]
     fn names_are_unique_and_lower_case() {
         for (at, option) in OPTIONS.iter().enumerate() {
             assert_eq!(option.name, option.name.to_lowercase());
-            assert!(OPTIONS[..at].iter().all(|other| other.name != option.name), "{} stands twice", option.name);
+            assert!(
+                OPTIONS[..at].iter().all(|other| other.name != option.name || is_connection(other.place)),
+                "{} stands twice",
+                option.name
+            );
         }
     }
 

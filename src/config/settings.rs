@@ -1,5 +1,8 @@
 //! A jail's options, one by one, from text to the types of [`JailSettings`](super::JailSettings).
 
+use std::sync::Arc;
+
+use super::events::{Protocol, Server, Servers};
 use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
@@ -54,12 +57,22 @@ impl<'a> Values<'a> {
         if name == "gamin" {
             let message = "`gamin` is gone since fail2ban 1.1; the log is read as with `auto`";
             self.warn(&backend.origin(), message, None);
-        } else if !BACKENDS.contains(&name.as_str()) {
-            let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`";
+        } else if !BACKENDS.contains(&name.as_str()) && Protocol::parse(&name).is_none() {
+            let hint = "one of `auto`, `polling`, `pyinotify`, `systemd`, `ami`, `esl`";
             let message = format!("there is no backend `{}`", backend.text());
             self.report(Severity::Error, backend.origin(), message, Some(hint));
         }
         None
+    }
+
+    /// The events that the backend asks for, if it does: of which server, and whether logs are read beside them.
+    pub fn events(&mut self, backend: &Value, servers: &Servers) -> Option<Result<(Arc<Server>, bool), Unknown>> {
+        let read = brackets::parse(backend.text()).ok()?;
+        let protocol = Protocol::parse(read.name)?;
+        let wanted = servers.wanted(protocol, backend, &read, &mut |severity, message, hint| {
+            self.report(severity, backend.origin(), message, hint.as_deref());
+        });
+        Some(wanted.ok_or(Unknown))
     }
 
     /// `logpath`: one per line, ` head` or ` tail` behind the last blank. A path that comes twice keeps its first flag.
@@ -279,6 +292,10 @@ impl<'a> Values<'a> {
         }
     }
 }
+
+/// There is no such server; why is among the problems.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown;
 
 const BACKENDS: [&str; 3] = ["auto", "polling", "pyinotify"];
 

@@ -20,7 +20,9 @@ macro_rules! files {
 
 /// One line per file, sorted.
 const FILES: &[(&str, &str)] = files! {
+    "filter.d/ami.conf"
     "filter.d/asterisk.conf"
+    "filter.d/esl.conf"
     "filter.d/freeswitch.conf"
     "filter.d/recidive.conf"
     "jail.d/00-defaults.conf"

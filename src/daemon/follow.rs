@@ -8,7 +8,9 @@
 //! position behind them, so what is saved was handled and nothing that is saved is read again; a jail's files before
 //! anything that was found in them, the first time also if there are none.
 
+mod connection;
 mod exchange;
+mod hearing;
 mod jails;
 mod log;
 mod reader;
@@ -21,7 +23,9 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{JailSettings, Journal, LogPath};
+use rustix::event::PollFlags;
+
+use crate::config::{Events, JailSettings, Journal, LogPath, Server};
 use crate::filter::Filter;
 use crate::line::{Position, Unwrap};
 use crate::source::file::{LogFile, Start};
@@ -31,7 +35,8 @@ use crate::time::{Span, Timestamp};
 
 use super::inbox::Message;
 use super::pipe::Pipe;
-use exchange::{Left, apart};
+use exchange::{Apart, Left, apart};
+use hearing::Hearing;
 use jails::Jail;
 use log::{Log, names};
 use reader::Reader;
@@ -44,12 +49,14 @@ pub struct FollowJail {
     pub name: Arc<str>,
     /// What it reads of systemd's journal.
     pub journal: Option<Journal>,
+    /// Whose events it hears, and what counts as a failure among them.
+    pub events: Option<(Arc<Server>, Filter)>,
     /// Paths and patterns, in order.
     pub logs: Vec<LogPath>,
     /// Only the first of them that means an existing file is followed. It is kept until its files have been gone for a
     /// minute, also when an earlier one appears meanwhile.
     pub first: bool,
-    /// What counts as a failure.
+    /// What counts as a failure in a log.
     pub filter: Filter,
     /// What has to come off a line first.
     pub unwrap: Unwrap,
@@ -62,7 +69,15 @@ pub struct FollowJail {
 impl FollowJail {
     /// From a jail's settings; nothing saved.
     pub fn new(jail: &JailSettings, filter: Filter) -> FollowJail {
+        let (filter, events) = match &jail.events {
+            None => (filter, None),
+            Some(Events { server, filter: None }) => (Filter::none(), Some((server.clone(), filter))),
+            Some(Events { server, filter: Some(_) }) => {
+                (filter, Filter::of_events(jail).ok().map(|(filter, _)| (server.clone(), filter)))
+            }
+        };
         FollowJail {
+            events,
             name: jail.name.as_str().into(),
             journal: jail.journal.clone(),
             logs: jail.logpath.clone(),
@@ -81,6 +96,7 @@ pub struct Logs {
     pipe: Pipe,
     logs: Vec<Log>,
     journals: Vec<Reader<JournalReader>>,
+    hearing: Hearing,
     /// How far jails that are not followed now had come.
     left: HashMap<String, Left>,
     /// Files may have come or gone.
@@ -101,10 +117,11 @@ pub enum Change {
 impl Logs {
     /// Follows the logs of these jails; nothing is opened before the first [`Logs::step`].
     pub fn new(jails: Vec<FollowJail>) -> Logs {
-        let (jails, piped, readers) = apart(jails);
+        let Apart { jails, piped, readers, hearers } = apart(jails);
         let pipe = Pipe::new(piped);
         let journals = readers.into_iter().map(|(at, reader)| Reader::of_journal(reader, pipe.route(&[at]))).collect();
-        Logs { jails, pipe, logs: Vec::new(), journals, left: HashMap::new(), stale: true }
+        let hearing = Hearing::new(hearers);
+        Logs { jails, pipe, logs: Vec::new(), journals, hearing, left: HashMap::new(), stale: true }
     }
 
     /// Everything that one wake-up does: looks which files there are if that may have changed, reads at most [`TURN`]
@@ -126,13 +143,15 @@ impl Logs {
         for journal in &mut self.journals {
             more |= journal.read(&mut self.pipe, now, sink);
         }
+        more |= self.hearing.step(now, sink);
         self.send_positions(now, false, sink);
         more
     }
 
-    /// What becomes readable when a journal has something new.
-    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.journals.iter().filter_map(|journal| journal.source.fd())
+    /// What tells that a journal or a PBX has something new, and by what.
+    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let journals = self.journals.iter().filter_map(|journal| journal.source.fd());
+        journals.map(|fd| (fd, PollFlags::IN)).chain(self.hearing.fds())
     }
 
     /// Looks which files the patterns mean now, if that may have changed; true if it looked.
@@ -214,7 +233,7 @@ impl Logs {
         let files = self.logs.iter().flat_map(|log| &log.readers).filter(|reader| reader.source.is_open());
         let files = files.flat_map(|reader| [reader.source.due(), reader.position_due()]);
         let journals = self.journals.iter().flat_map(|journal| [journal.source.due(), journal.position_due()]);
-        files.chain(journals).flatten().min()
+        files.chain(journals).chain([self.hearing.due()]).flatten().min()
     }
 
     /// The end: hands on every position.

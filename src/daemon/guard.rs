@@ -26,6 +26,7 @@ use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::workers::{Askers, Keeper};
 use super::{clock, signals};
+use crate::command::status::Heard;
 use crate::compat::pickle::Plain;
 use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
@@ -85,6 +86,8 @@ struct Guard {
     files: IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up.
     gave_up: IndexMap<String, u64>,
+    /// What is heard of each PBX.
+    heard: IndexMap<String, Heard>,
     /// Jails that come on when one of their logs appears.
     waiting: IndexMap<String, JailSettings>,
     /// Jails that follow no log: not started yet, or told to be idle.
@@ -166,6 +169,7 @@ impl Guard {
             log,
             files: IndexMap::new(),
             gave_up: IndexMap::new(),
+            heard: IndexMap::new(),
             waiting: waiting.into_iter().map(|j| (j.name.clone(), j)).collect(),
             main,
             idle: IndexSet::new(),
@@ -254,6 +258,10 @@ impl Guard {
             }
             Message::GaveUp { jail, more } => {
                 *self.gave_up.entry(jail.to_string()).or_default() += more;
+                self.desk.done();
+            }
+            Message::Heard { server, heard } => {
+                self.heard.insert(server, heard);
                 self.desk.done();
             }
             Message::Look => {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::command::Told;
+use crate::command::status::Heard;
 use crate::compat::pickle::Plain;
 use crate::engine::Answer;
 use crate::line::Position;
@@ -30,6 +31,13 @@ pub enum Message {
         jail: Arc<str>,
         /// How many since the last message.
         more: u64,
+    },
+    /// A PBX's events are heard, or no more, or more came.
+    Heard {
+        /// Which PBX.
+        server: String,
+        /// All that there is to say of it.
+        heard: Heard,
     },
     /// The engine was told something directly, and what it wants done waits at its desk.
     Look,

@@ -8,7 +8,7 @@ use indexmap::IndexSet;
 use jiff::tz::TimeZone;
 
 use super::options::Options;
-use crate::config::{self, Config, Enabled, JailSettings, Original, Own, Problem, Severity};
+use crate::config::{self, Config, Enabled, Events, JailSettings, Original, Own, Problem, Severity};
 use crate::error::{Error, Kind};
 use crate::filter::{Filter, Forge};
 use crate::firewall::MANUAL;
@@ -36,7 +36,16 @@ pub fn compile(mut config: Config, zone: &TimeZone) -> Prepared {
     let mut forge = Forge::new(zone);
     for jail in std::mem::take(&mut config.jails) {
         match forge.filter(&jail) {
-            Ok((filter, notes)) => {
+            Ok((filter, mut notes)) => {
+                if jail.events.as_ref().is_some_and(|events| events.filter.is_some()) {
+                    match Filter::of_events(&jail) {
+                        Ok((_, more)) => notes.extend(more),
+                        Err(problems) => {
+                            config.problems.extend(problems.into_iter().map(|p| refused(p, &jail.name)));
+                            continue;
+                        }
+                    }
+                }
                 config.problems.extend(notes.into_iter().map(|p| p.of_jail(&jail.name)));
                 filters.push(filter);
                 usable.push(jail);
@@ -69,9 +78,12 @@ impl Prepared {
         }
     }
 
-    /// Jails that wait: on only when one of their logs exists, and none does. The journal is always there.
+    /// Jails that wait: on only when one of their logs exists, and none does. The journal and a PBX's events are always there.
     pub fn waits(jail: &JailSettings) -> bool {
-        jail.enabled == Enabled::Auto && jail.journal.is_none() && Prepared::logs(jail).is_empty()
+        jail.enabled == Enabled::Auto
+            && jail.journal.is_none()
+            && jail.events.is_none()
+            && Prepared::logs(jail).is_empty()
     }
 
     /// The logs of a jail that exist now, in the order of its patterns; only the first one where it reads no more.
@@ -115,11 +127,15 @@ pub fn announce(options: &Options, jails: &[JailSettings], firewall: &str) {
         let what = match (logs.is_empty(), jail.enabled) {
             _ if let Some(asked) = journal.filter(|asked| !asked.is_empty()) => format!("reads the journal: {asked}"),
             _ if jail.journal.is_some() => "reads the whole journal".to_owned(),
+            (none, _) if let Some(Events { server, .. }) = &jail.events => {
+                let logs = if none { String::new() } else { format!(", and reads {}", logs.join(", ")) };
+                format!("hears the events of {} at {}:{}{logs}", server.label(), server.host, server.port)
+            }
             (false, _) => format!("reads {}", logs.join(", ")),
             (true, crate::config::Enabled::Auto) => format!("waits for {}", patterns.join(", ")),
             (true, crate::config::Enabled::Yes) => format!("is on; not there yet: {}", patterns.join(", ")),
         };
-        pbx |= (!logs.is_empty() || jail.journal.is_some()) && jail.filter.name != "recidive";
+        pbx |= (!logs.is_empty() || jail.journal.is_some() || jail.events.is_some()) && jail.filter.name != "recidive";
         said.push(format!("  {:width$}  {what}", jail.name));
     }
     said.push(format!("  bans go into {}", where_to(options, jails, firewall)));

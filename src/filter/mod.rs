@@ -133,6 +133,21 @@ impl Filter {
         Forge::new(zone).filter(jail)
     }
 
+    /// The filter for the events that a jail hears beside its logs; they come with their times.
+    pub fn of_events(jail: &JailSettings) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
+        let own = jail.events.as_ref().and_then(|events| events.filter.as_ref()).unwrap_or(&jail.filter);
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        Filter::of(own, jail.usedns, "auto", zones)
+    }
+
+    /// A filter that finds nobody.
+    pub fn none() -> Filter {
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let (filter, _) =
+            Filter::of(&FilterSettings::default(), UseDns::No, "auto", zones).expect("nothing can be wrong");
+        filter
+    }
+
     /// The same without a jail: what [`Filter::new`] takes from one is given by hand.
     pub fn of(
         settings: &FilterSettings,

@@ -1,5 +1,8 @@
 //! Where lines come from: a [`Source`] is read when something may be new, and hands on whole lines.
 
+pub mod ami;
+pub mod esl;
+pub mod event;
 pub mod file;
 pub mod glob;
 pub mod journal;

@@ -231,6 +231,7 @@ pub fn jail(name: &str) -> JailSettings {
         backend: "auto".into(),
         filter: FilterSettings::default(),
         journal: None,
+        events: None,
         logpath: Vec::new(),
         logpath_first: false,
         logencoding: "auto".into(),

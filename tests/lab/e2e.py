@@ -68,7 +68,11 @@ class Daemon:
         (CONF / "jail.local").write_text(f"[asterisk]\n{options}\n[recidive]\nenabled = false\n")
         (CONF / "sipjail.conf").write_text(
             f"[Definition]\nsocket = {SOCKET}\npidfile = {WORLD}/sipjail.pid\ndbfile = {WORLD}/sipjail.sqlite3\n"
-            f"logtarget = {WORLD}/sipjail.log\n")
+            f"logtarget = {WORLD}/sipjail.log\n"
+            f"[ami lab]\nusername = sipjail\nsecretfile = {WORLD}/secret\n")
+        secret = WORLD / "secret"
+        secret.write_text("getout\n")
+        secret.chmod(0o600)
 
     def start(self):
         out = open(WORLD / "sipjail.out", "a")
@@ -94,6 +98,9 @@ class Daemon:
 
     def bans(self):
         return {ban["address"]: ban for ban in self.data("banned")}
+
+    def events(self):
+        return self.data("status", "asterisk")["filter"]["events"]
 
     def found(self):
         return self.data("status", "asterisk")["filter"]["total_failed"]
@@ -278,6 +285,21 @@ def killed(daemon):
     check("the next daemon keeps the other bans", GUESSER in daemon.bans() and in_kernel(GUESSER))
 
 
+def events_alone(daemon):
+    daemon.ask("unban", GUESSER)
+    daemon.restart(backend="ami")
+    heard = until(lambda: daemon.events()["connected_since"], 10)
+    check("the manager interface lets it in by the challenge", heard, daemon.events()["trouble"] or "")
+    banned, written = guess(GUESSER, 5066), lines_of(GUESSER)
+    check("its events alone ban a guesser", banned and GUESSER in daemon.bans(), f"{daemon.events()['events']} events")
+    check("all are believed, and no file is read", daemon.events()["broken"] == 0 and
+          daemon.data("status", "asterisk")["filter"]["files"] == [] and written > 0)
+    office("while only events are heard")
+    lab("asterisk", TREE, "core restart now", check=False)
+    again = until(lambda: (daemon.events()["connected_since"] or heard) != heard, 60)
+    check("it is connected again after Asterisk's restart", again and until(office_registers, 30))
+
+
 def stop(daemon):
     daemon.ask("stop")
     daemon.process.wait(15)
@@ -327,6 +349,7 @@ def main():
         rotation(daemon)
         killed(daemon)
         office("after the kill")
+        events_alone(daemon)
         stop(daemon)
     except Exception as error:
         check("the run came to its end", False, f"{type(error).__name__}: {error}")

@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::line::Position;
+use crate::line::{Position, Unwrap};
 use crate::source::Source;
 use crate::source::journal::JournalReader;
 use crate::time::Timestamp;
 
 use super::super::inbox::Message;
 use super::super::pipe::PipeJail;
+use super::hearing::Hearer;
 use super::jails::Jail;
 use super::reader::Reader;
 use super::{FollowJail, Logs};
@@ -77,7 +78,8 @@ impl Logs {
         }
         let kept = jails.len();
         let names: Vec<Arc<str>> = jails.iter().map(|jail| jail.name.clone()).collect();
-        let (new, piped, readers) = apart(new);
+        let Apart { jails: new, piped, readers, hearers } = apart(new);
+        self.hearing.exchange(hearers, &|name| names.iter().any(|kept| **kept == *name));
         jails.extend(new);
         self.jails = jails;
         self.pipe.exchange(|name| names.iter().any(|kept| **kept == *name), piped);
@@ -120,18 +122,28 @@ impl Logs {
     }
 }
 
-/// Patterns, filters, and the readers of the journal, each with its jail's place.
-pub(super) type Apart = (Vec<Jail>, Vec<PipeJail>, Vec<(usize, JournalReader)>);
+/// Jails by their parts.
+pub(super) struct Apart {
+    pub jails: Vec<Jail>,
+    pub piped: Vec<PipeJail>,
+    /// Each with its jail's place.
+    pub readers: Vec<(usize, JournalReader)>,
+    pub hearers: Vec<Hearer>,
+}
 
 pub(super) fn apart(jails: Vec<FollowJail>) -> Apart {
-    let (mut settings, mut piped, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-    for FollowJail { name, journal, logs, first, filter, unwrap, findtime, saved } in jails {
+    let (mut settings, mut piped, mut readers, mut hearers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for FollowJail { name, journal, events, logs, first, filter, unwrap, findtime, saved } in jails {
         if let Some(journal) = journal {
             let place = saved.iter().find(|saved| saved.path == Path::new(Position::JOURNAL));
             readers.push((settings.len(), JournalReader::new(journal, findtime, place.cloned())));
         }
+        if let Some((server, filter)) = events {
+            let jail = PipeJail { name: name.clone(), filter, unwrap: Unwrap::None, findtime };
+            hearers.push(Hearer { jail, server });
+        }
         piped.push(PipeJail { name: name.clone(), filter, unwrap, findtime });
         settings.push(Jail::new(name, logs, first, saved));
     }
-    (settings, piped, readers)
+    Apart { jails: settings, piped, readers, hearers }
 }

@@ -14,6 +14,7 @@ use crate::time::{Span, Timestamp};
 use super::super::inbox::Message;
 use super::super::pipe::{Pipe, Route};
 use super::TURN;
+use super::connection::Connection;
 
 /// A source and the jails that read it.
 pub(super) struct Reader<S> {
@@ -66,6 +67,18 @@ impl Reader<JournalReader> {
     }
 
     /// Reads one turn; true if there is more.
+    pub fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
+        self.turn(pipe, now, Vec::new(), sink)
+    }
+}
+
+impl Reader<Connection> {
+    /// Of a PBX's events.
+    pub fn of_events(source: Connection, route: Route) -> Reader<Connection> {
+        Reader { source, route, sent: None, sent_at: Timestamp(i64::MIN) }
+    }
+
+    /// Does what can be done now; true if there is more.
     pub fn read(&mut self, pipe: &mut Pipe, now: Timestamp, sink: &mut dyn FnMut(Message)) -> bool {
         self.turn(pipe, now, Vec::new(), sink)
     }

@@ -1,4 +1,4 @@
-//! The thread that follows: it sleeps until a directory reports something, a journal has something, somebody calls,
+//! The thread that follows: it sleeps until a directory reports something, a journal or a PBX has something, somebody calls,
 //! or something is due.
 
 use std::cell::Cell;
@@ -184,7 +184,7 @@ fn sleep(logs: &Logs, watch: &Watch, wake: &OwnedFd, time: Option<Span>) {
     let time = micros.map(|micros| Timespec { tv_sec: micros / 1_000_000, tv_nsec: micros % 1_000_000 * 1000 });
     let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
     fds.extend(watch.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-    fds.extend(logs.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    fds.extend(logs.fds().map(|(fd, by)| PollFd::from_borrowed_fd(fd, by)));
     // Interrupted or not: whoever calls looks for himself.
     let _ = poll(&mut fds, time.as_ref());
     let _ = rustix::io::read(wake, &mut [0u8; 8]);

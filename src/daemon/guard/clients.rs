@@ -110,6 +110,7 @@ impl Guard {
             engine: &mut work.engine,
             files: &mut self.files,
             gave_up: &self.gave_up,
+            heard: &self.heard,
             waiting: &self.waiting.iter().map(|(name, jail)| (name.clone(), paths(jail))).collect(),
             idle: &mut self.idle,
             main: &self.main,

@@ -95,7 +95,8 @@ impl Guard {
         let wrong =
             found.clone().find(|p| p.severity == Severity::Error && (!own || p.fail2ban == Original::StopsServer));
         let wrong = wrong.map(|problem| Refusal::Value(prepare::line(problem)));
-        let refused = refused.into_iter().next().map(|(_, refusal)| refusal).or(wrong);
+        // What a stream cannot say (who tells a jail's events) our own reading may know.
+        let refused = refused.into_iter().next().map(|(_, refusal)| refusal).filter(|_| !own).or(wrong);
         self.take_on(prepared, whose, first, out)?;
         outcome.and(refused.map_or(Ok(()), Err))
     }
