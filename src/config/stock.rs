@@ -21,11 +21,19 @@ macro_rules! files {
 /// One line per file, sorted.
 const FILES: &[(&str, &str)] = files! {
     "filter.d/asterisk.conf"
+    "filter.d/freeswitch-flood.conf"
+    "filter.d/freeswitch-toll.conf"
     "filter.d/freeswitch.conf"
+    "filter.d/kamailio.conf"
+    "filter.d/mod_fail2ban.conf"
+    "filter.d/opensips.conf"
     "filter.d/recidive.conf"
+    "filter.d/sip-mgmt.conf"
     "jail.d/00-defaults.conf"
     "jail.d/asterisk.conf"
     "jail.d/freeswitch.conf"
+    "jail.d/kamailio.conf"
+    "jail.d/opensips.conf"
     "jail.d/recidive.conf"
 };
 
