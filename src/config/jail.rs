@@ -232,6 +232,7 @@ impl Reader<'_> {
             logencoding: values.text("logencoding").unwrap_or("auto").to_owned(),
             logtimezone: values.logtimezone(),
             unwrap: values.unwrap(),
+            neighbours: values.neighbours(),
             usedns: usedns.map_or(UseDns::default(), |value| values.usedns(&value)),
             maxretry: values.count("maxretry", 1).unwrap_or(3),
             maxmatches: values.count("maxmatches", 0).unwrap_or(5) as usize,

@@ -3,7 +3,7 @@
 //! The reader, "did you mean", the manual and `check` walk it. An option of fail2ban's that we do not act on stands here
 //! too, so that it is reported instead of swallowed.
 
-use crate::line::Unwrap;
+use crate::line::{Neighbours, Unwrap};
 
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +82,20 @@ pub fn in_jail() -> impl Iterator<Item = &'static Opt> {
 }
 
 /// The words that `unwrap` takes.
-pub const UNWRAP: [&str; Unwrap::WORDS.len()] = {
-    let mut words = [""; Unwrap::WORDS.len()];
+pub const UNWRAP: [&str; Unwrap::WORDS.len()] = words(Unwrap::WORDS);
+
+/// The words that `neighbours` takes.
+pub const NEIGHBOURS: [&str; Neighbours::WORDS.len()] = words(Neighbours::WORDS);
+
+const fn words<T, const N: usize>(table: &[(&'static str, T)]) -> [&'static str; N] {
+    let mut words = [""; N];
     let mut i = 0;
-    while i < words.len() {
-        words[i] = Unwrap::WORDS[i].0;
+    while i < N {
+        words[i] = table[i].0;
         i += 1;
     }
     words
-};
+}
 
 const fn row(
     place: Place,
@@ -128,6 +133,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "logencoding", Text, "auto", Full, "the encoding of the log"),
     row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
     row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
+    row(Jail, "neighbours", Word(&NEIGHBOURS), "none", Ours, "whether a line is believed only if it fits those before it: `freeswitch` for the file of mod_logfile, in which a caller can break a record so that the rest looks like another"),
     row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),

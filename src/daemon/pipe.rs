@@ -6,8 +6,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::filter::neighbours::Around;
 use crate::filter::{Filter, Moment, Scan};
-use crate::line::{Batch, Unwrap};
+use crate::line::{Batch, Neighbours, Unwrap};
 use crate::record::Record;
 use crate::source::unwrap::unwrap;
 use crate::ticket::Failure;
@@ -28,6 +29,8 @@ pub struct Pipe {
 pub struct Route {
     jails: Vec<usize>,
     scan: Scan,
+    /// What surrounds a line, where a jail's option `neighbours` wants to know: those jails' places in the pipe.
+    around: Option<(Around, Vec<usize>)>,
 }
 
 /// A line that a jail has to look at.
@@ -37,6 +40,8 @@ pub struct Candidate {
     range: Range<usize>,
     /// The jail's place in the pipe.
     jail: usize,
+    /// The lines before it speak against it, and the jail listens to them.
+    doubtful: bool,
 }
 
 /// One jail as far as its lines are concerned.
@@ -68,7 +73,10 @@ impl Pipe {
         let read_by: Vec<&PipeJail> = jails.iter().map(|at| &self.jails[*at]).collect();
         let filters: Vec<&Filter> = read_by.iter().map(|jail| &jail.filter).collect();
         let wrapped: Vec<bool> = read_by.iter().map(|jail| jail.unwrap != Unwrap::None).collect();
-        Route { jails: jails.to_vec(), scan: Scan::new(&filters, &wrapped) }
+        let listens = |at: &usize| self.jails[*at].filter.neighbours() == Neighbours::FreeSwitch;
+        let around: Vec<usize> = jails.iter().copied().filter(listens).collect();
+        let around = (!around.is_empty()).then(|| (Around::default(), around));
+        Route { jails: jails.to_vec(), scan: Scan::new(&filters, &wrapped), around }
     }
 
     /// The route of a log that every jail reads.
@@ -78,11 +86,8 @@ impl Pipe {
 
     /// Takes lines in and adds the failures that they prove to `out`, in the order of the lines.
     pub fn batch(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        let Route { jails, scan } = route;
-        scan.candidates(batch.bytes, |range, filter| {
-            let Some(&jail) = jails.get(filter) else { return };
-            self.line(&Candidate { range, jail }, batch, now, out);
-        });
+        let live = batch.live.then_some(now);
+        route.each(batch.bytes, live, |candidate| self.line(&candidate, batch, now, out));
     }
 
     /// The same for a batch of which [`Route::candidates`] are known.
@@ -102,6 +107,9 @@ impl Pipe {
         let before = &batch.bytes[..range.start];
         let line = unwrap(jail.unwrap, &batch.bytes[range.clone()]);
         let moment = Moment { now, findtime: jail.findtime, live: batch.live, time: line.time, before };
+        if candidate.doubtful {
+            return jail.filter.doubt(&line.text, &moment);
+        }
         match batch.time {
             Some(time) => jail.filter.line_at(&line.text, time, &moment, found),
             None => jail.filter.line(&line.text, &moment, found),
@@ -151,13 +159,26 @@ impl Pipe {
 }
 
 impl Route {
-    /// The lines of a batch that a jail has to look at, in order. Which they are depends on nothing that came before, so
-    /// another thread may find them.
+    /// The lines of a batch that a jail has to look at, in order. Which they are depends on nothing but the batches before,
+    /// so another thread may find them. The log has been there for long.
     pub fn candidates(&mut self, bytes: &[u8]) -> Vec<Candidate> {
-        let Route { jails, scan } = self;
         let mut found = Vec::new();
-        scan.candidates(bytes, |range, filter| found.extend(jails.get(filter).map(|&jail| Candidate { range, jail })));
+        self.each(bytes, None, |candidate| found.push(candidate));
         found
+    }
+
+    fn each(&mut self, bytes: &[u8], live: Option<Timestamp>, mut found: impl FnMut(Candidate)) {
+        let Route { jails, scan, around } = self;
+        scan.candidates(bytes, |range, filter| {
+            let Some(&jail) = jails.get(filter) else { return };
+            let doubtful = around
+                .as_mut()
+                .is_some_and(|(around, listening)| listening.contains(&jail) && around.breaks(bytes, &range, live));
+            found(Candidate { range, jail, doubtful });
+        });
+        if let Some((around, _)) = around {
+            around.leave(bytes, live);
+        }
     }
 
     /// The jails that read the log, each by its place in the pipe.

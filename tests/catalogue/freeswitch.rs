@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::table::{Found, Row, Stock, Verdict, fixture, rows};
+use sipjail::time::Timestamp;
+
+use super::table::{Found, NOW, Row, Stock, Verdict, fixture, rows};
 
 /// In which stock jail a line counts; `None`: in none of them.
 fn jail(id: &str) -> Option<&'static str> {
@@ -104,8 +106,9 @@ fn a_call_abroad_is_joined_with_its_caller_where_that_was_asked_for() {
     let log: String = context.iter().map(|row| format!("{}\n", row.line)).collect();
     assert_eq!(stock.read(log.as_bytes()), [one("freeswitch-toll", "203.0.113.24".parse().ok())]);
     let log = std::fs::read(fixture("freeswitch-1.10.12/freeswitch.log")).unwrap();
-    let callers = counts(stock.read(&log));
-    assert_eq!(callers, counted_so(&[("freeswitch-toll", "10.77.0.13", 9)]));
+    // Seven of ten numbers: another account, and two that mean nothing, are no fraud.
+    let callers = counts(stock.read_at(&log, None));
+    assert_eq!(callers, counted_so(&[("freeswitch-toll", "10.77.0.13", 7)]));
 }
 
 fn one(jail: &str, host: Option<IpAddr>) -> Found {
@@ -141,5 +144,72 @@ fn a_server_under_attack_tells_of_its_attackers() {
         ("freeswitch-unknown", "10.77.0.13", 1 + 1),
         ("freeswitch-unknown", "::1", 1),
     ]);
-    assert_eq!(counts(all().read_as(&log, false)), wanted);
+    assert_eq!(counts(all().read_at(&log, None)), wanted);
+    assert_eq!(counts(as_written(&log, &log)), wanted);
+}
+
+/// Requests that were made to forge lines about 10.77.0.99, which never sent anything.
+#[test]
+fn forged_lines_are_not_believed_and_their_senders_are_found() {
+    let log = std::fs::read(fixture("freeswitch-1.10.12/injection.log")).unwrap();
+    let wanted = counted_so(&[
+        ("freeswitch", "10.77.0.13", 19),
+        ("freeswitch-flood", "10.77.0.13", 24),
+        ("freeswitch-unknown", "10.77.0.13", 3),
+    ]);
+    assert_eq!(counts(all().read_at(&log, None)), wanted);
+    assert_eq!(counts(as_written(&log, &log)), wanted);
+    // A sender knows the time to the millisecond, and guesses the rest.
+    for (ahead, idle) in [(0, "99.00"), (1_000, "99.00"), (20_000, "92.00"), (-20_000, "92.13"), (10_000_000, "99.99")]
+    {
+        let plausible = with_times(&log, ahead, idle);
+        let live = counts(as_written(&plausible, &log));
+        assert_eq!(live, wanted, "{ahead} µs ahead, {idle}%");
+        if ahead < 50_000 {
+            assert_eq!(counts(all().read_at(&plausible, None)), wanted, "{ahead} µs ahead, {idle}%");
+        }
+    }
+}
+
+/// What jails find in a log that they read while it is written: all records of one moment at once. When that was stands in
+/// `times`, a log of as many lines.
+fn as_written(log: &[u8], times: &[u8]) -> Vec<Found> {
+    let (mut stock, mut found, mut now, mut block) = (all(), Vec::new(), NOW, Vec::new());
+    for (line, time) in log.split_inclusive(|b| *b == b'\n').zip(times.split_inclusive(|b| *b == b'\n')) {
+        if let Some(time) = genuine_time(time).filter(|time| *time > now) {
+            found.extend(stock.read_at(&block, Some(now)));
+            now = time;
+            block.clear();
+        }
+        block.extend_from_slice(line);
+    }
+    found.extend(stock.read_at(&block, Some(now)));
+    found
+}
+
+/// When the server wrote a line; not where a sender says it.
+fn genuine_time(line: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(line).ok()?;
+    let at = text.find("2026-11-20 11:2").filter(|at| [0, 37].contains(at))?;
+    let time = text.get(at..at + 26)?.parse::<jiff::civil::DateTime>().ok()?;
+    Some(Timestamp(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond()))
+}
+
+/// The log with forged lines whose times are this much ahead of the record that they were broken out of.
+fn with_times(log: &[u8], ahead: i64, idle: &str) -> Vec<u8> {
+    let (mut out, mut time) = (Vec::new(), NOW);
+    for line in log.split_inclusive(|b| *b == b'\n') {
+        time = genuine_time(line).unwrap_or(time);
+        let text = String::from_utf8_lossy(line);
+        match text.find("2026-11-20 00:00:") {
+            Some(at) => {
+                let time = jiff::Timestamp::from_microsecond(time.0 + ahead).unwrap();
+                let time = time.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string();
+                let rest = text[at + 26..].replacen("99.00%", &format!("{idle}%"), 1);
+                out.extend(format!("{}{time}{rest}", &text[..at]).bytes());
+            }
+            None => out.extend(line),
+        }
+    }
+    out
 }

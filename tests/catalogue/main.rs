@@ -7,4 +7,8 @@
 #[path = "../common/counted.rs"]
 mod counted;
 mod freeswitch;
+mod freeswitch_hostile;
+#[expect(dead_code, reason = "not all of it is needed here")]
+#[path = "../../benches/corpus/random.rs"]
+mod random;
 mod table;

@@ -102,14 +102,14 @@ impl Stock {
 
     /// Whom these lines, which are being written now, make fail.
     pub fn read(&mut self, log: &[u8]) -> Vec<Found> {
-        self.read_as(log, true)
+        self.read_at(log, Some(NOW))
     }
 
-    /// The same; without `live` they have been there for long.
-    pub fn read_as(&mut self, log: &[u8], live: bool) -> Vec<Found> {
+    /// The same at another time; with none they have been there for long.
+    pub fn read_at(&mut self, log: &[u8], now: Option<Timestamp>) -> Vec<Found> {
         let mut failures = Vec::new();
-        let batch = Batch { bytes: log, live, time: None };
-        self.pipe.batch(&mut self.route, &batch, NOW, &mut failures);
+        let batch = Batch { bytes: log, live: now.is_some(), time: None };
+        self.pipe.batch(&mut self.route, &batch, now.unwrap_or(NOW), &mut failures);
         let found = failures.into_iter().map(|(jail, failure)| {
             let Who::Id(Id::Ip(host)) = failure.who else { panic!("[{jail}] {failure:?} is no address") };
             Found { jail: jail.to_string(), host, count: failure.count }
