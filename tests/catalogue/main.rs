@@ -11,4 +11,5 @@ mod freeswitch_hostile;
 #[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "../../benches/corpus/random.rs"]
 mod random;
+mod samples;
 mod table;
