@@ -25,6 +25,9 @@ use crate::text;
 pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
+/// Those that fail2ban passes over.
+const OURS: [&str; 1] = ["neighbours"];
+
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
@@ -135,9 +138,9 @@ impl FilterFile {
             maxlines: 0,
             journalmatch: both("journalmatch"),
         };
-        let usedns = first("usedns").cloned();
+        let (usedns, neighbours) = (first("usedns").cloned(), first("neighbours").cloned());
         let own = filter.into_iter().filter(|(name, _)| OPTIONS.contains(&name.as_str())).collect();
-        Ok(Filled { settings, usedns, maxlines, own })
+        Ok(Filled { settings, usedns, neighbours, maxlines, own })
     }
 
     /// One reading: options, then `[Init]`, then tags. An option that a jail or a parameter sets is not read here, but
@@ -149,7 +152,7 @@ impl FilterFile {
         let mut combined = Options::new();
         if self.merged.has("Definition") {
             let definition = Scope::new(&self.merged, "Definition");
-            for name in OPTIONS.into_iter().filter(|name| !given.contains_key(*name)) {
+            for name in OPTIONS.into_iter().chain(OURS).filter(|name| !given.contains_key(*name)) {
                 combined.extend(definition.with(&vars).get(name)?.map(|value| (name.to_owned(), value)));
             }
             for (name, raw) in self.merged.sections["Definition"].options.iter().filter(|_| everything) {
@@ -176,6 +179,8 @@ pub struct Filled {
     pub settings: FilterSettings,
     /// `usedns`, the jail's or the filter's.
     pub usedns: Option<Value>,
+    /// `neighbours`, likewise.
+    pub neighbours: Option<Value>,
     /// `maxlines`, likewise.
     pub maxlines: Option<Value>,
     /// What the filter itself says of [`OPTIONS`], in fail2ban's order.

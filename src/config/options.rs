@@ -133,7 +133,6 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "logencoding", Text, "auto", Full, "the encoding of the log"),
     row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
     row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
-    row(Jail, "neighbours", Word(&NEIGHBOURS), "none", Ours, "whether a line is believed only if it fits those before it: `freeswitch` for the file of mod_logfile, in which a caller can break a record so that the rest looks like another"),
     row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
@@ -160,6 +159,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "ignoreregex", Regexes, "", Full, "what is no failure although a failregex matches"),
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
+    row(Filter, "neighbours", Word(&NEIGHBOURS), "none", Ours, "whether a line is believed only if it fits those before it: `freeswitch` for the file of mod_logfile, where a caller can break a record so that the rest looks like another one"),
     row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for: `NAME=VALUE` matches as a shell splits them, `+` or a new line means or"),
 ];
 

@@ -94,17 +94,16 @@ impl<'a> Values<'a> {
 
     /// `unwrap`, ours.
     pub fn unwrap(&mut self) -> Unwrap {
-        self.word("unwrap", Unwrap::WORDS)
+        self.options.get("unwrap").map_or(Unwrap::None, |value| self.word("unwrap", value, Unwrap::WORDS))
     }
 
     /// `neighbours`, ours.
-    pub fn neighbours(&mut self) -> Neighbours {
-        self.word("neighbours", Neighbours::WORDS)
+    pub fn neighbours(&mut self, value: &Value) -> Neighbours {
+        self.word("neighbours", value, Neighbours::WORDS)
     }
 
     /// What one of a few words stands for.
-    fn word<T: Copy + Default>(&mut self, option: &str, words: &[(&str, T)]) -> T {
-        let Some(value) = self.options.get(option) else { return T::default() };
+    fn word<T: Copy + Default>(&mut self, option: &str, value: &Value, words: &[(&str, T)]) -> T {
         let found = words.iter().find(|(word, _)| value.text().eq_ignore_ascii_case(word));
         found.map(|(_, meant)| *meant).unwrap_or_else(|| {
             let message = format!("`{option}` does not know `{}`", value.text());

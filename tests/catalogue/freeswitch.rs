@@ -171,6 +171,15 @@ fn forged_lines_are_not_believed_and_their_senders_are_found() {
     }
 }
 
+#[test]
+fn a_jail_may_believe_every_line() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("jail.local"), "[freeswitch]\nneighbours = none\n").unwrap();
+    let log = std::fs::read(fixture("freeswitch-1.10.12/injection.log")).unwrap();
+    let found = counts(Stock::under(dir.path(), |name| name == "freeswitch").read_at(&log, None));
+    assert_eq!(found, counted_so(&[("freeswitch", "10.77.0.13", 19), ("freeswitch", "10.77.0.99", 4)]));
+}
+
 /// What jails find in a log that they read while it is written: all records of one moment at once. When that was stands in
 /// `times`, a log of as many lines.
 fn as_written(log: &[u8], times: &[u8]) -> Vec<Found> {
