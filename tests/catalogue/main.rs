@@ -8,6 +8,7 @@
 mod counted;
 mod freeswitch;
 mod freeswitch_hostile;
+mod page;
 #[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "../../benches/corpus/random.rs"]
 mod random;
