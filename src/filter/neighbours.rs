@@ -11,7 +11,7 @@
 //! What it costs: where the idle time changes (every second or so) right behind a record of a call, the failures of the
 //! next 50 ms are lost. They are warned of, not counted.
 //!
-//! A record is no longer than [`LONGEST`]; so what is further back decides nothing, and only lines before a candidate have
+//! A record has an end within 256 KiB; so what is further back decides nothing, and only lines before a candidate have
 //! to be looked at.
 
 use std::ops::Range;
