@@ -95,7 +95,7 @@ impl Stock {
             unwrap: jail.unwrap,
             findtime: Span(i64::MAX),
         });
-        let pipe = Pipe::new(jails.collect());
+        let mut pipe = Pipe::new(jails.collect());
         let route = pipe.route_to_all();
         Stock { pipe, route }
     }
