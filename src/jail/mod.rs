@@ -12,6 +12,7 @@ pub mod history;
 pub mod ignore;
 pub mod question;
 pub mod ranges;
+pub mod roll;
 pub mod tags;
 
 use crate::addr::Id;
