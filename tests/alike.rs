@@ -2,13 +2,15 @@
 //! what apart.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use sipjail::config::{self, FilterSettings, JailSettings, Spanned, UseDns};
+use sipjail::config::{self, FilterSettings, JailSettings, Severity, Spanned, UseDns};
 use sipjail::daemon::pipe::{Pipe, PipeJail, Route};
+use sipjail::daemon::prepare;
 use sipjail::filter::Forge;
 use sipjail::line::{Batch, Unwrap};
 use sipjail::ticket::Failure;
@@ -165,4 +167,25 @@ fn jails_of_one_filter_share_what_is_built_of_it_and_others_do_not() {
     assert!(!made(&stock[1]).is_twin(&one));
     stock[0].usedns = UseDns::Raw;
     assert!(!made(&stock[0]).is_twin(&one));
+}
+
+#[test]
+fn a_mistake_in_a_filter_that_jails_share_is_an_error_of_each_at_its_place() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let jail = |name: &str| format!("[{name}]\nenabled = true\nfilter = f\nlogpath = /dev/null\n");
+    let large = "(?:(?:\\w{200}){200}){200}";
+    let filter = format!(
+        "[Definition]\nfailregex = ^fine <HOST>$\n    ^not( <HOST>$\n    ^{large} <HOST>\n    ^(?!x){large} <HOST>\n"
+    );
+    for (path, text) in [("jail.conf", jail("one") + &jail("two")), ("filter.d/f.conf", filter)] {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    let prepared = prepare::prepare(dir.path(), &TimeZone::UTC);
+    assert!(prepared.filters.is_empty());
+    let errors = prepared.config.problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let places: Vec<(Option<&str>, usize)> = errors.map(|p| (p.jail.as_deref(), p.origin.line)).collect();
+    let expected = ["one", "two"].map(|jail| [3, 4, 5].map(|line| (Some(jail), line)));
+    assert_eq!(places, expected.concat());
 }

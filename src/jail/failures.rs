@@ -11,16 +11,18 @@
 
 mod marks;
 mod table;
+mod tally;
 
-use std::collections::{BTreeSet, VecDeque};
-
-use indexmap::IndexMap;
+use std::collections::BTreeSet;
 
 use crate::addr::Id;
 use crate::ticket::{Counter, Failure, Texts};
 use crate::time::{Span, Timestamp};
 use marks::Marks;
 use table::Table;
+use tally::Tally;
+
+pub use tally::Sentence;
 
 /// The counters of one jail.
 #[derive(Debug)]
@@ -39,33 +41,6 @@ pub struct Failures {
     forgotten: u64,
     max_addresses: usize,
     max_text: usize,
-}
-
-/// What led to a ban.
-#[derive(Debug)]
-pub struct Sentence(Tally);
-
-#[derive(Debug)]
-struct Tally {
-    id: Id,
-    first: Timestamp,
-    last: Timestamp,
-    /// Its place in the order: its last failure, or an earlier one.
-    queued: Timestamp,
-    retry: u32,
-    failures: u32,
-    /// Names and values in turn: a map would cost more than all the rest.
-    groups: Texts,
-    matches: Option<Box<Matches>>,
-    /// The database may have it.
-    kept: bool,
-}
-
-/// Behind a pointer, since most counters have none: a deque itself has 32 bytes.
-#[derive(Debug, Default)]
-struct Matches {
-    lines: VecDeque<Box<str>>,
-    text: usize,
 }
 
 impl Failures {
@@ -131,7 +106,7 @@ impl Failures {
     /// Ends the counter of somebody who is to be banned and gives what led to it.
     pub fn take(&mut self, id: &Id) -> Option<Sentence> {
         let slot = self.table.find(id)?;
-        self.remove(slot).map(Sentence)
+        self.remove(slot).map(Sentence::from)
     }
 
     /// Forgets the failures of `id`; whether there were any.
@@ -266,74 +241,6 @@ impl Failures {
     }
 }
 
-impl Tally {
-    /// Nothing is counted yet.
-    fn new(id: Id, time: Timestamp) -> Tally {
-        let (retry, failures, groups) = (0, 0, Texts::default());
-        Tally { id, first: time, last: time, queued: time, retry, failures, groups, matches: None, kept: false }
-    }
-
-    /// Moves the window to a newer failure.
-    fn slide(&mut self, time: Timestamp, findtime: Span) {
-        if self.first < time - findtime {
-            let rate = f64::from(self.retry) / (time - self.first).as_secs_f64();
-            self.retry = (rate * findtime.as_secs_f64()).round_ties_even() as u32;
-            self.first = time - findtime;
-        }
-        self.last = time;
-    }
-
-    /// Adds matches and keeps the newest.
-    fn remember(&mut self, new: impl Iterator<Item = Box<str>>, max: usize) {
-        if max > 0 {
-            for line in new {
-                let kept = self.matches.get_or_insert_default();
-                kept.text += line.len();
-                kept.lines.push_back(line);
-            }
-        }
-        while let Some(kept) = &mut self.matches
-            && kept.lines.len() > max
-            && let Some(oldest) = kept.lines.pop_front()
-        {
-            kept.text -= oldest.len();
-        }
-    }
-
-    fn text(&self) -> usize {
-        self.matches.as_ref().map_or(0, |matches| matches.text) + self.groups.bytes()
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &str> + Clone {
-        self.matches.iter().flat_map(|matches| matches.lines.iter().map(|line| &**line))
-    }
-
-    fn counter(&self) -> Counter {
-        let Tally { first, last, retry, failures, .. } = *self;
-        Counter { first, last, retry, failures, matches: Texts::new(self.lines()) }
-    }
-}
-
-impl Sentence {
-    /// The newest failure.
-    pub fn last(&self) -> Timestamp {
-        self.0.last
-    }
-
-    /// Failures in all.
-    pub fn failures(&self) -> u32 {
-        self.0.failures
-    }
-
-    /// Groups captured at the first failure, and the last matched lines.
-    pub fn story(self) -> (IndexMap<String, String>, Vec<String>) {
-        let mut texts = self.0.groups.iter().map(str::to_owned);
-        let groups = std::iter::from_fn(|| Some((texts.next()?, texts.next()?))).collect();
-        let lines = self.0.matches.map(|matches| matches.lines).unwrap_or_default();
-        (groups, lines.into_iter().map(String::from).collect())
-    }
-}
-
 /// Counters per jail at most.
 pub const MAX_ADDRESSES: usize = 1_000_000;
 
@@ -342,6 +249,8 @@ pub const MAX_TEXT: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
+    use indexmap::IndexMap;
+
     use super::*;
     use crate::ticket::Who;
 
@@ -499,10 +408,5 @@ mod tests {
         assert_eq!(failures.len(), 1);
         failures.clean(at(604));
         assert_eq!((failures.len(), failures.order.len(), failures.text), (0, 0, 0));
-    }
-
-    #[test]
-    fn a_counter_is_small() {
-        assert!(size_of::<Option<Tally>>() <= 88, "{}", size_of::<Option<Tally>>());
     }
 }

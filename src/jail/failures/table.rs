@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
-use super::Tally;
+use super::tally::Tally;
 use crate::addr::Id;
 
 /// The tallies of a jail.
