@@ -66,3 +66,18 @@ impl Unwrap {
         ("asterisk-json", Unwrap::AsteriskJson),
     ];
 }
+
+/// Whether the lines around a line have a say in whether it is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Neighbours {
+    /// Each line stands for itself.
+    #[default]
+    None,
+    /// Behind a record of a call, nothing is believed that does not go on from it; what FreeSWITCH's `mod_logfile` needs.
+    FreeSwitch,
+}
+
+impl Neighbours {
+    /// Every kind with the word that the option `neighbours` takes.
+    pub const WORDS: &[(&str, Neighbours)] = &[("none", Neighbours::None), ("freeswitch", Neighbours::FreeSwitch)];
+}

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use sipjail::config;
-use sipjail::filter::{Filter, Moment};
+use sipjail::daemon::pipe::{Pipe, PipeJail};
+use sipjail::filter::Filter;
+use sipjail::line::Batch;
 use sipjail::time::{Span, Timestamp};
 
 #[path = "../benches/corpus/mod.rs"]
@@ -51,14 +53,13 @@ fn each_attack_is_one_failure_and_nothing_else_is() {
         let (log, tally) = made(&corpus);
         let jails = config::load(Path::new("/nonexistent")).jails;
         let settings = jails.iter().find(|j| j.name == jail).expect("a stock jail");
-        let mut filter = Filter::new(settings, &TimeZone::UTC).expect("stock filters compile").0;
-        let now = Timestamp::from_secs(corpus.start);
-        let moment = Moment { now, findtime: Span(i64::MAX), live: false, time: None, before: b"" };
-        let mut found = Vec::new();
-        for line in lines(&log) {
-            filter.line(line, &moment, &mut found);
-        }
-        let mut who: Vec<String> = found.iter().map(|failure| format!("{:?}", failure.who)).collect();
+        let filter = Filter::new(settings, &TimeZone::UTC).expect("stock filters compile").0;
+        let (name, unwrap) = (jail.into(), settings.unwrap);
+        let mut pipe = Pipe::new(vec![PipeJail { name, filter, unwrap, findtime: Span(i64::MAX) }]);
+        let (mut route, mut found) = (pipe.route_to_all(), Vec::new());
+        let batch = Batch { bytes: &log, live: false, time: None };
+        pipe.batch(&mut route, &batch, Timestamp::from_secs(corpus.start), &mut found);
+        let mut who: Vec<String> = found.iter().map(|(_, failure)| format!("{:?}", failure.who)).collect();
         who.sort();
         who.dedup();
         assert_eq!(found.len(), tally.attacks, "{jail}");

@@ -15,7 +15,7 @@ use sipjail::config::{Enabled, FilterSettings, Ignore, Increment, JailSettings, 
 use sipjail::daemon::follow::{Change, FollowJail, Follower, Logs};
 use sipjail::daemon::inbox::Message;
 use sipjail::filter::Filter;
-use sipjail::line::{Position, Unwrap};
+use sipjail::line::{Neighbours, Position, Unwrap};
 use sipjail::record::Record;
 use sipjail::source::Source;
 use sipjail::source::file::{LogFile, Start};
@@ -652,6 +652,7 @@ fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
         logencoding: "auto".to_owned(),
         logtimezone: None,
         unwrap: Unwrap::Auto,
+        neighbours: Neighbours::None,
         usedns: UseDns::No,
         maxretry: 5,
         maxmatches: 5,

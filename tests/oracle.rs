@@ -74,12 +74,15 @@ fn our_fixtures_mean_the_same_to_fail2ban() {
         let lines = text.split(|b| *b == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#"));
         let lines: Vec<&[u8]> =
             lines.map(|line| if is_table { line.rsplit(|b| *b == b'\t').next().unwrap() } else { line }).collect();
-        let name = ["asterisk", "freeswitch", "recidive"].into_iter().find(|n| path.to_string_lossy().contains(n));
-        let Some(name) = name else { continue };
-        for (dir, modes) in [
-            (ours, &[""][..]),
-            (Path::new(FAIL2BAN), if name == "freeswitch" { &["normal", "ddos", "extra"] } else { &[""] }),
-        ] {
+        let names = ["asterisk", "freeswitch", "recidive", "kamailio", "opensips", "mod_fail2ban"];
+        let Some(name) = names.into_iter().find(|n| path.to_string_lossy().contains(n)) else { continue };
+        let modes: (&[&str], &[&str]) = match name {
+            "freeswitch" => (&["normal", "unknown", "flood"], &["normal", "ddos", "extra"]),
+            "kamailio" | "opensips" => (&["normal", "pike"], &[]),
+            "mod_fail2ban" => (&["normal", "abandoned"], &[]),
+            _ => (&[""], &[""]),
+        };
+        for (dir, modes) in [(ours, modes.0), (Path::new(FAIL2BAN), modes.1)] {
             let cases: Vec<Case> = modes
                 .iter()
                 .flat_map(|mode| {

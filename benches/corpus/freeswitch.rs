@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use super::Kind;
 use super::random::Random;
 
-/// One line, without its end. `date` is `2026-11-19 10:00:00`.
-pub(super) fn line(kind: Kind, date: &str, r: &mut Random, out: &mut Vec<u8>) -> io::Result<()> {
-    let (micros, account) = (r.below(1_000_000), 100 + r.below(9_900));
+/// One line, without its end. `date` is `2026-11-19 10:00:00`, and `micros` are those of that second.
+pub(super) fn line(kind: Kind, date: &str, micros: u64, r: &mut Random, out: &mut Vec<u8>) -> io::Result<()> {
+    let account = 100 + r.below(9_900);
     let method = r.of(&["REGISTER", "REGISTER", "REGISTER", "INVITE"]);
     match kind {
         Kind::Attack(address) => write!(

@@ -84,7 +84,11 @@ impl Corpus {
             };
             match self.pbx {
                 Pbx::Asterisk => asterisk::line(kind, date, &mut random, &mut line)?,
-                Pbx::FreeSwitch => freeswitch::line(kind, date, &mut random, &mut line)?,
+                Pbx::FreeSwitch => {
+                    // Time goes on, as it does on a real server.
+                    let micros = (n % self.per_second * 1_000_000 / self.per_second) as u64;
+                    freeswitch::line(kind, date, micros, &mut random, &mut line)?;
+                }
             }
             line.push(b'\n');
             tally.bytes += line.len();

@@ -29,8 +29,8 @@ pub use output::{Format, Screen};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "sipjail", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Without any configuration file the stock jails asterisk, freeswitch and recidive apply: each comes \
-                        on when its log exists."
+    after_help = "Without any configuration file the stock jails apply, for Asterisk, FreeSWITCH, Kamailio and OpenSIPS: \
+                        each comes on when its log exists."
 )]
 pub struct Cli {
     /// Directory of the configuration

@@ -1,7 +1,7 @@
 //! A jail of which nothing is said yet: what fail2ban's server takes where no command says otherwise.
 
 use super::{Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
-use crate::line::Unwrap;
+use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
 impl JailSettings {
@@ -20,6 +20,7 @@ impl JailSettings {
             logencoding: "auto".to_owned(),
             logtimezone: None,
             unwrap: Unwrap::None,
+            neighbours: Neighbours::None,
             usedns: UseDns::Warn,
             maxretry: 3,
             maxmatches: 5,

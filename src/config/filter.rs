@@ -25,8 +25,8 @@ use crate::text;
 pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
-/// The same of our own, of which fail2ban's server is told nothing.
-const OURS: [&str; 1] = ["eventregex"];
+/// Those of our own, which fail2ban passes over.
+const OURS: [&str; 2] = ["eventregex", "neighbours"];
 
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
@@ -139,9 +139,9 @@ impl FilterFile {
             maxlines: 0,
             journalmatch: both("journalmatch"),
         };
-        let usedns = first("usedns").cloned();
+        let (usedns, neighbours) = (first("usedns").cloned(), first("neighbours").cloned());
         let own = filter.into_iter().filter(|(name, _)| OPTIONS.contains(&name.as_str())).collect();
-        Ok(Filled { settings, usedns, maxlines, own })
+        Ok(Filled { settings, usedns, neighbours, maxlines, own })
     }
 
     /// One reading: options, then `[Init]`, then tags. An option that a jail or a parameter sets is not read here, but
@@ -180,6 +180,8 @@ pub struct Filled {
     pub settings: FilterSettings,
     /// `usedns`, the jail's or the filter's.
     pub usedns: Option<Value>,
+    /// `neighbours`, likewise.
+    pub neighbours: Option<Value>,
     /// `maxlines`, likewise.
     pub maxlines: Option<Value>,
     /// What the filter itself says of [`OPTIONS`], in fail2ban's order.

@@ -19,6 +19,7 @@ use super::unknown::Mentioned;
 use super::value::Value;
 use super::written::{Sheet, WrittenJail, spoken, word};
 use super::{Enabled, Events, JailSettings, Origin, Original, Problem, Severity, UseDns};
+use crate::line::Neighbours;
 use crate::word::repr;
 
 /// What the sections say.
@@ -203,7 +204,7 @@ impl Reader<'_> {
     ) -> JailSettings {
         let origin = self.place(name);
         let mut values = Values::new(jail, name);
-        let Filled { settings: mut filter, usedns, maxlines, .. } = filter;
+        let Filled { settings: mut filter, usedns, neighbours, maxlines, .. } = filter;
         filter.maxlines = maxlines.map_or(1, |value| values.maxlines(&value));
         let journal = values.backend(&backend, &filter.journalmatch);
         for line in filter.journalmatch.iter().filter(|line| journal.is_none() && words(&line.text).is_err()) {
@@ -244,6 +245,7 @@ impl Reader<'_> {
             logencoding: values.text("logencoding").unwrap_or("auto").to_owned(),
             logtimezone: values.logtimezone(),
             unwrap: values.unwrap(),
+            neighbours: neighbours.map_or(Neighbours::None, |value| values.neighbours(&value)),
             usedns: usedns.map_or(UseDns::default(), |value| values.usedns(&value)),
             maxretry: values.count("maxretry", 1).unwrap_or(3),
             maxmatches: values.count("maxmatches", 0).unwrap_or(5) as usize,
@@ -322,6 +324,7 @@ mod tests {
             ("logtimezone = Europe/Paris", "`Europe/Paris` is no time zone that a log can have here"),
             ("backend = inotify", "there is no backend `inotify`"),
             ("unwrap = zip", "`unwrap` does not know `zip`"),
+            ("neighbours = zip", "`neighbours` does not know `zip`"),
             ("bantime.formula = os.system(1)", "`bantime.formula`: `os.system(1)`: `os.system` is not defined"),
             ("bantime.formula = ban.Tim", "`bantime.formula`: `ban.Tim`: `ban.Tim` is not defined"),
             ("bantime.multipliers = 1 x", "`bantime.multipliers`: `x` is no whole number"),

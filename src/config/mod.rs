@@ -35,7 +35,7 @@ use std::sync::Arc;
 use tree::Tree;
 
 use crate::addr::Id;
-use crate::line::Unwrap;
+use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
 pub use action::{Action, Kind, Own};
@@ -139,6 +139,8 @@ pub struct JailSettings {
     pub logtimezone: Option<i32>,
     /// What has to come off a line first.
     pub unwrap: Unwrap,
+    /// Whether the lines before a line have a say in whether it is believed.
+    pub neighbours: Neighbours,
     /// What is done with host names in a log.
     pub usedns: UseDns,
     /// Failures that cause a ban.

@@ -3,7 +3,7 @@
 //! The reader, "did you mean", the manual and `check` walk it. An option of fail2ban's that we do not act on stands here
 //! too, so that it is reported instead of swallowed.
 
-use crate::line::Unwrap;
+use crate::line::{Neighbours, Unwrap};
 
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,15 +86,20 @@ pub fn in_jail() -> impl Iterator<Item = &'static Opt> {
 }
 
 /// The words that `unwrap` takes.
-pub const UNWRAP: [&str; Unwrap::WORDS.len()] = {
-    let mut words = [""; Unwrap::WORDS.len()];
+pub const UNWRAP: [&str; Unwrap::WORDS.len()] = words(Unwrap::WORDS);
+
+/// The words that `neighbours` takes.
+pub const NEIGHBOURS: [&str; Neighbours::WORDS.len()] = words(Neighbours::WORDS);
+
+const fn words<T, const N: usize>(table: &[(&'static str, T)]) -> [&'static str; N] {
+    let mut words = [""; N];
     let mut i = 0;
-    while i < words.len() {
-        words[i] = Unwrap::WORDS[i].0;
+    while i < N {
+        words[i] = table[i].0;
         i += 1;
     }
     words
-};
+}
 
 const fn row(
     place: Place,
@@ -159,6 +164,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "eventregex", Regexes, "", Ours, "what a failure looks like among the events of `ami` and `esl`; where unset, `failregex` says it"),
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
+    row(Filter, "neighbours", Word(&NEIGHBOURS), "none", Ours, "whether a line is believed only if it fits those before it: `freeswitch` for the file of mod_logfile, where a caller can break a record so that the rest looks like another one"),
     row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for: `NAME=VALUE` matches as a shell splits them, `+` or a new line means or"),
 
     row(Ami, "host", Text, "127.0.0.1", Ours, "where Asterisk listens for managers: an address, or a name that is looked up before each connection"),

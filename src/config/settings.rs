@@ -10,7 +10,7 @@ use super::{
     Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, UseDns, brackets, ignore,
 };
 use crate::expr::{Expr, ExprError};
-use crate::line::Unwrap;
+use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 use crate::zone;
 
@@ -107,14 +107,23 @@ impl<'a> Values<'a> {
 
     /// `unwrap`, ours.
     pub fn unwrap(&mut self) -> Unwrap {
-        let Some(value) = self.options.get("unwrap") else { return Unwrap::default() };
-        let found = Unwrap::WORDS.iter().find(|(word, _)| value.text().eq_ignore_ascii_case(word));
-        found.map(|(_, unwrap)| *unwrap).unwrap_or_else(|| {
-            let message = format!("`unwrap` does not know `{}`", value.text());
-            let hint = format!("one of {}", super::options::UNWRAP.map(|word| format!("`{word}`")).join(", "));
-            self.report(Severity::Error, value.origin(), message, Some(&hint));
+        self.options.get("unwrap").map_or(Unwrap::None, |value| self.word("unwrap", value, Unwrap::WORDS))
+    }
+
+    /// `neighbours`, ours.
+    pub fn neighbours(&mut self, value: &Value) -> Neighbours {
+        self.word("neighbours", value, Neighbours::WORDS)
+    }
+
+    /// What one of a few words stands for.
+    fn word<T: Copy + Default>(&mut self, option: &str, value: &Value, words: &[(&str, T)]) -> T {
+        let found = words.iter().find(|(word, _)| value.text().eq_ignore_ascii_case(word));
+        found.map(|(_, meant)| *meant).unwrap_or_else(|| {
+            let message = format!("`{option}` does not know `{}`", value.text());
+            let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+            self.report(Severity::Error, value.origin(), message, Some(&format!("one of {}", known.join(", "))));
             self.last(Original::Ignores);
-            Unwrap::default()
+            T::default()
         })
     }
 

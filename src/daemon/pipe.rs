@@ -6,8 +6,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::filter::neighbours::Around;
 use crate::filter::{Filter, Moment, Scan};
-use crate::line::{Batch, Unwrap};
+use crate::line::{Batch, Neighbours, Unwrap};
 use crate::record::{Level, Record};
 use crate::source::unwrap::unwrap;
 use crate::ticket::Failure;
@@ -51,6 +52,10 @@ pub struct Route {
     alike: Vec<Arc<[usize]>>,
     /// Made with the first lines: most logs of a quiet host say nothing for long.
     scan: Option<Scan>,
+    /// What surrounds a line, where the option `neighbours` of some of them wants to know.
+    around: Option<Around>,
+    /// Which of `alike` do.
+    listening: Vec<bool>,
 }
 
 /// A line that some jails of the same filter have to look at.
@@ -60,6 +65,8 @@ pub struct Candidate {
     range: Range<usize>,
     /// The jails' places in the pipe.
     jails: Arc<[usize]>,
+    /// The lines before it speak against it, and these jails listen to them.
+    doubtful: bool,
 }
 
 /// One jail as far as its lines are concerned.
@@ -135,7 +142,12 @@ impl Pipe {
                 None => alike.push(vec![at]),
             }
         }
-        Route { jails: jails.to_vec(), alike: alike.into_iter().map(Arc::from).collect(), scan: None }
+        let listens =
+            |jails: &Vec<usize>| self.filters[self.jails[jails[0]].filter].neighbours() == Neighbours::FreeSwitch;
+        let listening: Vec<bool> = alike.iter().map(listens).collect();
+        let around = listening.contains(&true).then(Around::default);
+        let alike = alike.into_iter().map(Arc::from).collect();
+        Route { jails: jails.to_vec(), alike, scan: None, around, listening }
     }
 
     /// The route of a log that every jail reads, ready for [`Route::candidates`].
@@ -173,12 +185,11 @@ impl Pipe {
 
     /// Takes lines in and adds the failures that they prove to `out`, in the order of the lines.
     pub fn batch(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        let Route { alike, scan, .. } = route;
-        let scan = scan.get_or_insert_with(|| self.scan(alike));
-        scan.candidates(batch.bytes, |range, filter| {
-            let Some(jails) = alike.get(filter) else { return };
-            self.line(jails, range, batch, now, out);
-        });
+        if route.scan.is_none() {
+            route.scan = Some(self.scan(&route.alike));
+        }
+        let live = batch.live.then_some(now);
+        route.each(batch.bytes, live, |jails, range, doubtful| self.line(jails, range, doubtful, batch, now, out));
     }
 
     /// The same for a batch of which [`Route::candidates`] are known.
@@ -189,7 +200,9 @@ impl Pipe {
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
-        candidates.iter().for_each(|Candidate { range, jails }| self.line(jails, range.clone(), batch, now, out));
+        for Candidate { range, jails, doubtful } in candidates {
+            self.line(jails, range.clone(), *doubtful, batch, now, out);
+        }
     }
 
     /// Jails of the same filter look at a line, those of one mind with one look.
@@ -197,6 +210,7 @@ impl Pipe {
         &mut self,
         jails: &[usize],
         range: Range<usize>,
+        doubtful: bool,
         batch: &Batch<'_>,
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
@@ -204,6 +218,9 @@ impl Pipe {
         let before = &batch.bytes[..range.start];
         let line = unwrap(self.jails[jails[0]].unwrap, &batch.bytes[range]);
         let moment = Moment { now, findtime: Span::default(), live: batch.live, time: line.time, before };
+        if doubtful {
+            return self.doubt(jails, &line.text, &moment);
+        }
         if self.are_of_one_mind(jails) {
             return self.look(jails, &line.text, batch.time, moment, out);
         }
@@ -216,6 +233,13 @@ impl Pipe {
             self.look(&minds, &line.text, batch.time, moment, out);
             others = rest;
         }
+    }
+
+    /// Jails hear of a line that they should not believe. It changes nothing for any of them.
+    fn doubt(&mut self, jails: &[usize], text: &[u8], moment: &Moment<'_>) {
+        let mut filters: Vec<usize> = jails.iter().map(|jail| self.jails[*jail].filter).collect();
+        filters.dedup();
+        filters.into_iter().for_each(|filter| self.filters[filter].doubt(text, moment));
     }
 
     /// Jails of one mind look at a line.
@@ -313,15 +337,34 @@ impl Pipe {
 }
 
 impl Route {
-    /// The lines of a batch that some jail has to look at, in order. Which they are depends on nothing that came before,
-    /// so another thread may find them. For a route of [`Pipe::route_to_all`]; on another one there are none.
+    /// The lines of a batch that some jail has to look at, in order. Which they are depends on nothing but the batches
+    /// before, so another thread may find them. The log has been there for long. For a route of [`Pipe::route_to_all`]; on
+    /// another one there are none.
     pub fn candidates(&mut self, bytes: &[u8]) -> Vec<Candidate> {
-        let Route { alike, scan: Some(scan), .. } = self else { return Vec::new() };
         let mut found = Vec::new();
-        scan.candidates(bytes, |range, filter| {
-            found.extend(alike.get(filter).map(|jails| Candidate { range, jails: jails.clone() }));
+        self.each(bytes, None, |jails, range, doubtful| {
+            found.push(Candidate { range, jails: jails.clone(), doubtful })
         });
         found
+    }
+
+    /// Calls `found` for these lines, `live` being the present where the log is being written.
+    fn each(
+        &mut self,
+        bytes: &[u8],
+        live: Option<Timestamp>,
+        mut found: impl FnMut(&Arc<[usize]>, Range<usize>, bool),
+    ) {
+        let Route { alike, scan: Some(scan), around, listening, .. } = self else { return };
+        scan.candidates(bytes, |range, filter| {
+            let Some(jails) = alike.get(filter) else { return };
+            let doubtful =
+                listening[filter] && around.as_mut().is_some_and(|around| around.breaks(bytes, &range, live));
+            found(jails, range, doubtful);
+        });
+        if let Some(around) = around {
+            around.leave(bytes, live);
+        }
     }
 
     /// The jails that read the log, each by its place in the pipe.

@@ -41,7 +41,10 @@ impl Forge<'_> {
             named.map(|p| Problem { origin: or(p.origin, &jail.origin), ..p }).collect()
         };
         match self.outcome(jail) {
-            Ok((filter, problems)) => Ok((filter.clone(), of_jail(problems))),
+            Ok((filter, problems)) => {
+                let filter = Filter { neighbours: jail.neighbours, ..filter.clone() };
+                Ok((filter, of_jail(problems)))
+            }
             Err(problems) => Err(of_jail(problems)),
         }
     }

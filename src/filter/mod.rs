@@ -20,6 +20,7 @@ mod hits;
 mod linear;
 mod mlfid;
 pub mod near;
+pub mod neighbours;
 mod notes;
 mod parts;
 mod passing;
@@ -40,7 +41,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::config::{FilterSettings, JailSettings, Origin, Problem, Severity, UseDns};
+use crate::line::Neighbours;
 use crate::record::Record;
+use crate::text::printable;
 use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
 use backtrack::Machine;
@@ -50,7 +53,7 @@ use failregex::Groups;
 use haystack::Haystack;
 use hits::Told;
 use mlfid::Sessions;
-use notes::Notes;
+use notes::{Note, Notes};
 use passing::Passing;
 use prefilter::{Cut, Literals};
 use rules::Rules;
@@ -88,6 +91,7 @@ pub struct Filter {
     tells_prefix: bool,
     prefix_found: Option<Groups>,
     passing: Passing,
+    neighbours: Neighbours,
 }
 
 /// Whether `logencoding` may be called so.
@@ -192,6 +196,7 @@ impl Filter {
             tells_prefix: false,
             prefix_found: None,
             passing: Passing::default(),
+            neighbours: Neighbours::None,
         };
         Ok((filter, problems))
     }
@@ -210,7 +215,7 @@ impl Filter {
 
     /// Whether another filter was made of the same settings, so that the same lines leave both in the same state.
     pub fn is_twin(&self, other: &Filter) -> bool {
-        Arc::ptr_eq(&self.rules, &other.rules)
+        Arc::ptr_eq(&self.rules, &other.rules) && self.neighbours == other.neighbours
     }
 
     /// Whether what becomes of a line depends on no line before, except for whose date a line without one takes.
@@ -286,6 +291,26 @@ impl Filter {
     /// On how many lines the date or an expression was given up because it would have cost unbounded time.
     pub fn backtrack_limits(&self) -> u64 {
         self.limits + self.clock.detector.gave_up()
+    }
+
+    /// Whether the lines before a line have a say in whether it is believed; whoever hands lines over asks
+    /// [`neighbours::Around`] then, and hands over what it does not believe by [`Filter::doubt`] instead.
+    pub fn neighbours(&self) -> Neighbours {
+        self.neighbours
+    }
+
+    /// A line that is not believed: it proves nothing, and a warning says so if it would have otherwise.
+    pub fn doubt(&mut self, line: &[u8], moment: &Moment<'_>) {
+        let mut hits = Vec::new();
+        let sessions = std::mem::take(&mut self.sessions);
+        self.hits(line, None, moment, &mut hits);
+        self.sessions = sessions;
+        if !hits.is_empty() {
+            self.notes.daily(Note::Forged, moment.now, || {
+                let line = printable(&String::from_utf8_lossy(line)).into_owned();
+                format!("a line that a caller may have forged is not believed, since it does not go on from the record of a call before it: {line}")
+            });
+        }
     }
 
     /// What there is to say about the log since the last call; at most a few records a day.

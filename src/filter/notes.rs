@@ -7,7 +7,7 @@ use crate::time::{Span, Timestamp};
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     records: Vec<Record>,
-    said: [Option<Timestamp>; 6],
+    said: [Option<Timestamp>; 7],
 }
 
 /// A kind of thing that is said once a day.
@@ -25,6 +25,8 @@ pub enum Note {
     CostlyDate,
     /// Bytes that are no text.
     Undecodable,
+    /// A failure that does not fit the lines before it.
+    Forged,
 }
 
 impl Notes {

@@ -12,7 +12,7 @@ use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSe
 use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup, Taken};
 use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
-use sipjail::line::{Position, Unwrap};
+use sipjail::line::{Neighbours, Position, Unwrap};
 use sipjail::record::{Level, Record};
 use sipjail::store::{Change, Saved};
 use sipjail::ticket::{Counter, Failure, SavedBan, Ticket, Who};
@@ -237,6 +237,7 @@ pub fn jail(name: &str) -> JailSettings {
         logencoding: "auto".into(),
         logtimezone: None,
         unwrap: Unwrap::None,
+        neighbours: Neighbours::None,
         usedns: UseDns::Warn,
         maxretry: 3,
         maxmatches: 3,
