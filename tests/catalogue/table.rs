@@ -1,0 +1,114 @@
+//! A catalogue's rows, and the stock jails that read lines as the daemon reads them: prefilter, wrappers, filter.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use sipjail::addr::Id;
+use sipjail::config;
+use sipjail::daemon::pipe::{Pipe, PipeJail, Route};
+use sipjail::filter::Filter;
+use sipjail::line::Batch;
+use sipjail::record::Record;
+use sipjail::ticket::Who;
+use sipjail::time::{Span, Timestamp};
+
+/// 2026-08-20 10:00:00 UTC, which most lines of the catalogues say.
+pub const NOW: Timestamp = Timestamp::from_secs(1_787_220_000);
+
+/// What a guard should do about a line; see `tests/fixtures/README.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    Count,
+    Weak,
+    Rate,
+    Trust,
+    Context,
+    NoAddress,
+    Never,
+}
+
+/// One form of line.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub id: String,
+    pub verdict: Verdict,
+    /// Who sent what the line tells of, where it says so.
+    pub host: Option<IpAddr>,
+    pub line: String,
+}
+
+/// The rows of `tests/fixtures/catalogue/NAME`, in order.
+pub fn rows(name: &str) -> Vec<Row> {
+    let text = std::fs::read_to_string(fixture(&format!("catalogue/{name}"))).unwrap();
+    text.lines().filter(|line| !line.starts_with('#')).map(row).collect()
+}
+
+fn row(text: &str) -> Row {
+    let [id, verdict, host, _class, _description, line]: [&str; 6] =
+        text.splitn(6, '\t').collect::<Vec<_>>().try_into().unwrap();
+    let verdict = match verdict {
+        "count" => Verdict::Count,
+        "weak" => Verdict::Weak,
+        "rate" => Verdict::Rate,
+        "trust" => Verdict::Trust,
+        "context" => Verdict::Context,
+        "no-address" => Verdict::NoAddress,
+        "never" => Verdict::Never,
+        other => panic!("{id}: there is no verdict {other}"),
+    };
+    Row { id: id.to_owned(), verdict, host: host.parse().ok(), line: line.to_owned() }
+}
+
+/// A file of the fixtures.
+pub fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Somebody whom a jail counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    pub jail: String,
+    pub host: IpAddr,
+    pub count: u32,
+}
+
+/// Stock jails that all read the same log, with what they remember of it.
+pub struct Stock {
+    pipe: Pipe,
+    route: Route,
+}
+
+impl Stock {
+    /// Those of which `wanted` is true, by their names.
+    pub fn new(wanted: impl Fn(&str) -> bool) -> Stock {
+        let config = config::load(Path::new("/nonexistent"));
+        assert!(config.problems.is_empty(), "{:?}", config.problems);
+        let jails = config.jails.iter().filter(|jail| wanted(&jail.name)).map(|jail| PipeJail {
+            name: jail.name.as_str().into(),
+            filter: Filter::new(jail, &TimeZone::UTC).unwrap().0,
+            unwrap: jail.unwrap,
+            findtime: Span(i64::MAX),
+        });
+        let pipe = Pipe::new(jails.collect());
+        let route = pipe.route_to_all();
+        Stock { pipe, route }
+    }
+
+    /// Whom these lines, which are being written now, make fail.
+    pub fn read(&mut self, log: &[u8]) -> Vec<Found> {
+        let mut failures = Vec::new();
+        let batch = Batch { bytes: log, live: true, time: None };
+        self.pipe.batch(&mut self.route, &batch, NOW, &mut failures);
+        let found = failures.into_iter().map(|(jail, failure)| {
+            let Who::Id(Id::Ip(host)) = failure.who else { panic!("[{jail}] {failure:?} is no address") };
+            Found { jail: jail.to_string(), host, count: failure.count }
+        });
+        found.collect()
+    }
+
+    /// What there is to say of the log since the last call.
+    pub fn records(&mut self) -> Vec<Record> {
+        self.pipe.records(&self.route)
+    }
+}
