@@ -129,6 +129,7 @@ fn replay(
             }
         });
         read.map_err(|e| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display())))?;
+        pipe.at_end();
     }
     failures.sort_by_key(|(_, failure)| failure.time);
     failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));

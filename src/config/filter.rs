@@ -18,12 +18,15 @@ use super::number::int;
 use super::tags;
 use super::tree::Tree;
 use super::value::Value;
-use super::{FilterSettings, Origin, Original, Problem, Severity};
+use super::{FilterSettings, Origin, Original, Problem, RecordSettings, Severity};
 use crate::text;
 
 /// The options of a filter file that do something, in fail2ban's order; everything else in it is material for tags.
 pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
+
+/// Those that fail2ban passes over.
+const OURS: [&str; 2] = ["recordregex", "recordroom"];
 
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
@@ -134,6 +137,10 @@ impl FilterFile {
             datepattern: datepattern.into_iter().flat_map(Value::lines).collect(),
             maxlines: 0,
             journalmatch: both("journalmatch"),
+            record: RecordSettings {
+                regex: both("recordregex"),
+                room: first("recordroom").and_then(|value| usize::try_from(int(value.text())?).ok()),
+            },
         };
         let usedns = first("usedns").cloned();
         let own = filter.into_iter().filter(|(name, _)| OPTIONS.contains(&name.as_str())).collect();
@@ -149,7 +156,7 @@ impl FilterFile {
         let mut combined = Options::new();
         if self.merged.has("Definition") {
             let definition = Scope::new(&self.merged, "Definition");
-            for name in OPTIONS.into_iter().filter(|name| !given.contains_key(*name)) {
+            for name in OPTIONS.into_iter().chain(OURS).filter(|name| !given.contains_key(*name)) {
                 combined.extend(definition.with(&vars).get(name)?.map(|value| (name.to_owned(), value)));
             }
             for (name, raw) in self.merged.sections["Definition"].options.iter().filter(|_| everything) {

@@ -228,6 +228,17 @@ pub struct FilterSettings {
     pub maxlines: usize,
     /// What to ask the journal for, one match expression per line.
     pub journalmatch: Vec<Spanned>,
+    /// Records that a sender can cut in two.
+    pub record: RecordSettings,
+}
+
+/// Records that are put together again before they are judged: `recordregex` and `recordroom`.
+#[derive(Clone, Debug, Default)]
+pub struct RecordSettings {
+    /// What one looks like.
+    pub regex: Vec<Spanned>,
+    /// Bytes between its first and its last line, at most; `None` where nobody says.
+    pub room: Option<usize>,
 }
 
 /// A text and where it was written.

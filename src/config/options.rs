@@ -154,6 +154,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "ignoreregex", Regexes, "", Full, "what is no failure although a failregex matches"),
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
+    row(Filter, "recordregex", Regexes, "", Ours, "a record in which `<F-TEXT/>` is a sender's, line breaks too: its lines count as one; or `<F-BYTES>`: so many bytes that follow it are a sender's"),
+    row(Filter, "recordroom", Number, "512", Ours, "bytes between the first and the last line of such a record at most"),
     row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for: `NAME=VALUE` matches as a shell splits them, `+` or a new line means or"),
 ];
 

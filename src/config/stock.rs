@@ -20,13 +20,22 @@ macro_rules! files {
 
 /// One line per file, sorted.
 const FILES: &[(&str, &str)] = files! {
+    "filter.d/asterisk-common.conf"
+    "filter.d/asterisk-flood.conf"
+    "filter.d/asterisk-toll.conf"
     "filter.d/asterisk.conf"
     "filter.d/freeswitch.conf"
     "filter.d/recidive.conf"
+    "filter.d/sip-mgmt.conf"
+    "filter.d/sipjail-screen.conf"
     "jail.d/00-defaults.conf"
+    "jail.d/asterisk-flood.conf"
+    "jail.d/asterisk-toll.conf"
     "jail.d/asterisk.conf"
     "jail.d/freeswitch.conf"
     "jail.d/recidive.conf"
+    "jail.d/sip-mgmt.conf"
+    "jail.d/sipjail-screen.conf"
 };
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::filter::{Filter, Moment, Scan};
+use crate::filter::{Filter, Moment, Scan, Torn};
 use crate::line::{Batch, Unwrap};
 use crate::record::Record;
 use crate::source::unwrap::unwrap;
@@ -18,6 +18,8 @@ pub struct Pipe {
     jails: Vec<PipeJail>,
     /// What [`Pipe::gave_up`] said last of each jail.
     told: Vec<u64>,
+    /// How far each jail whose filter is in the middle of a record has looked at the lines of this batch.
+    seen: Vec<usize>,
     /// Kept for its capacity.
     found: Vec<Failure>,
 }
@@ -28,6 +30,8 @@ pub struct Pipe {
 pub struct Route {
     jails: Vec<usize>,
     scan: Scan,
+    /// For each jail the record in whose middle the last batch ended.
+    torn: Vec<Option<Torn>>,
 }
 
 /// A line that a jail has to look at.
@@ -55,7 +59,7 @@ impl Pipe {
     /// A pipe for these jails.
     pub fn new(jails: Vec<PipeJail>) -> Pipe {
         let told = jails.iter().map(|jail| jail.filter.backtrack_limits()).collect();
-        Pipe { told, jails, found: Vec::new() }
+        Pipe { told, seen: vec![0; jails.len()], jails, found: Vec::new() }
     }
 
     /// Its jails, to be put into another pipe.
@@ -68,7 +72,8 @@ impl Pipe {
         let read_by: Vec<&PipeJail> = jails.iter().map(|at| &self.jails[*at]).collect();
         let filters: Vec<&Filter> = read_by.iter().map(|jail| &jail.filter).collect();
         let wrapped: Vec<bool> = read_by.iter().map(|jail| jail.unwrap != Unwrap::None).collect();
-        Route { jails: jails.to_vec(), scan: Scan::new(&filters, &wrapped) }
+        let torn = jails.iter().map(|_| None).collect();
+        Route { jails: jails.to_vec(), scan: Scan::new(&filters, &wrapped), torn }
     }
 
     /// The route of a log that every jail reads.
@@ -78,14 +83,16 @@ impl Pipe {
 
     /// Takes lines in and adds the failures that they prove to `out`, in the order of the lines.
     pub fn batch(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        let Route { jails, scan } = route;
+        self.begin(route);
+        let Route { jails, scan, .. } = &mut *route;
         scan.candidates(batch.bytes, |range, filter| {
             let Some(&jail) = jails.get(filter) else { return };
             self.line(&Candidate { range, jail }, batch, now, out);
         });
+        self.end(route, batch, now, out);
     }
 
-    /// The same for a batch of which [`Route::candidates`] are known.
+    /// The same for the next batch of the one log that is read, of which [`Route::candidates`] are known.
     pub fn judge(
         &mut self,
         candidates: &[Candidate],
@@ -93,10 +100,56 @@ impl Pipe {
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
+        self.seen.fill(0);
         candidates.iter().for_each(|candidate| self.line(candidate, batch, now, out));
+        (0..self.jails.len()).for_each(|jail| self.between(jail, batch.bytes.len(), batch, now, out));
+    }
+
+    /// The one log that is read has come to its end: no record goes on behind it.
+    pub fn at_end(&mut self) {
+        self.jails.iter_mut().for_each(|jail| jail.filter.go_on(None));
+    }
+
+    /// Gives the filters back what they were in the middle of when this log's last lines came.
+    fn begin(&mut self, route: &mut Route) {
+        for (&jail, torn) in route.jails.iter().zip(&mut route.torn) {
+            self.seen[jail] = 0;
+            self.jails[jail].filter.go_on(torn.take());
+        }
+    }
+
+    /// Filters that are in the middle of a record see the rest of the batch, and may be still.
+    fn end(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
+        for (&jail, torn) in route.jails.iter().zip(&mut route.torn) {
+            self.between(jail, batch.bytes.len(), batch, now, out);
+            *torn = self.jails[jail].filter.take_torn();
+        }
     }
 
     fn line(&mut self, candidate: &Candidate, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
+        self.between(candidate.jail, candidate.range.start, batch, now, out);
+        self.one(candidate, batch, now, out);
+        self.seen[candidate.jail] = candidate.range.end + 1;
+    }
+
+    /// Lines up to `end` that are no candidates and count all the same, in the middle of a record.
+    fn between(
+        &mut self,
+        jail: usize,
+        end: usize,
+        batch: &Batch<'_>,
+        now: Timestamp,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        while self.jails[jail].filter.is_torn() && self.seen[jail] < end {
+            let at = self.seen[jail];
+            let range = at..memchr::memchr(b'\n', &batch.bytes[at..]).map_or(batch.bytes.len(), |n| at + n);
+            self.seen[jail] = range.end + 1;
+            self.one(&Candidate { range, jail }, batch, now, out);
+        }
+    }
+
+    fn one(&mut self, candidate: &Candidate, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
         let Pipe { jails, found, .. } = self;
         let (range, jail) = (&candidate.range, &mut jails[candidate.jail]);
         let before = &batch.bytes[..range.start];
@@ -154,7 +207,7 @@ impl Route {
     /// The lines of a batch that a jail has to look at, in order. Which they are depends on nothing that came before, so
     /// another thread may find them.
     pub fn candidates(&mut self, bytes: &[u8]) -> Vec<Candidate> {
-        let Route { jails, scan } = self;
+        let Route { jails, scan, .. } = self;
         let mut found = Vec::new();
         scan.candidates(bytes, |range, filter| found.extend(jails.get(filter).map(|&jail| Candidate { range, jail })));
         found

@@ -32,10 +32,15 @@ impl Filter {
         line: &[u8],
         written: Option<Timestamp>,
         moment: &Moment<'_>,
-        out: Option<&mut Vec<Hit>>,
+        mut out: Option<&mut Vec<Hit>>,
     ) -> Verdict {
         self.prefix_found = None;
         self.passing.forget();
+        if let Some(out) = &mut out
+            && let Some(verdict) = self.next_piece(line, moment, out)
+        {
+            return verdict;
+        }
         let gave_up = self.clock.detector.gave_up();
         let text = self.decoder.decode(line);
         if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
@@ -75,10 +80,13 @@ impl Filter {
         } else {
             haystack.push('\n');
         }
+        if out.is_some() && self.holds(&shown, &haystack, time) {
+            return Verdict::Missed;
+        }
         self.search(&shown, haystack, time, moment, out)
     }
 
-    fn search(
+    pub(super) fn search(
         &mut self,
         line: &str,
         haystack: String,

@@ -22,6 +22,7 @@ pub mod pyregex;
 mod rules;
 mod scan;
 mod sieve;
+mod torn;
 mod trace;
 pub mod translate;
 mod when;
@@ -44,11 +45,13 @@ use notes::Notes;
 use passing::Passing;
 use prefilter::{Cut, Prefilter};
 use rules::Rules;
+use torn::Forgers;
 use when::Clock;
 use window::Window;
 
 pub use hit::Hit;
 pub use scan::{Reason, Scan};
+pub use torn::Torn;
 pub use trace::{Dated, Trace};
 
 /// One jail's filter, compiled, with its state.
@@ -73,6 +76,9 @@ pub struct Filter {
     tells_prefix: bool,
     prefix_found: Option<Groups>,
     passing: Passing,
+    /// The record that waits for its end.
+    torn: Option<Torn>,
+    forgers: Forgers,
 }
 
 /// Whether `logencoding` may be called so.
@@ -179,6 +185,8 @@ impl Filter {
             tells_prefix: false,
             prefix_found: None,
             passing: Passing::default(),
+            torn: None,
+            forgers: Forgers::default(),
         };
         Ok((filter, problems))
     }

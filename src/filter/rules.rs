@@ -3,6 +3,7 @@
 use super::failregex::{FailRegex, expand};
 use super::prefilter::{Cut, Prefilter};
 use super::pyregex::Pattern;
+use super::torn::Records;
 use super::translate::Options;
 use crate::config::{FilterSettings, Problem, Severity, UseDns};
 
@@ -17,6 +18,8 @@ pub struct Rules {
     pub ignore: Vec<Pattern>,
     /// How host names count.
     pub usedns: UseDns,
+    /// Records that a sender can cut in two.
+    pub records: Option<Records>,
 }
 
 impl Rules {
@@ -49,7 +52,9 @@ impl Rules {
                 Err(e) => bad(text, format!("unable to compile regular expression `{}`: {e}", text.text)),
             }
         }
-        if problems.is_empty() { Ok(Rules { prefix, fail, ignore, usedns }) } else { Err(problems) }
+        let records = Records::new(&settings.record, usedns).map_err(|mut found| problems.append(&mut found));
+        let records = records.unwrap_or_default().filter(|_| !window);
+        if problems.is_empty() { Ok(Rules { prefix, fail, ignore, usedns, records }) } else { Err(problems) }
     }
 
     /// A warning for each expression that a hostile line can make so costly that it is given up.
@@ -75,6 +80,7 @@ impl Rules {
     /// What every line that matters holds, where dates are cut out there.
     pub fn prefilter(&self, cut: Cut) -> Prefilter {
         let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
-        Prefilter::new(self.fail.iter().map(FailRegex::relaxed), prefix, cut)
+        let begin = self.records.iter().flat_map(Records::begin);
+        Prefilter::new(self.fail.iter().chain(begin).map(FailRegex::relaxed), prefix, cut)
     }
 }

@@ -7,4 +7,5 @@
 #[path = "../common/counted.rs"]
 mod counted;
 mod asterisk;
+mod prefixes;
 mod table;

@@ -9,7 +9,6 @@ use sipjail::config;
 use sipjail::daemon::pipe::{Pipe, PipeJail, Route};
 use sipjail::filter::Filter;
 use sipjail::line::Batch;
-use sipjail::record::Record;
 use sipjail::ticket::Who;
 use sipjail::time::{Span, Timestamp};
 
@@ -77,14 +76,30 @@ pub struct Found {
 pub struct Stock {
     pipe: Pipe,
     route: Route,
+    /// When the lines were written, where the source knows it.
+    time: Option<Timestamp>,
 }
 
 impl Stock {
-    /// Those of which `wanted` is true, by their names.
-    pub fn new(wanted: impl Fn(&str) -> bool) -> Stock {
-        let config = config::load(Path::new("/nonexistent"));
-        assert!(config.problems.is_empty(), "{:?}", config.problems);
-        let jails = config.jails.iter().filter(|jail| wanted(&jail.name)).map(|jail| PipeJail {
+    /// All of them, reading files.
+    pub fn new() -> Stock {
+        Stock::with("")
+    }
+
+    /// All of them, reading systemd's journal.
+    pub fn of_journal() -> Stock {
+        let mut stock = Stock::with("[DEFAULT]\nbackend = systemd\n");
+        stock.time = Some(NOW);
+        stock
+    }
+
+    fn with(local: &str) -> Stock {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("jail.local"), local).unwrap();
+        let config = config::load(dir.path());
+        let errors: Vec<_> = config.problems.iter().filter(|p| p.severity != config::Severity::Warning).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        let jails = config.jails.iter().map(|jail| PipeJail {
             name: jail.name.as_str().into(),
             filter: Filter::new(jail, &TimeZone::UTC).unwrap().0,
             unwrap: jail.unwrap,
@@ -92,13 +107,13 @@ impl Stock {
         });
         let pipe = Pipe::new(jails.collect());
         let route = pipe.route_to_all();
-        Stock { pipe, route }
+        Stock { pipe, route, time: None }
     }
 
     /// Whom these lines, which are being written now, make fail.
     pub fn read(&mut self, log: &[u8]) -> Vec<Found> {
         let mut failures = Vec::new();
-        let batch = Batch { bytes: log, live: true, time: None };
+        let batch = Batch { bytes: log, live: true, time: self.time };
         self.pipe.batch(&mut self.route, &batch, NOW, &mut failures);
         let found = failures.into_iter().map(|(jail, failure)| {
             let Who::Id(Id::Ip(host)) = failure.who else { panic!("[{jail}] {failure:?} is no address") };
@@ -108,7 +123,7 @@ impl Stock {
     }
 
     /// What there is to say of the log since the last call.
-    pub fn records(&mut self) -> Vec<Record> {
-        self.pipe.records(&self.route)
+    pub fn said(&mut self) -> Vec<String> {
+        self.pipe.records(&self.route).into_iter().map(|record| record.text).collect()
     }
 }

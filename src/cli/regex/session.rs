@@ -158,7 +158,9 @@ impl<'a, 'w> Session<'a, 'w> {
         for end in memchr::memchr_iter(b'\n', lines) {
             let line = &lines[at..end];
             at = end + 1;
-            if counts(line) {
+            if self.filter.is_torn() {
+                self.line(line);
+            } else if counts(line) {
                 let verdict = self.filter.passed_over(line, &moment);
                 if only_counted && verdict == Verdict::Missed && !self.report.missed.keeps() {
                     self.report.total += 1;
