@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use sipjail::config;
+use sipjail::config::{self, UseDns};
+use sipjail::filter::date::Zones;
 use sipjail::filter::{Filter, Moment};
 use sipjail::time::{Span, Timestamp};
 
@@ -43,15 +44,15 @@ fn shares_and_lengths_are_as_promised() {
 
 #[test]
 fn each_attack_is_one_failure_and_nothing_else_is() {
-    for (corpus, jail) in [
+    for (corpus, filter) in [
         (Corpus::mixed(Pbx::Asterisk, 20_000), "asterisk"),
         (Corpus::under_attack(Pbx::Asterisk, 60_000), "asterisk"),
         (Corpus::mixed(Pbx::FreeSwitch, 20_000), "freeswitch"),
     ] {
         let (log, tally) = made(&corpus);
-        let jails = config::load(Path::new("/nonexistent")).jails;
-        let settings = jails.iter().find(|j| j.name == jail).expect("a stock jail");
-        let mut filter = Filter::new(settings, &TimeZone::UTC).expect("stock filters compile").0;
+        let settings = config::filter(Path::new("/nonexistent"), filter).expect("a stock filter");
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let mut filter = Filter::of(&settings, UseDns::No, "auto", zones).expect("stock filters compile").0;
         let now = Timestamp::from_secs(corpus.start);
         let moment = Moment { now, findtime: Span(i64::MAX), live: false, time: None, before: b"" };
         let mut found = Vec::new();
@@ -61,8 +62,8 @@ fn each_attack_is_one_failure_and_nothing_else_is() {
         let mut who: Vec<String> = found.iter().map(|failure| format!("{:?}", failure.who)).collect();
         who.sort();
         who.dedup();
-        assert_eq!(found.len(), tally.attacks, "{jail}");
-        assert_eq!(who.len(), tally.attacks.min(corpus.addresses as usize), "{jail}");
+        assert_eq!(found.len(), tally.attacks, "{}", settings.name);
+        assert_eq!(who.len(), tally.attacks.min(corpus.addresses as usize), "{}", settings.name);
     }
 }
 

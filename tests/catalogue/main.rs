@@ -7,5 +7,8 @@
 #[path = "../common/counted.rs"]
 mod counted;
 mod asterisk;
+mod hostile;
 mod prefixes;
+#[path = "../../benches/corpus/random.rs"]
+mod random;
 mod table;
