@@ -149,6 +149,8 @@ pub struct JailSettings {
     pub increment: Increment,
     /// Who is never counted.
     pub ignore: Ignore,
+    /// One event that several lines tell of counts once.
+    pub dedupe: bool,
     /// What bans, in order.
     pub actions: Vec<Action>,
 }
@@ -189,6 +191,8 @@ pub struct LogPath {
     pub pattern: String,
     /// Begin at the end of the file.
     pub tail: bool,
+    /// Read it beside the first that exists: `logpath_also`.
+    pub also: bool,
 }
 
 /// `usedns`: what is done with a host name where an address should stand.

@@ -137,6 +137,12 @@ impl Engine {
     }
 
     fn count(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+        if let Some(jail) = self.jails.get_mut(name)
+            && jail.settings.dedupe
+            && !jail.dedupe.is_new(&failure, jail.settings.findtime, now)
+        {
+            return;
+        }
         if let Who::Id(id) = &failure.who
             && self.hears <= Level::Info
         {

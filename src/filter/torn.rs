@@ -9,38 +9,21 @@
 //! A record that says how many bytes of a sender follow (`<F-BYTES>`) is judged by its first line; what follows it, so
 //! far, is not.
 
+mod kinds;
+
 use std::collections::VecDeque;
 
-use aho_corasick::AhoCorasick;
-
 use super::date::DateValue;
-use super::failregex::{FailRegex, Groups, Identity, identify};
+use super::failregex::{Groups, Identity, identify};
 use super::hit::Hit;
-use super::prefilter::{Cut, Prefilter, reduce};
-use super::translate::Options;
 use super::{Filter, Moment, Verdict};
-use crate::config::{Problem, RecordSettings, Severity, UseDns};
+use crate::config::UseDns;
 use crate::text::printable;
 use crate::ticket::Who;
 use crate::time::{Span, Timestamp};
+use kinds::groups;
 
-/// The compiled options.
-#[derive(Debug)]
-pub struct Records {
-    kinds: Vec<Kind>,
-    room: usize,
-    /// Without one of these no line begins a record; `None`: each has to be looked at.
-    literals: Option<AhoCorasick>,
-}
-
-/// One `recordregex`.
-#[derive(Debug)]
-struct Kind {
-    /// Up to the first `<F-TEXT/>`.
-    begin: FailRegex,
-    /// Behind the last one; `None`: it says how many bytes follow.
-    end: Option<FailRegex>,
-}
+pub use kinds::Records;
 
 /// A record that has begun and not ended.
 #[derive(Debug)]
@@ -70,74 +53,6 @@ struct Whole {
     /// The same of its first line alone.
     first: (usize, usize),
     time: Option<Timestamp>,
-}
-
-impl Records {
-    /// Compiles the options; `None`: there are no such records.
-    pub fn new(settings: &RecordSettings, usedns: UseDns) -> Result<Option<Records>, Vec<Problem>> {
-        if settings.regex.is_empty() {
-            return Ok(None);
-        }
-        let mut problems = Vec::new();
-        let mut kinds = Vec::new();
-        for text in &settings.regex {
-            match Kind::new(&text.text, usedns) {
-                Ok(kind) => kinds.push(kind),
-                Err(e) => {
-                    problems.push(Problem::new(Severity::Error, text.origin.clone(), format!("recordregex: {e}")))
-                }
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let literals = Prefilter::new(kinds.iter().map(|kind| kind.begin.relaxed()), None, Cut::Start).plain;
-        let literals = literals.and_then(|sets| AhoCorasick::new(reduce(sets, LITERALS)).ok());
-        Ok(Some(Records { kinds, room: settings.room.unwrap_or(ROOM), literals }))
-    }
-
-    /// What the first lines of records look like.
-    pub fn begin(&self) -> impl Iterator<Item = &FailRegex> {
-        self.kinds.iter().map(|kind| &kind.begin)
-    }
-
-    /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
-    fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        if self.literals.as_ref().is_some_and(|literals| !literals.is_match(text)) {
-            return None;
-        }
-        let (number, begin) =
-            self.kinds.iter().enumerate().find_map(|(n, kind)| Some((n, groups(&kind.begin, text)?)))?;
-        let ends = self.kinds[number].end.as_ref().is_some_and(|end| groups(end, text).is_some());
-        (!ends).then_some((number, begin))
-    }
-}
-
-impl Kind {
-    fn new(text: &str, usedns: UseDns) -> Result<Kind, String> {
-        let options = Options { multiline: false, window: false };
-        let compile = |text: &str| FailRegex::new(text, usedns, options);
-        match (text.find(TEXT), text.rfind(TEXT)) {
-            (Some(first), Some(last)) => {
-                let (begin, end) = (compile(&text[..first])?, compile(&text[last + TEXT.len()..])?);
-                Ok(Kind { begin, end: Some(end) })
-            }
-            _ => {
-                let begin = compile(text)?;
-                let counts = begin.pattern().has("bytes");
-                if counts {
-                    Ok(Kind { begin, end: None })
-                } else {
-                    Err(format!("neither `{TEXT}` nor `<F-BYTES>` is in `{text}`"))
-                }
-            }
-        }
-    }
-}
-
-/// The groups of an expression, if it matches.
-fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
-    Some(regex.groups(&regex.search(text).ok()??, text))
 }
 
 fn named(groups: &Groups, usedns: UseDns) -> Option<Who> {
@@ -178,7 +93,7 @@ impl Filter {
             }
             SoFar::Open(mut whole, kind, passed) => {
                 let records = self.rules.records.as_ref()?;
-                let end = records.kinds[kind].end.as_ref().and_then(|end| groups(end, &format!("{text}\n")));
+                let end = records.end(kind, &format!("{text}\n"));
                 let passed = passed + line.len() + 1;
                 if end.is_none() && passed > records.room {
                     // It never ended. What it began with may prove something all the same.
@@ -294,15 +209,132 @@ impl Forgers {
     }
 }
 
-/// A sender's text.
-const TEXT: &str = "<F-TEXT/>";
-/// Literals of the first lines at most.
-const LITERALS: usize = 64;
-/// Where `recordroom` is not written.
-const ROOM: usize = 512;
 /// Whom a record's lines blame, as far as it is told.
 const BLAMED: usize = 4;
 /// A sender is named again after this.
 const AGAIN: Span = Span::from_secs(3600);
 /// Senders who are known to have been named.
 const FORGERS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::config::{FilterSettings, RecordSettings, Spanned};
+    use crate::filter::Scan;
+    use crate::filter::date::Zones;
+
+    /// 2026-11-20 10:00:00 UTC.
+    const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
+
+    fn filter() -> Filter {
+        let settings = FilterSettings {
+            prefregex: Some(Spanned::bare("^ <F-CONTENT>.+</F-CONTENT>$")),
+            failregex: [
+                "^call <ADDR> to '.*' refused$",
+                "^bad <ADDR>$",
+                "^by '.*' from <ADDR>$",
+                "^junk from <ADDR>, \\d+ bytes:",
+            ]
+            .map(Spanned::bare)
+            .to_vec(),
+            record: RecordSettings {
+                regex: [
+                    "^ call <ADDR> to '<F-TEXT/>' refused$",
+                    "^ by '<F-TEXT/>' from <ADDR>$",
+                    "^ junk from <ADDR>, <F-BYTES>\\d+</F-BYTES> bytes:$",
+                ]
+                .map(Spanned::bare)
+                .to_vec(),
+                room: Some(100),
+            },
+            datepattern: vec![Spanned::bare("^%Y-%m-%d %H:%M:%S")],
+            maxlines: 1,
+            ..FilterSettings::default()
+        };
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        Filter::of(&settings, UseDns::No, "auto", zones).unwrap().0
+    }
+
+    /// Who fails by these lines, each written now unless it goes on with another one.
+    fn failed(filter: &mut Filter, lines: &str) -> Vec<String> {
+        let moment = Moment { now: NOW, findtime: Span::from_secs(600), live: true, time: None, before: &[] };
+        let mut found = Vec::new();
+        for line in lines.replace("@", "2026-11-20 10:00:00 ").lines() {
+            filter.line(line.as_bytes(), &moment, &mut found);
+        }
+        found.into_iter().map(|failure| failure.who.to_string()).collect()
+    }
+
+    #[test]
+    fn what_a_line_break_makes_of_a_record_is_one_line_of_its_senders() {
+        let mut filter = filter();
+        let forged = "@call 192.0.2.1 to '9\n@bad 198.51.100.1\n\n@call 198.51.100.2 to 'x\nz' refused\n@bad 192.0.2.9";
+        assert_eq!(failed(&mut filter, forged), ["192.0.2.1", "192.0.2.9"]);
+        assert!(!filter.is_torn());
+        let said = filter.records();
+        assert_eq!(said.len(), 1);
+        assert_eq!(
+            said[0].text,
+            "forged: 192.0.2.1 sent what makes lines of its own in the log; they blame 198.51.100.1, who is not counted"
+        );
+        // Its address stands at the end.
+        assert_eq!(
+            failed(&mut filter, "@by 'a\n@bad 198.51.100.1\n' from 192.0.2.2\n@by 'a' from 192.0.2.3"),
+            ["192.0.2.2", "192.0.2.3"]
+        );
+        assert!(filter.records()[0].text.contains("192.0.2.2 sent"));
+    }
+
+    #[test]
+    fn the_lines_are_shown_as_one() {
+        let mut filter = filter();
+        let moment = Moment { now: NOW, findtime: Span::from_secs(600), live: true, time: None, before: &[] };
+        let mut found = Vec::new();
+        for line in ["2026-11-20 09:59:30 call 192.0.2.1 to '9", "2020-01-01 00:00:00 bad 198.51.100.1", "' refused"] {
+            filter.line(line.as_bytes(), &moment, &mut found);
+        }
+        let shown = "2026-11-20 09:59:30 call 192.0.2.1 to '9\\n2020-01-01 00:00:00 bad 198.51.100.1\\n' refused";
+        assert_eq!(found[0].matches, [shown]);
+        assert_eq!(found[0].time, NOW - Span::from_secs(30));
+    }
+
+    #[test]
+    fn a_record_that_never_ends_hides_no_more_than_its_room() {
+        let mut filter = filter();
+        let lines = format!("@call 192.0.2.1 to '9\n@bad 198.51.100.1\n{}\n@bad 192.0.2.9", "x".repeat(100));
+        assert_eq!(failed(&mut filter, &lines), ["192.0.2.9"]);
+    }
+
+    #[test]
+    fn bytes_that_are_a_senders_prove_nothing_however_they_look() {
+        let mut filter = filter();
+        let packet = "@bad 198.51.100.1\n-- end\n@bad 198.51.100.2".replace("@", "2026-11-20 10:00:00 ");
+        let lines = format!("@junk from 192.0.2.1, {} bytes:\n{packet}\n@bad 192.0.2.9", packet.len());
+        assert_eq!(failed(&mut filter, &lines), ["192.0.2.1", "192.0.2.9"]);
+        assert!(filter.records()[0].text.contains("192.0.2.1 sent"));
+    }
+
+    #[test]
+    fn a_sender_is_named_once_an_hour() {
+        let mut filter = filter();
+        let forged = "@call 192.0.2.1 to '9\n' refused\n".repeat(50);
+        assert_eq!(failed(&mut filter, &forged).len(), 50);
+        assert_eq!(filter.records().len(), 1);
+    }
+
+    #[test]
+    fn what_begins_a_record_is_looked_at_and_what_says_nothing_of_its_end_is_refused() {
+        let mut lines = Vec::new();
+        let block = b"x\n junk from 192.0.2.1, 5 bytes:\n call 192.0.2.1 to '9\ny\n";
+        Scan::new(&[&filter()], &[false]).candidates(block, |line, _| lines.push(line.start));
+        assert_eq!(lines, [2, 33]);
+        let wrong = |text: &str| {
+            let record = RecordSettings { regex: vec![Spanned::bare(text)], room: None };
+            Records::new(&record, UseDns::No).unwrap_err()[0].message.clone()
+        };
+        assert!(wrong("^ a (<F-TEXT/>) b$").contains("unable to compile"));
+        assert_eq!(wrong("^ a b$"), "recordregex: neither `<F-TEXT/>` nor `<F-BYTES>` is in `^ a b$`");
+    }
+}

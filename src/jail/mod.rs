@@ -7,6 +7,7 @@ pub mod aged;
 pub mod answers;
 pub mod bans;
 pub mod bantime;
+pub mod dedupe;
 pub mod failures;
 pub mod history;
 pub mod ignore;
@@ -18,6 +19,7 @@ use crate::addr::Id;
 use crate::config::{JailSettings, Own};
 
 pub use bans::{Ban, Bans};
+pub use dedupe::Dedupe;
 pub use failures::Failures;
 pub use history::History;
 pub use ignore::Ignore;
@@ -33,6 +35,8 @@ pub struct Jail {
     pub bans: Bans,
     /// Who is never counted.
     pub ignore: Ignore,
+    /// What more lines may tell of.
+    pub dedupe: Dedupe,
 }
 
 impl Jail {
@@ -42,6 +46,7 @@ impl Jail {
             failures: Failures::new(settings.findtime, settings.maxmatches),
             bans: Bans::new(settings.bantime),
             ignore: Ignore::new(&settings.ignore),
+            dedupe: Dedupe::default(),
             settings,
         }
     }

@@ -9,6 +9,7 @@ mod counted;
 mod asterisk;
 mod hostile;
 mod prefixes;
+#[allow(dead_code, reason = "the benches use more of it")]
 #[path = "../../benches/corpus/random.rs"]
 mod random;
 mod table;
