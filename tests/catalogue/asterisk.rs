@@ -142,3 +142,22 @@ fn believable(log: &str) -> String {
         .replace("NOTICE[1] a: ", "NOTICE[12] manager.c: ");
     log.replace("398.51.", "198.51.").replace("(from 198.51.' rejected", "(from 198.51.100.201)\nz' rejected")
 }
+
+#[test]
+fn a_record_in_pieces_is_one_wherever_a_reading_ends_and_of_its_own_log_alone() {
+    let account = "[2026-08-20 10:00:00] SECURITY[94] res_security_log.c: SecurityEvent=\"InvalidAccountID\",EventTV=\"2026-08-20T10:00:00.000+0000\",Severity=\"Error\",Service=\"PJSIP\",EventVersion=\"1\",AccountID=\"a\n\nb\",SessionID=\"c\",LocalAddress=\"IPV4/UDP/192.0.2.1/5060\",RemoteAddress=\"IPV4/UDP/203.0.113.1/5060\"\n";
+    let number = "[2026-08-20 10:00:00] NOTICE[51] res_pjsip_session.c:  anonymous: Call (UDP:203.0.113.2:5060) to extension '9\nx\n[Aug 20 10:00:00] NOTICE[1] chan_iax2.c: Empty registration from 198.51.100.1\n\n' rejected because extension not found in context 'public'.\n";
+    let genuine = "[2026-08-20 10:00:00] NOTICE[51] chan_iax2.c: Empty registration from 203.0.113.222\n";
+    let log = [genuine, account, "nothing\n", number, genuine].concat();
+    let whole = Stock::new().read(log.as_bytes());
+    let hosts: Vec<String> = whole.iter().map(|found| found.host.to_string()).collect();
+    assert_eq!(hosts, ["203.0.113.222", "203.0.113.1", "203.0.113.2", "203.0.113.222"]);
+    for (at, _) in log.match_indices('\n') {
+        let mut stock = Stock::new();
+        let mut found = stock.read(log[..=at].as_bytes());
+        let other = stock.read_of(1, genuine.as_bytes());
+        assert_eq!((other.len(), &other[0]), (1, &whole[0]), "another log");
+        found.extend(stock.read(log[at + 1..].as_bytes()));
+        assert_eq!(found, whole, "cut at {at}");
+    }
+}

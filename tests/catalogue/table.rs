@@ -75,7 +75,8 @@ pub struct Found {
 /// Stock jails that all read the same log, with what they remember of it.
 pub struct Stock {
     pipe: Pipe,
-    route: Route,
+    /// Two logs.
+    routes: [Route; 2],
     /// When the lines were written, where the source knows it.
     time: Option<Timestamp>,
 }
@@ -106,15 +107,20 @@ impl Stock {
             findtime: Span(i64::MAX),
         });
         let pipe = Pipe::new(jails.collect());
-        let route = pipe.route_to_all();
-        Stock { pipe, route, time: None }
+        let routes = [pipe.route_to_all(), pipe.route_to_all()];
+        Stock { pipe, routes, time: None }
     }
 
     /// Whom these lines, which are being written now, make fail.
-    pub fn read(&mut self, log: &[u8]) -> Vec<Found> {
+    pub fn read(&mut self, lines: &[u8]) -> Vec<Found> {
+        self.read_of(0, lines)
+    }
+
+    /// The same of the first or the second of two logs.
+    pub fn read_of(&mut self, log: usize, lines: &[u8]) -> Vec<Found> {
         let mut failures = Vec::new();
-        let batch = Batch { bytes: log, live: true, time: self.time };
-        self.pipe.batch(&mut self.route, &batch, NOW, &mut failures);
+        let batch = Batch { bytes: lines, live: true, time: self.time };
+        self.pipe.batch(&mut self.routes[log], &batch, NOW, &mut failures);
         let found = failures.into_iter().map(|(jail, failure)| {
             let Who::Id(Id::Ip(host)) = failure.who else { panic!("[{jail}] {failure:?} is no address") };
             Found { jail: jail.to_string(), host, count: failure.count }
@@ -124,6 +130,6 @@ impl Stock {
 
     /// What there is to say of the log since the last call.
     pub fn said(&mut self) -> Vec<String> {
-        self.pipe.records(&self.route).into_iter().map(|record| record.text).collect()
+        self.pipe.records(&self.routes[0]).into_iter().map(|record| record.text).collect()
     }
 }
