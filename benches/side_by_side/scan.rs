@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use sipjail::config;
 use sipjail::filter::Filter;
-use sipjail::filter::prefilter::{Cut, Prefilter, reduce};
+use sipjail::filter::prefilter::{Cut, gather, reduce};
 use sipjail::filter::pyregex::Pattern;
 use sipjail::filter::translate::Options;
 
@@ -220,7 +220,7 @@ fn literals(jail: &str, dir: Option<&str>) -> Vec<u8> {
     let Ok((filter, _)) = Filter::new(&settings, &TimeZone::UTC) else { return Vec::new() };
     let relaxed = |text| Some(Pattern::new(text, Options::default()).ok()?.relaxed().to_owned());
     let relaxed: Vec<String> = filter.expanded().filter_map(relaxed).collect();
-    let sets = Prefilter::new(relaxed.iter().map(String::as_str), None, Cut::Start).plain.unwrap_or_default();
+    let sets = gather(relaxed.iter().map(String::as_str), None, Cut::Start, false).unwrap_or_default();
     let mut text = reduce(sets, 64).join(&b'\n');
     text.push(b'\n');
     text

@@ -137,7 +137,9 @@ fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
         let lines: Vec<String> = commands.iter().map(Word::to_string).collect();
         return output::show(cli.format, &commands, &lines.join("\n")).map(|()| 0);
     }
-    let report = check::check(prepare::prepare(&cli.conf, &TimeZone::system()).config);
+    let mut prepared = prepare::prepare(&cli.conf, &TimeZone::system());
+    prepared.remark();
+    let report = check::check(prepared.config);
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
     Ok(u8::from(report.failed()))
 }

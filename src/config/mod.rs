@@ -237,7 +237,7 @@ pub struct FilterSettings {
 }
 
 /// Records that are put together again before they are judged: `recordregex` and `recordroom`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordSettings {
     /// What one looks like.
     pub regex: Vec<Spanned>,

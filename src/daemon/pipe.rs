@@ -8,20 +8,40 @@ use std::sync::Arc;
 
 use crate::filter::{Filter, Moment, Scan, Torn};
 use crate::line::{Batch, Unwrap};
-use crate::record::Record;
+use crate::record::{Level, Record};
 use crate::source::unwrap::unwrap;
 use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
 
 /// Jails with their filters; all that is needed to make failures of lines.
+///
+/// Jails of the same filter that have seen the same lines are of one mind: there is one filter with one state for all of
+/// them, and a line that they all read is looked at once. Where they part, because not all of them read a log or read it
+/// at the same time, those that go their own way take a copy along.
 pub struct Pipe {
-    jails: Vec<PipeJail>,
-    /// What [`Pipe::gave_up`] said last of each jail.
-    told: Vec<u64>,
-    /// How far each jail whose filter is in the middle of a record has looked at the lines of this batch.
+    jails: Vec<Member>,
+    filters: Vec<Filter>,
+    /// How many jails have each filter.
+    minds: Vec<usize>,
+    /// What was made for the logs that are read by certain jails: others are often read by jails with the same filters.
+    scans: Vec<(Vec<usize>, Scan)>,
+    /// What [`Pipe::records`] says next.
+    said: Vec<Record>,
+    /// How far each jail has looked at the lines of this batch; matters to those in the middle of a record.
     seen: Vec<usize>,
     /// Kept for its capacity.
     found: Vec<Failure>,
+}
+
+/// A jail in the pipe.
+struct Member {
+    name: Arc<str>,
+    unwrap: Unwrap,
+    findtime: Span,
+    /// The place of its filter, which may be others' as well.
+    filter: usize,
+    /// What [`Pipe::gave_up`] said last of it.
+    told: u64,
 }
 
 /// The way of one log's lines: which jails of a [`Pipe`] read it.
@@ -29,25 +49,28 @@ pub struct Pipe {
 /// A jail that reads several logs has one filter with one state for all of them, as in fail2ban.
 pub struct Route {
     jails: Vec<usize>,
-    scan: Scan,
+    /// Jails for which the same lines are candidates.
+    alike: Vec<Arc<[usize]>>,
+    /// Made with the first lines: most logs of a quiet host say nothing for long.
+    scan: Option<Scan>,
     /// For each jail the record in whose middle the last batch ended.
     torn: Vec<Option<Torn>>,
 }
 
-/// A line that a jail has to look at.
+/// A line that some jails of the same filter have to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Where it lies in its batch, without its newline.
     range: Range<usize>,
-    /// The jail's place in the pipe.
-    jail: usize,
+    /// The jails' places in the pipe.
+    jails: Arc<[usize]>,
 }
 
 /// One jail as far as its lines are concerned.
 pub struct PipeJail {
     /// The jail's name.
     pub name: Arc<str>,
-    /// What counts as a failure, with its state.
+    /// What counts as a failure. It has seen no line yet.
     pub filter: Filter,
     /// What has to come off a line first.
     pub unwrap: Unwrap,
@@ -58,38 +81,127 @@ pub struct PipeJail {
 impl Pipe {
     /// A pipe for these jails.
     pub fn new(jails: Vec<PipeJail>) -> Pipe {
-        let told = jails.iter().map(|jail| jail.filter.backtrack_limits()).collect();
-        Pipe { told, seen: vec![0; jails.len()], jails, found: Vec::new() }
+        let mut pipe = Pipe {
+            jails: vec![],
+            filters: vec![],
+            minds: vec![],
+            scans: vec![],
+            said: vec![],
+            seen: vec![],
+            found: vec![],
+        };
+        pipe.join(jails);
+        pipe
     }
 
-    /// Its jails, to be put into another pipe.
-    pub fn take(&mut self) -> Vec<PipeJail> {
-        std::mem::take(&mut self.jails)
+    /// Other jails from now on: of those before the ones that stay, in their order and as they are, and behind them `new`
+    /// ones.
+    pub fn exchange(&mut self, stays: impl Fn(&str) -> bool, new: Vec<PipeJail>) {
+        self.jails.retain(|jail| stays(&jail.name));
+        self.scans.clear();
+        self.minds.clear();
+        let mut filters: Vec<Option<Filter>> = std::mem::take(&mut self.filters).into_iter().map(Some).collect();
+        let mut places = vec![0; filters.len()];
+        for jail in &mut self.jails {
+            let was = jail.filter;
+            if let Some(filter) = filters[was].take() {
+                places[was] = self.filters.len();
+                self.filters.push(filter);
+                self.minds.push(0);
+            }
+            jail.filter = places[was];
+            self.minds[jail.filter] += 1;
+        }
+        self.join(new);
+    }
+
+    /// Takes jails in. They have seen no line: those of the same filter are of one mind with each other, and with nobody else.
+    fn join(&mut self, new: Vec<PipeJail>) {
+        let first = self.jails.len();
+        for PipeJail { name, filter, unwrap, findtime } in new {
+            let twin = self.jails[first..].iter().find(|jail| {
+                let same = jail.unwrap == unwrap && self.filters[jail.filter].is_twin(&filter);
+                same && (jail.findtime == findtime || filter.is_memoryless())
+            });
+            let told = filter.backtrack_limits();
+            let filter = match twin {
+                Some(jail) => jail.filter,
+                None => {
+                    self.filters.push(filter);
+                    self.minds.push(0);
+                    self.filters.len() - 1
+                }
+            };
+            self.minds[filter] += 1;
+            self.jails.push(Member { name, unwrap, findtime, filter, told });
+        }
     }
 
     /// The route of a log that the given jails read, each by its place in [`Pipe::new`].
     pub fn route(&self, jails: &[usize]) -> Route {
-        let read_by: Vec<&PipeJail> = jails.iter().map(|at| &self.jails[*at]).collect();
-        let filters: Vec<&Filter> = read_by.iter().map(|jail| &jail.filter).collect();
-        let wrapped: Vec<bool> = read_by.iter().map(|jail| jail.unwrap != Unwrap::None).collect();
-        let torn = jails.iter().map(|_| None).collect();
-        Route { jails: jails.to_vec(), scan: Scan::new(&filters, &wrapped), torn }
+        let mut alike: Vec<Vec<usize>> = Vec::new();
+        for &at in jails {
+            match alike.iter_mut().find(|jails| self.are_alike(at, jails[0])) {
+                Some(jails) => jails.push(at),
+                None => alike.push(vec![at]),
+            }
+        }
+        let alike = alike.into_iter().map(Arc::from).collect();
+        Route { jails: jails.to_vec(), alike, scan: None, torn: vec![None; jails.len()] }
     }
 
-    /// The route of a log that every jail reads.
-    pub fn route_to_all(&self) -> Route {
-        self.route(&Vec::from_iter(0..self.jails.len()))
+    /// The route of a log that every jail reads, ready for [`Route::candidates`].
+    pub fn route_to_all(&mut self) -> Route {
+        let route = self.route(&Vec::from_iter(0..self.jails.len()));
+        Route { scan: Some(self.scan(&route.alike)), ..route }
+    }
+
+    /// Whether the same lines are candidates for both jails.
+    fn are_alike(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.jails[one], &self.jails[other]);
+        one.unwrap == other.unwrap && self.filters[one.filter].is_twin(&self.filters[other.filter])
+    }
+
+    fn scan(&mut self, alike: &[Arc<[usize]>]) -> Scan {
+        let jails: Vec<usize> = alike.iter().map(|jails| jails[0]).collect();
+        let same = |known: &[usize]| {
+            known.len() == jails.len() && known.iter().zip(&jails).all(|(one, other)| self.are_alike(*one, *other))
+        };
+        if let Some((_, scan)) = self.scans.iter().find(|(known, _)| same(known)) {
+            return scan.clone();
+        }
+        let filters: Vec<&Filter> = jails.iter().map(|jail| &self.filters[self.jails[*jail].filter]).collect();
+        let wrapped: Vec<bool> = jails.iter().map(|jail| self.jails[*jail].unwrap != Unwrap::None).collect();
+        let scan = Scan::new(&filters, &wrapped);
+        for ((filter, jails), wrapped) in filters.iter().zip(alike).zip(wrapped) {
+            let Some(why) = filter.remark(wrapped) else { continue };
+            let record =
+                |jail: &usize| Record::new(Level::Info, "filter", format!("[{}] {why}", self.jails[*jail].name));
+            self.said.extend(jails.iter().map(record));
+        }
+        self.scans.push((jails, scan.clone()));
+        scan
     }
 
     /// Takes lines in and adds the failures that they prove to `out`, in the order of the lines.
     pub fn batch(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        self.begin(route);
-        let Route { jails, scan, .. } = &mut *route;
+        self.seen.clear();
+        self.seen.resize(self.jails.len(), 0);
+        let Route { jails, alike, scan, torn } = route;
+        // What the filters were in the middle of when this log's last lines came.
+        for (jail, torn) in jails.iter().zip(&mut *torn) {
+            self.filters[self.jails[*jail].filter].go_on(torn.take());
+        }
+        let scan = scan.get_or_insert_with(|| self.scan(alike));
         scan.candidates(batch.bytes, |range, filter| {
-            let Some(&jail) = jails.get(filter) else { return };
-            self.line(&Candidate { range, jail }, batch, now, out);
+            let Some(jails) = alike.get(filter) else { return };
+            self.line(jails, range, batch, now, out);
         });
-        self.end(route, batch, now, out);
+        alike.iter().for_each(|jails| self.between(jails, batch.bytes.len(), batch, now, out));
+        for (jail, torn) in jails.iter().zip(&mut *torn) {
+            *torn = self.filters[self.jails[*jail].filter].torn().cloned();
+        }
+        jails.iter().for_each(|jail| self.filters[self.jails[*jail].filter].go_on(None));
     }
 
     /// The same for the next batch of the one log that is read, of which [`Route::candidates`] are known.
@@ -100,95 +212,160 @@ impl Pipe {
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
-        self.seen.fill(0);
-        candidates.iter().for_each(|candidate| self.line(candidate, batch, now, out));
-        (0..self.jails.len()).for_each(|jail| self.between(jail, batch.bytes.len(), batch, now, out));
+        self.seen.clear();
+        self.seen.resize(self.jails.len(), 0);
+        candidates.iter().for_each(|Candidate { range, jails }| self.line(jails, range.clone(), batch, now, out));
+        for filter in 0..self.filters.len() {
+            let jails: Vec<usize> = (0..self.jails.len()).filter(|jail| self.jails[*jail].filter == filter).collect();
+            self.between(&jails, batch.bytes.len(), batch, now, out);
+        }
     }
 
     /// The one log that is read has come to its end: no record goes on behind it.
     pub fn at_end(&mut self) {
-        self.jails.iter_mut().for_each(|jail| jail.filter.go_on(None));
+        self.filters.iter_mut().for_each(|filter| filter.go_on(None));
     }
 
-    /// Gives the filters back what they were in the middle of when this log's last lines came.
-    fn begin(&mut self, route: &mut Route) {
-        for (&jail, torn) in route.jails.iter().zip(&mut route.torn) {
-            self.seen[jail] = 0;
-            self.jails[jail].filter.go_on(torn.take());
-        }
+    /// Jails of the same filter look at a line, and before it at those that they would have passed over, where they are in
+    /// the middle of a record.
+    fn line(
+        &mut self,
+        jails: &[usize],
+        range: Range<usize>,
+        batch: &Batch<'_>,
+        now: Timestamp,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        self.between(jails, range.start, batch, now, out);
+        self.one(jails, range, batch, now, out);
     }
 
-    /// Filters that are in the middle of a record see the rest of the batch, and may be still.
-    fn end(&mut self, route: &mut Route, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        for (&jail, torn) in route.jails.iter().zip(&mut route.torn) {
-            self.between(jail, batch.bytes.len(), batch, now, out);
-            *torn = self.jails[jail].filter.take_torn();
-        }
-    }
-
-    fn line(&mut self, candidate: &Candidate, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        self.between(candidate.jail, candidate.range.start, batch, now, out);
-        self.one(candidate, batch, now, out);
-        self.seen[candidate.jail] = candidate.range.end + 1;
-    }
-
-    /// Lines up to `end` that are no candidates and count all the same, in the middle of a record.
+    /// Jails of the same filter that are in the middle of a record look at all lines up to `end`, until they are not.
     fn between(
         &mut self,
-        jail: usize,
+        jails: &[usize],
         end: usize,
         batch: &Batch<'_>,
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
-        while self.jails[jail].filter.is_torn() && self.seen[jail] < end {
-            let at = self.seen[jail];
+        loop {
+            let waits = |jail: &usize| self.seen[*jail] < end && self.filters[self.jails[*jail].filter].is_torn();
+            let waiting = || jails.iter().copied().filter(waits);
+            let Some(at) = waiting().map(|jail| self.seen[jail]).min() else { return };
+            let waiting: Vec<usize> = waiting().filter(|jail| self.seen[*jail] == at).collect();
             let range = at..memchr::memchr(b'\n', &batch.bytes[at..]).map_or(batch.bytes.len(), |n| at + n);
-            self.seen[jail] = range.end + 1;
-            self.one(&Candidate { range, jail }, batch, now, out);
+            self.one(&waiting, range, batch, now, out);
         }
     }
 
-    fn one(&mut self, candidate: &Candidate, batch: &Batch<'_>, now: Timestamp, out: &mut Vec<(Arc<str>, Failure)>) {
-        let Pipe { jails, found, .. } = self;
-        let (range, jail) = (&candidate.range, &mut jails[candidate.jail]);
+    /// Jails of the same filter look at a line, those of one mind with one look.
+    fn one(
+        &mut self,
+        jails: &[usize],
+        range: Range<usize>,
+        batch: &Batch<'_>,
+        now: Timestamp,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        jails.iter().for_each(|jail| self.seen[*jail] = range.end + 1);
         let before = &batch.bytes[..range.start];
-        let line = unwrap(jail.unwrap, &batch.bytes[range.clone()]);
-        let moment = Moment { now, findtime: jail.findtime, live: batch.live, time: line.time, before };
-        match batch.time {
-            Some(time) => jail.filter.line_at(&line.text, time, &moment, found),
-            None => jail.filter.line(&line.text, &moment, found),
-        };
-        out.extend(found.drain(..).map(|failure| (jail.name.clone(), failure)));
+        let line = unwrap(self.jails[jails[0]].unwrap, &batch.bytes[range]);
+        let moment = Moment { now, findtime: Span::default(), live: batch.live, time: line.time, before };
+        if self.are_of_one_mind(jails) {
+            return self.look(jails, &line.text, batch.time, moment, out);
+        }
+        let mut others = jails.to_vec();
+        while let Some(first) = others.first() {
+            let filter = self.jails[*first].filter;
+            let (minds, rest): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(|jail| self.jails[*jail].filter == filter);
+            self.part(filter, &minds);
+            self.look(&minds, &line.text, batch.time, moment, out);
+            others = rest;
+        }
+    }
+
+    /// Jails of one mind look at a line.
+    fn look(
+        &mut self,
+        jails: &[usize],
+        text: &[u8],
+        time: Option<Timestamp>,
+        moment: Moment<'_>,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        let Pipe { jails: members, filters, found, .. } = self;
+        let findtime = members[jails[0]].findtime;
+        // What is live is never too old, so nobody's `findtime` matters then.
+        let together = moment.live || jails.iter().all(|jail| members[*jail].findtime == findtime);
+        for jails in jails.chunks(if together { jails.len() } else { 1 }) {
+            let Member { filter, findtime, .. } = members[jails[0]];
+            let moment = Moment { findtime, ..moment };
+            match time {
+                Some(time) => filters[filter].line_at(text, time, &moment, found),
+                None => filters[filter].line(text, &moment, found),
+            };
+            let Some((last, others)) = jails.split_last() else { continue };
+            for failure in found.drain(..) {
+                out.extend(others.iter().map(|jail| (members[*jail].name.clone(), failure.clone())));
+                out.push((members[*last].name.clone(), failure));
+            }
+        }
+    }
+
+    /// Whether these jails, and no others, have one filter.
+    fn are_of_one_mind(&self, jails: &[usize]) -> bool {
+        let filter = self.jails[jails[0]].filter;
+        self.minds[filter] == jails.len() && jails.iter().all(|jail| self.jails[*jail].filter == filter)
+    }
+
+    /// These jails, which have the same filter, see a line that others who have it may not see: then they take a copy along.
+    fn part(&mut self, filter: usize, jails: &[usize]) {
+        if self.minds[filter] == jails.len() {
+            return;
+        }
+        self.minds[filter] -= jails.len();
+        for jail in jails {
+            self.jails[*jail].filter = self.filters.len();
+        }
+        self.filters.push(self.filters[filter].clone());
+        self.minds.push(jails.len());
     }
 
     /// What the filters of the route have to say about the log, each with its jail's name.
     pub fn records(&mut self, route: &Route) -> Vec<Record> {
-        let said = |at: &usize| -> Vec<Record> {
-            let PipeJail { name, filter, .. } = &mut self.jails[*at];
-            let named = |record: Record| Record { text: format!("[{name}] {}", record.text), ..record };
-            filter.records().into_iter().map(named).collect()
-        };
-        route.jails.iter().flat_map(said).collect()
+        let mut all = std::mem::take(&mut self.said);
+        for &at in &route.jails {
+            let filter = self.jails[at].filter;
+            let said = self.filters[filter].records();
+            // Of one mind, they say the same.
+            for jail in self.jails.iter().filter(|jail| jail.filter == filter) {
+                let named = |r: &Record| Record { text: format!("[{}] {}", jail.name, r.text), ..r.clone() };
+                all.extend(said.iter().map(named));
+            }
+        }
+        all
     }
 
     /// Jails of the route whose filters gave searches up since the last call, because they would have cost unbounded
     /// time, with how many.
     pub fn gave_up(&mut self, route: &Route) -> Vec<(Arc<str>, u64)> {
-        let Pipe { jails, told, .. } = self;
+        let Pipe { jails, filters, .. } = self;
         let news = route.jails.iter().map(|&at| {
-            let all = jails[at].filter.backtrack_limits();
-            (jails[at].name.clone(), all - std::mem::replace(&mut told[at], all))
+            let jail = &mut jails[at];
+            let all = filters[jail.filter].backtrack_limits();
+            (jail.name.clone(), all - std::mem::replace(&mut jail.told, all))
         });
         news.filter(|(_, more)| *more > 0).collect()
     }
 
     /// The moment that a line of the route says, by its wrapper or the first filter that finds a date in it.
     pub fn date(&mut self, route: &Route, line: &[u8], now: Timestamp) -> Option<Timestamp> {
-        route.jails.iter().find_map(|at| {
-            let jail = &mut self.jails[*at];
+        route.alike.iter().find_map(|jails| {
+            let jail = &self.jails[jails[0]];
             let line = unwrap(jail.unwrap, line);
-            line.time.or_else(|| jail.filter.date(&line.text, now))
+            line.time.or_else(|| self.filters[jail.filter].date(&line.text, now))
         })
     }
 
@@ -197,19 +374,21 @@ impl Pipe {
         now - route.jails.iter().map(|at| self.jails[*at].findtime).max().unwrap_or_default()
     }
 
-    /// The jails, in order.
-    pub fn jails(&self) -> &[PipeJail] {
-        &self.jails
+    /// The name of the jail at a place.
+    pub fn name(&self, jail: usize) -> &Arc<str> {
+        &self.jails[jail].name
     }
 }
 
 impl Route {
-    /// The lines of a batch that a jail has to look at, in order. Which they are depends on nothing that came before, so
-    /// another thread may find them.
+    /// The lines of a batch that some jail has to look at, in order. Which they are depends on nothing that came before,
+    /// so another thread may find them. For a route of [`Pipe::route_to_all`]; on another one there are none.
     pub fn candidates(&mut self, bytes: &[u8]) -> Vec<Candidate> {
-        let Route { jails, scan, .. } = self;
+        let Route { alike, scan: Some(scan), .. } = self else { return Vec::new() };
         let mut found = Vec::new();
-        scan.candidates(bytes, |range, filter| found.extend(jails.get(filter).map(|&jail| Candidate { range, jail })));
+        scan.candidates(bytes, |range, filter| {
+            found.extend(alike.get(filter).map(|jails| Candidate { range, jails: jails.clone() }));
+        });
         found
     }
 

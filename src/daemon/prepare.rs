@@ -1,4 +1,4 @@
-//! From configuration to jails that can run: regexes compiled, what cannot be used left out and reported; and what there
+//! From configuration to jails that can run: regexes read, what cannot be used left out and reported; and what there
 //! is to say of them at the start.
 
 use std::io::{self, Write};
@@ -10,8 +10,9 @@ use jiff::tz::TimeZone;
 use super::options::Options;
 use crate::config::{self, Config, Enabled, JailSettings, Original, Own, Problem, Severity};
 use crate::error::{Error, Kind};
-use crate::filter::Filter;
+use crate::filter::{Filter, Forge};
 use crate::firewall::MANUAL;
+use crate::line::Unwrap;
 use crate::record::{Level, Record};
 use crate::source::glob;
 
@@ -23,17 +24,18 @@ pub struct Prepared {
     pub filters: Vec<Filter>,
 }
 
-/// Reads the configuration in `dir` and compiles its filters.
+/// Reads the configuration in `dir` and makes its filters.
 pub fn prepare(dir: &Path, zone: &TimeZone) -> Prepared {
     compile(config::load(dir), zone)
 }
 
-/// Compiles the filters of a configuration.
+/// Makes the filters of a configuration.
 pub fn compile(mut config: Config, zone: &TimeZone) -> Prepared {
     let mut filters = Vec::new();
     let mut usable = Vec::new();
+    let mut forge = Forge::new(zone);
     for jail in std::mem::take(&mut config.jails) {
-        match Filter::new(&jail, zone) {
+        match forge.filter(&jail) {
             Ok((filter, notes)) => {
                 config.problems.extend(notes.into_iter().map(|p| p.of_jail(&jail.name)));
                 filters.push(filter);
@@ -44,7 +46,7 @@ pub fn compile(mut config: Config, zone: &TimeZone) -> Prepared {
     }
     config.jails = usable;
     for jail in &config.refused {
-        match Filter::new(jail, zone) {
+        match forge.filter(jail) {
             Ok((_, notes)) => config.problems.extend(notes.into_iter().map(|p| p.of_jail(&jail.name))),
             Err(problems) => config.problems.extend(problems.into_iter().map(|p| refused(p, &jail.name))),
         }
@@ -59,6 +61,14 @@ fn refused(problem: Problem, jail: &str) -> Problem {
 }
 
 impl Prepared {
+    /// Adds to the problems what only a closer look at the filters tells. See [`Filter::remark`].
+    pub fn remark(&mut self) {
+        for (jail, filter) in self.config.jails.iter().zip(&self.filters) {
+            let note = |why| Problem::new(Severity::Note, jail.origin.clone(), why).of_jail(&jail.name);
+            self.config.problems.extend(filter.remark(jail.unwrap != Unwrap::None).map(note));
+        }
+    }
+
     /// Jails that wait: on only when one of their logs exists, and none does. The journal is always there.
     pub fn waits(jail: &JailSettings) -> bool {
         jail.enabled == Enabled::Auto && jail.journal.is_none() && Prepared::logs(jail).is_empty()

@@ -10,7 +10,7 @@ use super::failregex::Groups;
 use crate::time::{Span, Timestamp};
 
 /// The sessions of one filter.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sessions(IndexMap<String, Session>);
 
 /// What is known about a failure after a line.
@@ -26,7 +26,7 @@ pub struct Joined {
     pub nofail: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Session {
     created: Timestamp,
     joined: Joined,

@@ -10,6 +10,7 @@ mod budget;
 pub mod date;
 mod decode;
 pub mod failregex;
+mod forge;
 mod hit;
 mod hits;
 mod linear;
@@ -29,6 +30,7 @@ mod when;
 mod window;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
@@ -43,25 +45,27 @@ use failregex::Groups;
 use mlfid::Sessions;
 use notes::Notes;
 use passing::Passing;
-use prefilter::{Cut, Prefilter};
+use prefilter::{Cut, Literals};
 use rules::Rules;
 use torn::Forgers;
 use when::Clock;
 use window::Window;
 
+pub use forge::Forge;
 pub use hit::Hit;
 pub use scan::{Reason, Scan};
 pub use torn::Torn;
 pub use trace::{Dated, Trace};
 
-/// One jail's filter, compiled, with its state.
+/// One jail's filter with its state. Its expressions have been read, so that they are right; what searches for them is
+/// built with the first line that asks for it.
+#[derive(Clone)]
 pub struct Filter {
-    rules: Rules,
+    rules: Arc<Rules>,
     decoder: Decoder,
     clock: Clock,
     sessions: Sessions,
     window: Option<Window>,
-    prefilter: Prefilter,
     notes: Notes,
     /// What the expressions may still cost on this line.
     machine: Machine,
@@ -117,18 +121,11 @@ pub enum Verdict {
 }
 
 impl Filter {
-    /// Compiles a jail's filter; `zone` is the local time zone. What cannot be used (a bad regex, one without an address)
-    /// is an error in the list; what can but should be known (no prefilter possible) is a note beside the filter.
+    /// Makes a jail's filter; `zone` is the local time zone. What cannot be used (a bad regex, one without an address)
+    /// is an error in the list; what can but should be known (an expression that may cost much) is a warning beside the
+    /// filter. See [`Forge`] for the filters of many jails, and [`Filter::remark`].
     pub fn new(jail: &JailSettings, zone: &TimeZone) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
-        let zones = Zones { local: zone.clone(), logtimezone: jail.logtimezone };
-        let of_jail = |problems: Vec<Problem>| -> Vec<Problem> {
-            let named = problems.into_iter().map(|p| p.of_jail(&jail.name));
-            named.map(|p| Problem { origin: or(p.origin, &jail.origin), ..p }).collect()
-        };
-        match Filter::of(&jail.filter, jail.usedns, &jail.logencoding, zones) {
-            Ok((filter, problems)) => Ok((filter, of_jail(problems))),
-            Err(problems) => Err(of_jail(problems)),
-        }
+        Forge::new(zone).filter(jail)
     }
 
     /// The same without a jail: what [`Filter::new`] takes from one is given by hand.
@@ -153,29 +150,17 @@ impl Filter {
         }
         let (Some(rules), Some(detector), Some(decoder)) = (rules, detector, decoder) else { return Err(problems) };
         problems.extend(rules.costly(settings));
-        let window = (settings.maxlines > 1).then(|| Window::new(settings.maxlines));
-        let prefilter = match &window {
-            None if decoder.extends_ascii() => rules.prefilter(Cut::behind(detector.lead(), || detector.behind())),
-            _ => Prefilter::default(),
-        };
         if settings.failregex.is_empty() {
             let why = "the filter has no failregex: it never finds anybody".to_owned();
             problems.push(Problem::new(Severity::Warning, Origin::default(), why));
-        } else if prefilter.plain.is_none() {
-            let why = match settings.maxlines {
-                n if n > 1 => format!("`maxlines = {n}` looks at every line of the log"),
-                _ => "no text is common to what the failregexes match, so every line of the log is looked at".into(),
-            };
-            problems.push(Problem::new(Severity::Note, Origin::default(), why));
         }
         let filter = Filter {
             ignore_hits: vec![0; rules.ignore.len()],
-            rules,
+            rules: Arc::new(rules),
             decoder,
             clock: Clock::new(detector),
             sessions: Sessions::default(),
-            window,
-            prefilter,
+            window: (settings.maxlines > 1).then(|| Window::new(settings.maxlines)),
             notes: Notes::default(),
             machine: Machine::default(),
             limits: 0,
@@ -189,6 +174,38 @@ impl Filter {
             forgers: Forgers::default(),
         };
         Ok((filter, problems))
+    }
+
+    /// Why it has to look at every line of a log, if it has to: no text is common to what it looks for. `escaped`: the
+    /// lines may be wrapped in JSON. To find that out takes longer than making the filter.
+    pub fn remark(&self, escaped: bool) -> Option<String> {
+        match &self.window {
+            _ if self.rules.fail.is_empty() || self.literals(escaped).is_some() => None,
+            Some(window) => Some(format!("`maxlines = {}` looks at every line of the log", window.max())),
+            None => Some(
+                "no text is common to what the failregexes match, so every line of the log is looked at".to_owned(),
+            ),
+        }
+    }
+
+    /// Whether another filter was made of the same settings, so that the same lines leave both in the same state.
+    pub fn is_twin(&self, other: &Filter) -> bool {
+        Arc::ptr_eq(&self.rules, &other.rules)
+    }
+
+    /// Whether what becomes of a line depends on no line before, except for whose date a line without one takes.
+    pub fn is_memoryless(&self) -> bool {
+        self.window.is_none() && self.rules.are_memoryless()
+    }
+
+    /// Texts of which each line that it has to see holds one, or, with `escaped`, each line that may be wrapped in JSON.
+    fn literals(&self, escaped: bool) -> Option<&Literals> {
+        let detector = &self.clock.detector;
+        let cut = || Cut::behind(detector.lead(), || detector.behind());
+        match &self.window {
+            None if self.decoder.extends_ascii() => self.rules.literals(escaped, cut),
+            _ => None,
+        }
     }
 
     /// The same for a tool that examines a log: no line is too old or too new, one without a date has none unless a line
@@ -295,20 +312,15 @@ impl Filter {
     }
 }
 
-/// `origin`, or `other` where that stands in no file.
-fn or(origin: Origin, other: &Origin) -> Origin {
-    if origin == Origin::default() { other.clone() } else { origin }
-}
-
 impl Scan {
     /// Builds the automaton for the filters of one log; `escaped` says of each whether its lines may be wrapped in JSON
     /// or hold terminal colours.
     pub fn new(filters: &[&Filter], escaped: &[bool]) -> Scan {
         let literals = |(i, filter): (usize, &&Filter)| {
             if !escaped.get(i).copied().unwrap_or(false) {
-                return (filter.prefilter.plain.clone(), false);
+                return (filter.literals(false).cloned(), false);
             }
-            let mut sets = filter.prefilter.escaped.clone();
+            let mut sets = filter.literals(true).cloned();
             // Colours may stand inside of a literal, so a line that has any is looked at.
             if let Some(sets) = &mut sets {
                 sets.push([&b"#033["[..], b"\\u001b"].map(<[u8]>::to_vec).to_vec());

@@ -4,7 +4,7 @@ use crate::record::{Level, Record};
 use crate::time::{Span, Timestamp};
 
 /// Records that nobody has fetched yet; bounded.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Notes {
     records: Vec<Record>,
     said: [Option<Timestamp>; 6],

@@ -9,7 +9,7 @@ use super::pyregex::Pattern;
 use super::sieve::{Sieve, Stand};
 use super::{Filter, Moment, Verdict};
 
-/// What is known of lines that begin like the last one.
+/// What is known of lines that begin like the last one. A copy knows nothing.
 #[derive(Debug, Default)]
 pub struct Passing {
     /// Of the ignoreregexes, where they are tried first, then of the prefregex. Made when they are first needed; `None`
@@ -17,6 +17,12 @@ pub struct Passing {
     sieves: Option<Option<Vec<Sieve>>>,
     /// How far each came behind the date.
     behind: Vec<Stand>,
+}
+
+impl Clone for Passing {
+    fn clone(&self) -> Passing {
+        Passing::default()
+    }
 }
 
 impl Passing {
@@ -41,7 +47,7 @@ impl Filter {
 
     /// Whether the prefregex matches a line that begins like the last one; `None`: that, or more, has to be looked for.
     fn passes(&mut self, line: &[u8], moment: &Moment<'_>) -> Option<bool> {
-        if self.prefilter.plain.is_none() || self.tells_prefix || line.len() > LONG {
+        if self.literals(false).is_none() || self.tells_prefix || line.len() > LONG {
             return None;
         }
         // What the decoder takes off.

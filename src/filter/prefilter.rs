@@ -21,15 +21,6 @@ use regex_syntax::hir::{Class, Dot, Hir, HirKind, Repetition};
 
 use super::backtrack::Bytes;
 
-/// The literals of one filter.
-#[derive(Clone, Debug, Default)]
-pub struct Prefilter {
-    /// For lines as the filter sees them; `None`: it has to see every line.
-    pub plain: Option<Literals>,
-    /// For lines that may be wrapped in JSON.
-    pub escaped: Option<Literals>,
-}
-
 /// Texts of which a line holds at least one, or it is of no interest; one set per failregex.
 pub type Literals = Vec<Vec<Vec<u8>>>;
 
@@ -58,21 +49,20 @@ impl Cut {
     }
 }
 
-impl Prefilter {
-    /// From the relaxed failregexes; if one of them has no literal, from the relaxed prefregex.
-    pub fn new<'a>(fail: impl IntoIterator<Item = &'a str>, prefix: Option<&str>, cut: Cut) -> Prefilter {
-        let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok().map(|hir| slim(&hir));
-        let fail: Vec<&str> = fail.into_iter().collect();
-        let shared = Shared::new(&fail);
-        let fail: Option<Vec<Hir>> = fail.into_iter().map(parse).collect();
-        let prefix = prefix.and_then(parse);
-        let find = |escaped: bool| {
-            let rule = Rule { cut, escaped, shared: &shared };
-            let all = |fail: &Vec<Hir>| fail.iter().map(|h| required(h, rule)).collect::<Option<Literals>>();
-            fail.as_ref().and_then(all).or_else(|| Some(vec![required(prefix.as_ref()?, rule)?]))
-        };
-        Prefilter { plain: find(false), escaped: find(true) }
-    }
+/// The literals of a filter, from its relaxed failregexes; if one of them has none, from the relaxed prefregex. `escaped`:
+/// its lines may be wrapped in JSON. `None`: it has to see every line.
+pub fn gather<'a>(
+    fail: impl IntoIterator<Item = &'a str>,
+    prefix: Option<&str>,
+    cut: Cut,
+    escaped: bool,
+) -> Option<Literals> {
+    let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok().map(|hir| slim(&hir));
+    let fail: Vec<&str> = fail.into_iter().collect();
+    let shared = Shared::new(&fail);
+    let rule = Rule { cut, escaped, shared: &shared };
+    let all: Option<Literals> = fail.into_iter().map(|text| required(&parse(text)?, rule)).collect();
+    all.or_else(|| Some(vec![required(&parse(prefix?)?, rule)?]))
 }
 
 /// The same tree with one small class in the place of all that hold too many characters for literals: parts of it are
@@ -357,9 +347,8 @@ mod tests {
     use super::*;
 
     fn literals(pattern: &str, cut: Cut, escaped: bool) -> Option<Vec<String>> {
-        let prefilter = Prefilter::new([pattern], None, cut);
-        let found = if escaped { prefilter.escaped } else { prefilter.plain };
-        found.map(|sets| sets.concat().into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
+        gather([pattern], None, cut, escaped)
+            .map(|sets| sets.concat().into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
     }
 
     #[test]
@@ -414,7 +403,7 @@ mod tests {
             r#"^log\.c: Event="(?:BadPassword|BadAccount)",.*,LocalAddress="[^"]*""#,
             r#"^log\.c: Event="BadSession",.*,LocalAddress="[^"]*""#,
         ];
-        let found = Prefilter::new(fail, None, Cut::Start).escaped.unwrap();
+        let found = gather(fail, None, Cut::Start, true).unwrap();
         let found: Vec<Vec<_>> =
             found.iter().map(|set| set.iter().map(|l| String::from_utf8_lossy(l)).collect()).collect();
         assert_eq!(

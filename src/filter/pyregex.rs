@@ -4,6 +4,9 @@
 //! runs there, where that is quick. Look-around, back-references, conditionals and atomic groups go to the machine that
 //! backtracks; a relaxed form of the expression, which matches at least the same lines, stands before it as a gate.
 //!
+//! What is wrong with an expression is found out when it is read, what searches for it is built when there is a text: most
+//! expressions of a quiet host never see one.
+//!
 //! Either way a search takes steps from the machine that it is given, which all searches on a line share. That none are
 //! left is an error of its own ([`TooCostly`]), never a silent non-match.
 
@@ -23,11 +26,13 @@ pub use super::backtrack::TooCostly;
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Pattern {
+    source: Source,
     engine: Engine,
     /// See [`ascii::heads`].
-    heads: Option<Vec<Box<[u8]>>>,
+    heads: OnceLock<Option<Vec<Box<[u8]>>>>,
     names: Vec<(usize, Box<str>)>,
-    relaxed: String,
+    relaxed: OnceLock<String>,
+    explodes: bool,
 }
 
 /// Where an expression matched.
@@ -40,31 +45,33 @@ pub struct Match {
 }
 
 impl Pattern {
-    /// Compiles `text`, whose tags are expanded; the error says what Python or the engine has against it.
+    /// Reads `text`, whose tags are expanded; the error says what Python or the engine has against it.
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
         let exact = translate::translate(text, Dialect::Exact, options)?;
-        let relaxed = translate::translate(text, Dialect::Relaxed, options)?;
-        let engine = if exact.backtracks {
-            let gate = Linear::new(&relaxed.text).ok().map(Box::new);
-            Engine::Backtracking { gate, program: Box::new(program(text, options)?) }
+        let source = Source { text: text.into(), options };
+        let explodes = |relaxed: Result<Hir, String>| relaxed.is_ok_and(|hir| repeats_a_repetition(&hir, false));
+        let (engine, explodes) = if exact.backtracks {
+            source.check()?;
+            (Engine::Backtracking(Box::default()), explodes(parse(&source.relaxed())))
         } else {
             match Linear::new(&exact.text) {
                 Ok(regex) => {
                     // Where it is always asked it has to exist.
-                    let program = match regex.is_wide() {
-                        true => OnceLock::from(Some(program(text, options)?)),
-                        false => OnceLock::new(),
-                    };
-                    Engine::Linear(Box::new(Half { regex, text: text.into(), options, program }))
+                    if regex.is_wide() {
+                        source.check()?;
+                    }
+                    (Engine::Linear(Box::new(Half { regex, program: OnceLock::new() })), false)
                 }
                 // Large repetitions of large classes: instructions take less room than states.
                 Err(e) => {
-                    Engine::Backtracking { gate: None, program: Box::new(program(text, options).map_err(|_| e)?) }
+                    source.check().map_err(|_| e)?;
+                    let alone = Whole { gate: OnceLock::from(None), program: OnceLock::new() };
+                    (Engine::Backtracking(Box::new(alone)), explodes(parse(&source.relaxed())))
                 }
             }
         };
-        let heads = parse(&relaxed.text).ok().and_then(|hir| ascii::heads(&hir));
-        Ok(Pattern { engine, heads, names: exact.names, relaxed: relaxed.text })
+        let (heads, relaxed) = (OnceLock::new(), OnceLock::new());
+        Ok(Pattern { source, engine, heads, names: exact.names, relaxed, explodes })
     }
 
     /// The named groups with their numbers, in the order of the expression.
@@ -81,21 +88,20 @@ impl Pattern {
     pub fn sieve(&self) -> Option<Sieve> {
         match &self.engine {
             Engine::Linear(half) => half.regex.sieve(),
-            Engine::Backtracking { .. } => None,
+            Engine::Backtracking(_) => None,
         }
     }
 
     /// An expression without look-around and back-references that matches wherever this one does, for
     /// [`super::prefilter`].
     pub fn relaxed(&self) -> &str {
-        &self.relaxed
+        self.relaxed.get_or_init(|| self.source.relaxed())
     }
 
     /// Whether a hostile text can make the search so long that it is given up: a backtracking expression that repeats
     /// a repetition.
     pub fn may_explode(&self) -> bool {
-        matches!(self.engine, Engine::Backtracking { .. })
-            && parse(&self.relaxed).is_ok_and(|hir| repeats_a_repetition(&hir, false))
+        self.explodes
     }
 
     /// Whether it matches anywhere in `text`, with all the steps that a line has.
@@ -113,10 +119,12 @@ impl Pattern {
         if !self.may_begin(text, machine)? {
             return Ok(false);
         }
-        match self.engine.is_match(text, machine)? {
+        match self.engine.is_match(&self.source, text, machine)? {
             Outcome::No => Ok(false),
             Outcome::Yes(()) => Ok(true),
-            Outcome::Unknown => machine.search(self.engine.program()?, Window { text, from: 0, to: text.len() }),
+            Outcome::Unknown => {
+                machine.search(self.engine.program(&self.source)?, Window { text, from: 0, to: text.len() })
+            }
         }
     }
 
@@ -127,7 +135,7 @@ impl Pattern {
         }
         let outcome = match &self.engine {
             Engine::Linear(half) => half.regex.captures(text, &self.names, machine)?,
-            Engine::Backtracking { .. } => match self.engine.is_match(text, machine)? {
+            Engine::Backtracking(_) => match self.engine.is_match(&self.source, text, machine)? {
                 Outcome::No => Outcome::No,
                 Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
             },
@@ -137,7 +145,7 @@ impl Pattern {
             Outcome::Yes(found) => return Ok(Some(found)),
             Outcome::Unknown => {}
         }
-        let found = machine.search(self.engine.program()?, Window { text, from: 0, to: text.len() })?;
+        let found = machine.search(self.engine.program(&self.source)?, Window { text, from: 0, to: text.len() })?;
         let group = |number: usize| machine.group(number).map(|(start, end)| start..end);
         Ok(found.then(|| Match {
             whole: group(0).unwrap_or(0..0),
@@ -147,7 +155,8 @@ impl Pattern {
 
     fn may_begin(&self, text: &str, machine: &mut Machine) -> Result<bool, TooCostly> {
         machine.charge(1)?;
-        Ok(self.heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head))))
+        let heads = self.heads.get_or_init(|| parse(self.relaxed()).ok().and_then(|hir| ascii::heads(&hir)));
+        Ok(heads.as_ref().is_none_or(|heads| heads.iter().any(|head| text.as_bytes().starts_with(head))))
     }
 }
 
@@ -162,48 +171,74 @@ fn machine_for(text: &str) -> Machine {
     machine
 }
 
+/// An expression as it was written, and how it is meant.
+#[derive(Debug)]
+struct Source {
+    text: Box<str>,
+    options: Options,
+}
+
+impl Source {
+    /// Whether the machine can run it.
+    fn check(&self) -> Result<(), String> {
+        self.program().map(drop)
+    }
+
+    fn program(&self) -> Result<Program, String> {
+        let options = backtrack::Options { multi_line: self.options.multiline };
+        Program::with(&translate::without_idle_looks(&self.text), options)
+    }
+
+    /// What could be translated exactly can be so too; nothing at all would match everywhere.
+    fn relaxed(&self) -> String {
+        translate::translate(&self.text, Dialect::Relaxed, self.options).map(|t| t.text).unwrap_or_default()
+    }
+}
+
+/// Everything in it is made when it is first needed.
 #[derive(Debug)]
 enum Engine {
     Linear(Box<Half>),
-    Backtracking { gate: Option<Box<Linear>>, program: Box<Program> },
+    Backtracking(Box<Whole>),
 }
 
 /// A linear engine, and what stands in for it where it leaves something open.
 #[derive(Debug)]
 struct Half {
     regex: Linear,
-    text: Box<str>,
-    options: Options,
-    /// Made when it is first needed; `None`: it would be too long.
+    /// `None`: it would be too long.
+    program: OnceLock<Option<Program>>,
+}
+
+/// What the linear engine cannot do.
+#[derive(Debug, Default)]
+struct Whole {
+    /// For the relaxed form; `None`: that would be too big.
+    gate: OnceLock<Option<Linear>>,
     program: OnceLock<Option<Program>>,
 }
 
 impl Engine {
-    fn is_match(&self, text: &str, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+    fn is_match(&self, source: &Source, text: &str, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         match self {
             Engine::Linear(half) => half.regex.is_match(text, machine),
-            Engine::Backtracking { gate: Some(gate), .. } => Ok(match gate.is_match(text, machine)? {
-                Outcome::No => Outcome::No,
-                Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
-            }),
-            Engine::Backtracking { gate: None, .. } => Ok(Outcome::Unknown),
+            Engine::Backtracking(whole) => match whole.gate.get_or_init(|| Linear::new(&source.relaxed()).ok()) {
+                Some(gate) => Ok(match gate.is_match(text, machine)? {
+                    Outcome::No => Outcome::No,
+                    Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
+                }),
+                None => Ok(Outcome::Unknown),
+            },
         }
     }
 
-    fn program(&self) -> Result<&Program, TooCostly> {
-        match self {
-            Engine::Backtracking { program, .. } => Ok(program),
-            Engine::Linear(half) => {
-                let made = half.program.get_or_init(|| program(&half.text, half.options).ok());
-                made.as_ref().ok_or(TooCostly)
-            }
-        }
+    fn program(&self, source: &Source) -> Result<&Program, TooCostly> {
+        let program = match self {
+            Engine::Linear(half) => &half.program,
+            Engine::Backtracking(whole) => &whole.program,
+        };
+        program.get_or_init(|| source.program().ok()).as_ref().ok_or(TooCostly)
     }
-}
-
-fn program(text: &str, options: Options) -> Result<Program, String> {
-    let options = backtrack::Options { multi_line: options.multiline };
-    Program::with(&translate::without_idle_looks(text), options)
 }
 
 fn repeats_a_repetition(hir: &Hir, inside: bool) -> bool {
@@ -469,8 +504,8 @@ mod tests {
         ) {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
             let relaxed = regex::Regex::new(pattern.relaxed());
-            let literals = crate::filter::prefilter::Prefilter::new(
-                [pattern.relaxed()], None, crate::filter::prefilter::Cut::Start).plain;
+            let literals = crate::filter::prefilter::gather(
+                [pattern.relaxed()], None, crate::filter::prefilter::Cut::Start, false);
             for text in texts {
                 let text = text + "\n";
                 same_with_and_without_ascii(&pattern, &text);

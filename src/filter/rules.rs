@@ -1,13 +1,15 @@
-//! A jail's expressions, compiled: what [`FilterSettings`] says, checked.
+//! A jail's expressions: what [`FilterSettings`] says, checked. Filters that are alike share them.
+
+use std::sync::OnceLock;
 
 use super::failregex::{FailRegex, expand};
-use super::prefilter::{Cut, Prefilter};
+use super::prefilter::{self, Cut, Literals};
 use super::pyregex::Pattern;
 use super::torn::Records;
 use super::translate::Options;
 use crate::config::{FilterSettings, Problem, Severity, UseDns};
 
-/// The compiled expressions of one filter.
+/// The expressions of a filter.
 #[derive(Debug)]
 pub struct Rules {
     /// Tried first.
@@ -20,10 +22,12 @@ pub struct Rules {
     pub usedns: UseDns,
     /// Records that a sender can cut in two.
     pub records: Option<Records>,
+    /// What [`Rules::literals`] found, plain and escaped.
+    literals: [OnceLock<Option<Literals>>; 2],
 }
 
 impl Rules {
-    /// Compiles all expressions; every bad one is an error.
+    /// Reads all expressions; every bad one is an error.
     pub fn new(settings: &FilterSettings, usedns: UseDns) -> Result<Rules, Vec<Problem>> {
         let window = settings.maxlines > 1;
         let plain = Options { multiline: false, window };
@@ -54,7 +58,10 @@ impl Rules {
         }
         let records = Records::new(&settings.record, usedns).map_err(|mut found| problems.append(&mut found));
         let records = records.unwrap_or_default().filter(|_| !window);
-        if problems.is_empty() { Ok(Rules { prefix, fail, ignore, usedns, records }) } else { Err(problems) }
+        match problems.is_empty() {
+            true => Ok(Rules { prefix, fail, ignore, usedns, records, literals: Default::default() }),
+            false => Err(problems),
+        }
     }
 
     /// A warning for each expression that a hostile line can make so costly that it is given up.
@@ -77,10 +84,21 @@ impl Rules {
         !self.ignore.is_empty() && self.ignore.len() + 2 < self.fail.len()
     }
 
-    /// What every line that matters holds, where dates are cut out there.
-    pub fn prefilter(&self, cut: Cut) -> Prefilter {
-        let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
-        let begin = self.records.iter().flat_map(Records::begin);
-        Prefilter::new(self.fail.iter().chain(begin).map(FailRegex::relaxed), prefix, cut)
+    /// What every line that matters holds, where dates are cut out there; see [`prefilter::gather`]. Gathered when it is
+    /// first asked for; `cut` must be the same each time.
+    pub fn literals(&self, escaped: bool, cut: impl FnOnce() -> Cut) -> Option<&Literals> {
+        let gathered = self.literals[usize::from(escaped)].get_or_init(|| {
+            let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
+            let begin = self.records.iter().flat_map(Records::begin);
+            prefilter::gather(self.fail.iter().chain(begin).map(FailRegex::relaxed), prefix, cut(), escaped)
+        });
+        gathered.as_ref()
+    }
+
+    /// Whether what becomes of a line depends on that line's text and date alone, as no failregex names a session and
+    /// no record has several lines.
+    pub fn are_memoryless(&self) -> bool {
+        let names = self.prefix.iter().chain(&self.fail).flat_map(|regex| regex.pattern().names());
+        self.records.is_none() && !names.into_iter().any(|name| name == "mlfid" || name.starts_with("alt_mlfid"))
     }
 }

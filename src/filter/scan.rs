@@ -14,8 +14,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::prefilter::{Literals, reduce};
 
-/// One pass over a block for all filters of a log.
-#[derive(Debug)]
+/// One pass over a block for all filters of a log. Copies share the automata.
+#[derive(Clone, Debug)]
 pub struct Scan {
     /// What is looked for on behalf of all filters that do not want every line.
     all: Vec<Finder>,
@@ -26,7 +26,7 @@ pub struct Scan {
 
 /// One search over a block. A byte by itself, or a literal too many, would take the vector instructions away from all
 /// literals of an automaton; so those have searches of their own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Finder {
     Literals(AhoCorasick),
     Escape,
@@ -44,7 +44,7 @@ pub enum Reason {
 }
 
 /// What one filter wants to see.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Own {
     /// Lines that hold one of its literals; `None`: every line.
     literals: Option<AhoCorasick>,

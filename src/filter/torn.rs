@@ -26,7 +26,7 @@ use kinds::groups;
 pub use kinds::Records;
 
 /// A record that has begun and not ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Torn {
     so_far: SoFar,
     /// Whose it is, where its begin says so.
@@ -35,7 +35,7 @@ pub struct Torn {
     blamed: Vec<Who>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum SoFar {
     /// It waits for the end of this kind; so many bytes have come since its first line.
     Open(Box<Whole>, usize, usize),
@@ -44,7 +44,7 @@ enum SoFar {
 }
 
 /// What is judged when the end has come, or is not to come any more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Whole {
     /// As it is shown.
     shown: String,
@@ -69,8 +69,8 @@ impl Filter {
     }
 
     /// The record that waits for its end, to be given back with the next lines of its log by [`Filter::go_on`].
-    pub fn take_torn(&mut self) -> Option<Torn> {
-        self.torn.take()
+    pub fn torn(&self) -> Option<&Torn> {
+        self.torn.as_ref()
     }
 
     /// Goes on with a log at whose last line this was taken.
@@ -190,7 +190,7 @@ impl Whole {
 }
 
 /// Who was named lately, so that a flood of forgeries fills no log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Forgers {
     named: VecDeque<(String, Timestamp)>,
 }

@@ -13,6 +13,7 @@ use super::notes::{Note, Notes};
 use crate::time::{Span, Timestamp};
 
 /// A filter's date detector and the last date it saw.
+#[derive(Clone)]
 pub struct Clock {
     /// Finds the date in a line.
     pub detector: Detector,

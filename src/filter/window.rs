@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::pyregex::Match;
 
 /// The last lines of a log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Window {
     /// What is searched.
     lines: Vec<Entry>,
@@ -37,6 +37,11 @@ impl Window {
     /// A window of `max` lines.
     pub fn new(max: usize) -> Window {
         Window { lines: Vec::new(), all: Vec::new(), max }
+    }
+
+    /// The most lines that it holds.
+    pub fn max(&self) -> usize {
+        self.max
     }
 
     /// Takes a line in and lets older ones go; `text` is without its newline.

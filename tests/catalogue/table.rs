@@ -106,7 +106,7 @@ impl Stock {
             unwrap: jail.unwrap,
             findtime: Span(i64::MAX),
         });
-        let pipe = Pipe::new(jails.collect());
+        let mut pipe = Pipe::new(jails.collect());
         let routes = [pipe.route_to_all(), pipe.route_to_all()];
         Stock { pipe, routes, time: None }
     }

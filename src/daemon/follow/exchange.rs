@@ -10,7 +10,7 @@ use crate::source::journal::JournalReader;
 use crate::time::Timestamp;
 
 use super::super::inbox::Message;
-use super::super::pipe::{Pipe, PipeJail};
+use super::super::pipe::PipeJail;
 use super::jails::Jail;
 use super::reader::Reader;
 use super::{FollowJail, Logs};
@@ -65,22 +65,22 @@ impl Logs {
         let gone = |at: &usize| !stays(&before[*at]) && !comes(&before[*at]);
         let left: Vec<(String, Left)> =
             (0..before.len()).filter(gone).map(|at| (before[at].to_string(), self.left_by(at))).collect();
-        let (mut jails, mut piped) = (Vec::new(), Vec::new());
-        for (jail, pipe) in std::mem::take(&mut self.jails).into_iter().zip(self.pipe.take()) {
-            if stays(&jail.name) && !comes(&jail.name) {
+        let mut jails = Vec::new();
+        let remains = |name: &str| stays(name) && !comes(name);
+        for jail in std::mem::take(&mut self.jails) {
+            if remains(&jail.name) {
                 jails.push(jail);
-                piped.push(pipe);
             } else {
                 let name = jail.name.to_string();
                 self.left.entry(name).or_default().jail = Some(jail);
             }
         }
         let kept = jails.len();
-        let (new, more, readers) = apart(new);
+        let names: Vec<Arc<str>> = jails.iter().map(|jail| jail.name.clone()).collect();
+        let (new, piped, readers) = apart(new);
         jails.extend(new);
-        piped.extend(more);
         self.jails = jails;
-        self.pipe = Pipe::new(piped);
+        self.pipe.exchange(|name| names.iter().any(|kept| **kept == *name), piped);
         for jail in &mut self.jails[kept..] {
             if let Some(before) = self.left.remove(&*jail.name).and_then(|left| left.jail) {
                 jail.go_on(&before);

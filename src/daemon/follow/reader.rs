@@ -118,7 +118,7 @@ impl<S: Source> Reader<S> {
 
     fn hand_on(&mut self, pipe: &Pipe, now: Timestamp) -> Vec<(Arc<str>, Position)> {
         (self.sent, self.sent_at) = (self.source.position(), now);
-        let jails = self.route.jails().iter().map(|at| &pipe.jails()[*at].name);
+        let jails = self.route.jails().iter().map(|at| pipe.name(*at));
         self.sent.iter().flat_map(|position| jails.clone().map(|jail| (jail.clone(), position.clone()))).collect()
     }
 }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// The questions of one search.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     on: bool,
     /// The place of a character, and the set that was asked for.

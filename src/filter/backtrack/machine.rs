@@ -13,7 +13,7 @@ use super::program::{Program, Step, UNSURE};
 use super::syntax::{Assert, Look};
 
 /// What searches need besides program and text, kept between them; and the steps that they may still take.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Machine {
     stack: Vec<Frame>,
     slots: Vec<usize>,
@@ -440,7 +440,7 @@ const ASCII_WORD: [bool; 256] = {
 };
 
 /// Ways that are known to lead nowhere: a bit for each fork and place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Failed {
     bits: Vec<u64>,
     places: usize,

@@ -26,7 +26,7 @@ use template::{Kind, Template};
 pub use template::DatePatternError;
 
 /// Finds the dates of a jail's lines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Detector {
     /// In the order in which they are tried; it changes with what is found.
     entries: Vec<Entry>,
@@ -386,7 +386,7 @@ impl Detector {
 }
 
 /// A template in the list.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     id: usize,
     template: Template,

@@ -76,7 +76,7 @@ fn byte_of(line: &str, number: usize) -> Option<usize> {
 }
 
 /// What a line gave, for the many lines that have the same date, or one that differs in a few digits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Memo {
     /// Of which template, by its id.
     pub template: usize,
@@ -89,7 +89,7 @@ pub struct Memo {
     pub moment: Option<Moment>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Key {
     /// The outcome depends on these first bytes of the line, and on nothing else. Where each of them is one of those that
     /// stand beside it (none is beyond ASCII), the same is found at the same place.

@@ -1,6 +1,6 @@
 //! Templates: what a `datepattern` line stands for, and the default ones.
 
-use std::cell::OnceCell;
+use std::sync::{Arc, OnceLock};
 
 use super::bounds::{DATE_END, Form, LINE_BEGIN, LINE_BEGIN_REGEX, bind, has_plain_group, is_anchored};
 use super::pattern::{Decades, expand};
@@ -20,7 +20,8 @@ pub struct Template {
     /// Bound to the start or the end of the line, as far as its text shows: the place then says nothing about its fitness.
     pub anchored: bool,
     form: Form,
-    program: OnceCell<Program>,
+    /// Shared by the copies of a template.
+    program: Arc<OnceLock<Program>>,
 }
 
 /// How the text of a date is read.
@@ -90,7 +91,7 @@ impl Template {
 
     /// Forgets the compiled pattern, because the years have changed.
     pub fn forget(&mut self) {
-        self.program.take();
+        self.program = Arc::default();
     }
 
     fn civil(pattern: &str) -> Option<Template> {
@@ -104,7 +105,7 @@ impl Template {
     }
 
     fn new(name: String, pattern: &str, kind: Kind, form: Form, anchored: bool) -> Template {
-        let program = OnceCell::new();
+        let program = Arc::default();
         Template { name, pattern: pattern.to_owned(), kind, weight: 1.0, anchored, form, program }
     }
 
@@ -127,12 +128,10 @@ impl Template {
         }
     }
 
-    /// Compiles once, so that a bad pattern is known at once.
+    /// Compiles once, so that a bad pattern is known at once. What comes of it is not kept: it would hold for no year.
     fn check(self) -> Result<Template, DatePatternError> {
-        let decades = Decades::of_year(0);
-        let program = Program::new(&self.regex(decades));
-        match program {
-            Ok(program) => Ok(Template { program: program.into(), ..self }),
+        match Program::new(&self.regex(Decades::of_year(0))) {
+            Ok(_) => Ok(self),
             Err(reason) => Err(DatePatternError::Regex { pattern: self.pattern, reason }),
         }
     }

@@ -1,10 +1,12 @@
 //! The records of a filter that a sender can cut: `recordregex`, compiled.
 
+use std::sync::OnceLock;
+
 use aho_corasick::AhoCorasick;
 
 use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
-use crate::filter::prefilter::{Cut, Prefilter, reduce};
+use crate::filter::prefilter::{Cut, gather, reduce};
 use crate::filter::translate::Options;
 
 /// The compiled options.
@@ -14,7 +16,7 @@ pub struct Records {
     /// Bytes between the first and the last line of one, at most.
     pub room: usize,
     /// Without one of these no line begins a record; `None`: each has to be looked at.
-    literals: Option<AhoCorasick>,
+    literals: OnceLock<Option<AhoCorasick>>,
 }
 
 /// One `recordregex`.
@@ -45,9 +47,7 @@ impl Records {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let literals = Prefilter::new(kinds.iter().map(|kind| kind.begin.relaxed()), None, Cut::Start).plain;
-        let literals = literals.and_then(|sets| AhoCorasick::new(reduce(sets, LITERALS)).ok());
-        Ok(Some(Records { kinds, room: settings.room.unwrap_or(ROOM), literals }))
+        Ok(Some(Records { kinds, room: settings.room.unwrap_or(ROOM), literals: OnceLock::new() }))
     }
 
     /// What the first lines of records look like.
@@ -62,7 +62,11 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        if self.literals.as_ref().is_some_and(|literals| !literals.is_match(text)) {
+        let literals = self.literals.get_or_init(|| {
+            let sets = gather(self.begin().map(FailRegex::relaxed), None, Cut::Start, false)?;
+            AhoCorasick::new(reduce(sets, LITERALS)).ok()
+        });
+        if literals.as_ref().is_some_and(|literals| !literals.is_match(text)) {
             return None;
         }
         let matches = |regex: &FailRegex| regex.pattern().is_match(text).unwrap_or(false);
