@@ -154,10 +154,10 @@ fn a_record_in_pieces_is_one_wherever_a_reading_ends_and_of_its_own_log_alone() 
     assert_eq!(hosts, ["203.0.113.222", "203.0.113.1", "203.0.113.2", "203.0.113.222"]);
     for (at, _) in log.match_indices('\n') {
         let mut stock = Stock::new();
-        let mut found = stock.read(log[..=at].as_bytes());
+        let mut found = stock.read(&log.as_bytes()[..=at]);
         let other = stock.read_of(1, genuine.as_bytes());
         assert_eq!((other.len(), &other[0]), (1, &whole[0]), "another log");
-        found.extend(stock.read(log[at + 1..].as_bytes()));
+        found.extend(stock.read(&log.as_bytes()[at + 1..]));
         assert_eq!(found, whole, "cut at {at}");
     }
 }
