@@ -14,7 +14,6 @@ use sipjail::addr::Id;
 use sipjail::config;
 use sipjail::engine::{Engine, Event, Setup};
 use sipjail::firewall::DryRun;
-use sipjail::store::Saved;
 use sipjail::ticket::{Failure, Who};
 use sipjail::time::{Span, Timestamp};
 
@@ -33,7 +32,7 @@ fn failures(c: &mut Criterion) {
             let jail: Arc<str> = "asterisk".into();
             let mut out = Vec::new();
             for failure in failures.drain(..) {
-                engine.handle(Event::Failure { jail: jail.clone(), failure }, NOW, &mut out);
+                engine.handle(Event::Failures(vec![(jail.clone(), failure)]), NOW, &mut out);
                 out.clear();
             }
         };
@@ -48,7 +47,7 @@ fn engine(maxretry: u32) -> Engine {
     let setup = Setup {
         jails: jails.map(|jail| config::JailSettings { maxretry, ..jail }).collect(),
         firewall: Box::new(DryRun::default()),
-        saved: Saved::default(),
+        saved: Default::default(),
         dbmaxmatches: 10,
         dbpurgeage: Span::from_secs(86_400),
         own: Vec::new(),

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use sipjail::addr::Id;
 use sipjail::line::Position;
 use sipjail::store::{Change, Store};
-use sipjail::ticket::{Counter, Ticket};
+use sipjail::ticket::{Counter, Texts, Ticket};
 use sipjail::time::{Bantime, Span, Timestamp};
 use tempfile::TempDir;
 
@@ -82,8 +82,8 @@ fn bans(n: u32) -> Vec<Change> {
 }
 
 fn counter(n: u32) -> Change {
-    let counter = Counter { first: NOW, last: NOW, retry: n, failures: n, matches: vec!["a line".into()] };
-    Change::Failures { jail: "asterisk".into(), id: scattered(n), counter: Some(counter) }
+    let counter = Counter { first: NOW, last: NOW, retry: n, failures: n, matches: Texts::new(["a line"].into_iter()) };
+    Change::Failures { jail: "asterisk".into(), counters: vec![(scattered(n), Some(counter))] }
 }
 
 fn position() -> Change {

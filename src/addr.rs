@@ -3,13 +3,14 @@
 //! Text from a log or a command becomes an [`Id`] once, here, and is never parsed again.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
 /// The identity a jail counts and bans (fail2ban's `fid`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Id {
     /// One host.
     Ip(IpAddr),
@@ -69,6 +70,18 @@ impl Id {
         match (self.as_net(), other.as_net()) {
             (Some(a), Some(b)) => a.contains(&b),
             _ => self == other,
+        }
+    }
+}
+
+impl Hash for Id {
+    /// Few bytes, in one piece: every failure is looked up by this.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Id::Ip(IpAddr::V4(ip)) => state.write_u32((*ip).into()),
+            Id::Ip(IpAddr::V6(ip)) => state.write_u128((*ip).into()),
+            Id::Net(net) => net.hash(state),
+            Id::Raw(text) => text.hash(state),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! What passes between the stages: a [`Failure`] that a filter found, and the [`Ticket`] that a jail makes of failures.
 
+mod texts;
+
 use std::fmt;
 
 use indexmap::IndexMap;
 
 use crate::addr::Id;
 use crate::time::{Bantime, Timestamp};
+
+pub use texts::Texts;
 
 /// One failure that a filter found in a log.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +77,7 @@ pub struct Counter {
     /// Failures in all.
     pub failures: u32,
     /// The last matched lines.
-    pub matches: Vec<String>,
+    pub matches: Texts,
 }
 
 /// One row of `bips`: the newest ban of an identity in a jail.

@@ -62,6 +62,32 @@ fn a_crash_counts_no_line_twice() {
 }
 
 #[test]
+fn a_crash_amid_a_flood_loses_nothing_and_counts_nothing_twice() {
+    let world = World::new();
+    let daemon = world.run();
+    let now = common::now();
+    let line = |n: usize| format!("{now} door: knock by x from 10.2.{}.{}\n", n / 250, n % 250);
+    let counted = |part: &str, wanted: u64| {
+        let begun = Instant::now();
+        while world.json(&["status", "door"])["filter"][part].as_u64() != Some(wanted) {
+            assert!(begun.elapsed() < common::PATIENCE, "{part}: {}", world.json(&["status", "door"])["filter"]);
+        }
+    };
+    // So many that they are not written down at once.
+    world.append("door.log", (0..10_000).map(|n| line(n % 5_000)).collect::<String>());
+    counted("total_failed", 10_000);
+    daemon.signal("-KILL");
+    daemon.ended();
+    let daemon = world.run();
+    counted("currently_failed", 5_000);
+    assert_eq!(banned(&world), [""; 0]);
+    world.append("door.log", (0..100).map(|n| line(n * 7)).collect::<String>());
+    counted("currently_failed", 4_900);
+    assert_eq!(banned(&world).len(), 100);
+    drop(daemon);
+}
+
+#[test]
 fn a_flood_of_failures_keeps_no_client_waiting() {
     let world = World::new();
     let mut daemon = world.run();

@@ -932,7 +932,10 @@ struct Running {
 impl Running {
     fn start(jails: &[JailSettings]) -> Running {
         let (sender, inbox) = sync_channel(4);
-        let follower = Follower::with_clock(followed(jails), Vec::new(), Arc::new(|| NOW), sender).expect("it starts");
+        let follower = Follower::with_clock(followed(jails), Vec::new(), Arc::new(|| NOW), move |message| {
+            sender.send(message).is_ok()
+        })
+        .expect("it starts");
         Running { follower, inbox, said: Vec::new() }
     }
 

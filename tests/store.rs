@@ -19,7 +19,7 @@ use sipjail::addr::Id;
 use sipjail::line::Position;
 use sipjail::record::{Level, Record};
 use sipjail::store::{Change, Saved, Store, StoreError};
-use sipjail::ticket::{Counter, SavedBan, Ticket};
+use sipjail::ticket::{Counter, SavedBan, Texts, Ticket};
 use sipjail::time::{Bantime, Span, Timestamp};
 use tempfile::TempDir;
 
@@ -32,8 +32,8 @@ fn what_was_applied_is_there_after_a_restart() {
     let mut first = ticket("192.0.2.1", 100);
     first.matches = vec!["one".into(), hostile.into()];
     first.groups = IndexMap::from([("user".to_owned(), hostile.to_owned()), ("fport".to_owned(), "5060".to_owned())]);
-    let counter =
-        Counter { first: NOW, last: Timestamp(NOW.0 + 1), retry: 2, failures: u32::MAX, matches: vec![hostile.into()] };
+    let matches = Texts::new([hostile, ""].into_iter());
+    let counter = Counter { first: NOW, last: Timestamp(NOW.0 + 1), retry: 2, failures: u32::MAX, matches };
     let odd = Position { file: None, first_line: None, ..position(&world.path("odd\u{fffd}'"), 0) };
     let far = Position { file: Some((u64::MAX, 7)), ..position(&world.path("full"), u64::MAX >> 1) };
     let changes = [
@@ -43,7 +43,7 @@ fn what_was_applied_is_there_after_a_restart() {
         ban("other", ticket("192.0.2.1", 102), Bantime::For(Span(12_500_000))),
         ban("sip", ticket("198.51.100.0/24", 103), Bantime::For(Span::from_secs(-1))),
         ban("sip", ticket("a 'raw' name", 104), Bantime::For(Span::from_secs(1))),
-        Change::Failures { jail: "sip".into(), id: Id::parse("2001:db8::5"), counter: Some(counter.clone()) },
+        Change::Failures { jail: "sip".into(), counters: vec![(Id::parse("2001:db8::5"), Some(counter.clone()))] },
         Change::Position { jail: "sip".into(), position: odd.clone() },
         Change::Position { jail: "sip".into(), position: far.clone() },
     ];
@@ -107,7 +107,7 @@ fn an_unban_forgets_history_and_count_in_its_jail_alone() {
         }
     }
     changes.push(Change::Unban { jail: "sip".into(), id: id.clone() });
-    changes.push(Change::Failures { jail: "iax".into(), id: other.clone(), counter: None });
+    changes.push(Change::Failures { jail: "iax".into(), counters: vec![(other.clone(), None)] });
     store.apply(&changes).unwrap();
     let saved = store.load().unwrap();
     let bans: BTreeSet<_> = saved.bans.iter().map(|b| (b.jail.as_str(), b.ticket.id.clone())).collect();
@@ -124,6 +124,7 @@ fn a_purge_forgets_what_fail2ban_would_forget() {
     let day = 86_400;
     let aged = |ip: &str, age: i64| Ticket { time: Timestamp::from_secs(NOW.secs() - age), ..ticket(ip, 0) };
     let hours = |n: i64| Bantime::For(Span::from_secs(n * 3600));
+    let old = Counter { last: Timestamp::from_secs(NOW.secs() - 2 * day), ..counter(1) };
     store
         .apply(&[
             Change::Jail { name: "sip".into(), enabled: true },
@@ -133,11 +134,7 @@ fn a_purge_forgets_what_fail2ban_would_forget() {
             ban("sip", aged("192.0.2.2", day + 7200), hours(12)),
             ban("sip", aged("192.0.2.3", 9 * day), Bantime::Forever),
             ban("off", aged("192.0.2.4", day - 10), hours(1)),
-            Change::Failures {
-                jail: "sip".into(),
-                id: Id::parse("192.0.2.8"),
-                counter: Some(Counter { last: Timestamp::from_secs(NOW.secs() - 2 * day), ..counter(1) }),
-            },
+            Change::Failures { jail: "sip".into(), counters: vec![(Id::parse("192.0.2.8"), Some(old))] },
             failures("sip", &Id::parse("192.0.2.9"), 1),
             Change::Position { jail: "empty".into(), position: position(&world.path("gone"), 5) },
             Change::Position { jail: "sip".into(), position: position(&world.path("full"), 5) },
@@ -684,11 +681,11 @@ fn saved_ban(jail: &str, ticket: Ticket, bantime: Bantime) -> SavedBan {
 }
 
 fn counter(n: u32) -> Counter {
-    Counter { first: NOW, last: NOW, retry: n, failures: n, matches: vec![] }
+    Counter { first: NOW, last: NOW, retry: n, failures: n, matches: Texts::default() }
 }
 
 fn failures(jail: &str, id: &Id, n: u32) -> Change {
-    Change::Failures { jail: jail.to_owned(), id: id.clone(), counter: Some(counter(n)) }
+    Change::Failures { jail: jail.into(), counters: vec![(id.clone(), Some(counter(n)))] }
 }
 
 /// A place in a log whose first line is `first line`.

@@ -283,7 +283,7 @@ fn into_database(
     let setup = Setup {
         jails: config.jails,
         firewall: Box::new(DryRun::new()),
-        saved,
+        saved: saved.into(),
         dbmaxmatches: config.main.dbmaxmatches,
         dbpurgeage: config.main.dbpurgeage,
         own: host::addresses(),
@@ -296,7 +296,7 @@ fn into_database(
     if let Some(store) = &mut store {
         let kept = out.into_iter().filter_map(|request| match request {
             Request::Keep(change) => Some(change),
-            Request::Log(_) | Request::Ask { .. } | Request::Act { .. } => None,
+            Request::Log(_) | Request::Restored { .. } | Request::Ask { .. } | Request::Act { .. } => None,
         });
         let changes: Vec<Change> = kept.chain(new).collect();
         store.apply(&changes).map_err(unusable)?;

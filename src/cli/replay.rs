@@ -18,12 +18,12 @@ use crate::config::JailSettings;
 use crate::daemon::pipe::{Pipe, PipeJail};
 use crate::daemon::prepare::{self, Prepared};
 use crate::daemon::{ahead, clock};
-use crate::engine::{Engine, Event, Request, Setup};
+use crate::engine::{Engine, Event, Remembered, Request, Setup};
 use crate::error::{Error, Kind};
 use crate::firewall::DryRun;
 use crate::line::Batch;
 use crate::record::Level;
-use crate::store::{Change, Saved};
+use crate::store::Change;
 use crate::text;
 use crate::ticket::{Failure, Ticket, Who};
 use crate::time::{Bantime, Span, Timestamp};
@@ -166,7 +166,7 @@ impl Judge<'_> {
         let setup = Setup {
             jails,
             firewall: Box::new(DryRun::default()),
-            saved: Saved::default(),
+            saved: Remembered::default(),
             dbmaxmatches: usize::MAX,
             dbpurgeage: Span(i64::MAX),
             own: Vec::new(),
@@ -185,7 +185,7 @@ impl Judge<'_> {
         if self.engine.due().is_some_and(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
         }
-        self.engine.handle(Event::Failure { jail: jail.clone(), failure }, self.now, &mut self.out);
+        self.engine.handle(Event::Failures(vec![(jail.clone(), failure)]), self.now, &mut self.out);
         if self.engine.told_again(&jail) == again {
             self.count(&jail, who, count);
         }
@@ -198,7 +198,7 @@ impl Judge<'_> {
                         let answer = Event::Answer { token, answer: question.unanswered("not looked up in a replay") };
                         self.engine.handle(answer, self.now, &mut self.out);
                     }
-                    Request::Keep(_) | Request::Log(_) | Request::Act { .. } => {}
+                    Request::Keep(_) | Request::Log(_) | Request::Restored { .. } | Request::Act { .. } => {}
                 }
             }
         }

@@ -58,6 +58,12 @@ pub struct FilterPart {
     /// Lines that were given up because they would have taken unbounded time: failures that may have been missed.
     #[serde(default)]
     pub gave_up: u64,
+    /// Addresses whose failures were forgotten because there were too many of them, the oldest first.
+    #[serde(default)]
+    pub forgotten: u64,
+    /// Failures that were not counted because too many waited for an answer to a slow question.
+    #[serde(default)]
+    pub dropped: u64,
     /// What is asked of systemd's journal, where that is read in place of logs: any of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journalmatch: Option<Vec<String>>,
@@ -103,6 +109,8 @@ impl Args {
                 total_failed: status.total_failed,
                 files: house.files.get(jail).cloned().unwrap_or_default(),
                 gave_up: house.gave_up.get(jail).copied().unwrap_or(0),
+                forgotten: status.forgotten,
+                dropped: status.dropped,
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
             },
             actions: ActionsPart {
@@ -165,9 +173,10 @@ impl JailReply {
             format!("   `- Banned IP list:\t{}", actions.banned.join(" ")),
         ];
         // Amid the branch, so that whoever reads fail2ban's tree by names, by branches or from its end goes on doing so.
-        if filter.gave_up > 0 {
-            lines.insert(4, format!("|  |- Lines given up:\t{}", filter.gave_up));
-        }
+        let FilterPart { gave_up, forgotten, dropped, .. } = filter;
+        let rare = [("Lines given up", gave_up), ("Addresses forgotten", forgotten), ("Failures dropped", dropped)];
+        let rare = rare.into_iter().filter(|(_, count)| **count > 0);
+        lines.splice(4..4, rare.map(|(what, count)| format!("|  |- {what}:\t{count}")));
         lines.join("\n")
     }
 }
@@ -185,6 +194,8 @@ mod tests {
                 total_failed: 0,
                 files: vec!["/var/log/sip.log".into()],
                 gave_up: 0,
+                forgotten: 0,
+                dropped: 0,
                 journalmatch: None,
             },
             actions: ActionsPart { currently_banned: 1, total_banned: 1, banned: vec!["192.0.2.1".into()] },
@@ -193,10 +204,10 @@ mod tests {
                     /var/log/sip.log\n`- Actions\n   |- Currently banned:\t1\n   |- Total banned:\t1\n   `- Banned IP list:\t192.0.2.1";
         assert_eq!(reply.text(), tree);
         let mut reply = reply;
-        reply.filter.gave_up = 3;
-        let given_up = "Total failed:\t0\n|  |- Lines given up:\t3";
-        assert_eq!(reply.text(), tree.replace("Total failed:\t0", given_up));
-        reply.filter.gave_up = 0;
+        (reply.filter.gave_up, reply.filter.forgotten) = (3, 5);
+        let rare = "Total failed:\t0\n|  |- Lines given up:\t3\n|  |- Addresses forgotten:\t5";
+        assert_eq!(reply.text(), tree.replace("Total failed:\t0", rare));
+        (reply.filter.gave_up, reply.filter.forgotten) = (0, 0);
         reply.filter.journalmatch = Some(vec!["A=1 B=2".into(), "C=3".into()]);
         assert_eq!(reply.text(), tree.replace("File list:\t/var/log/sip.log", "Journal matches:\tA=1 B=2 + C=3"));
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Logs`] is the whole of it without a thread: which files the patterns mean now, one reader for each file however
 //! many jails read it, what was heard of them, how far they were handled. A [`Follower`] gives it its one thread, which
-//! sleeps until a directory reports something, and looks at everything now and then in case it was not told.
+//! sleeps until a directory reports something, and looks at everything when it is asked to, in case it was not told.
 //!
 //! What comes out are messages for the engine's loop: failures, a few at a time, and at the end of a reader's turn the
 //! position behind them, so what is saved was handled and nothing that is saved is read again; a jail's files before

@@ -6,8 +6,8 @@ mod itself;
 mod taking;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indexmap::{IndexMap, IndexSet};
@@ -15,7 +15,9 @@ use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 
 use super::actors::Actors;
+use super::desk::{Desk, Work};
 use super::follow::{FollowJail, Follower};
+use super::host::{self, Kept};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
 use super::options::{Guise, Options};
@@ -23,7 +25,7 @@ use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
 use super::socket::Socket;
 use super::workers::{Askers, Keeper};
-use super::{clock, host, signals};
+use super::{clock, signals};
 use crate::compat::pickle::Plain;
 use crate::config::{JailSettings, Main};
 use crate::engine::{Engine, Event, Leave, Request, Setup};
@@ -52,7 +54,7 @@ fn serve(options: &Options, main: Main, prepared: Prepared, zone: TimeZone) -> R
     options.may_listen(&main.socket)?;
     let socket = Socket::listen(&main.socket, options.guise.socket_mode(), sender.clone())?;
     let mut guard = Guard::start(options, main, prepared, zone, sender, inbox)?;
-    let ended = guard.guard();
+    let ended = guard.guard(&socket);
     let result = guard.end(ended);
     socket.close();
     result
@@ -73,7 +75,7 @@ struct Guard {
     main: Main,
     zone: TimeZone,
     inbox: Receiver<Message>,
-    engine: Engine,
+    desk: Arc<Desk>,
     firewall: &'static str,
     follower: Follower,
     keeper: Keeper,
@@ -91,10 +93,12 @@ struct Guard {
     sleepers: Vec<(Timestamp, SyncSender<Plain>)>,
     /// For whoever is started later.
     sender: Inbox,
-    /// Failures were taken in, the position behind them was not: written down now, they would count again after a crash.
-    halfway: bool,
     pidfile: Option<Pidfile>,
 }
+
+/// How often the service manager hears from us and everything is looked at that might change unheard; the engine checks
+/// the firewall as often. Nothing else wakes an idle daemon.
+const TICK: Duration = Duration::from_secs(30);
 
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
 const AT_ONCE: usize = 16;
@@ -112,9 +116,7 @@ impl Guard {
         let firewall = host::firewall(options, &prepared.config.jails).map_err(host::refused)?;
         let mut early = Vec::new();
         let mut log = host::log(&main, options.guise, &zone, &mut early);
-        let store = host::store(&main, &mut early);
-        let saved = host::saved(&main, store.as_ref(), &mut early);
-        let positions = saved.positions.clone();
+        let Kept { store, remembered, positions } = host::kept(&main, &mut early);
         let Prepared { config, filters } = prepared;
         let (waiting, on): (Vec<_>, Vec<_>) = config.jails.iter().cloned().partition(Prepared::waits);
         if options.guise == Guise::Sipjail {
@@ -134,7 +136,7 @@ impl Guard {
         let setup = Setup {
             jails: on,
             firewall,
-            saved,
+            saved: remembered,
             dbmaxmatches: main.dbmaxmatches,
             dbpurgeage: main.dbpurgeage,
             own: host::addresses(),
@@ -146,7 +148,10 @@ impl Guard {
             Keeper::start(store, host::reopen(&main), sender.clone()).map_err(|e| thread("the store's writer", e))?;
         signals::catch(sender.clone()).map_err(|e| thread("the signal handler", e))?;
         let follow = follow_jails(&config.jails, filters);
-        let follower = Follower::start(follow, positions, sender.clone()).map_err(|e| thread("the follower", e))?;
+        let desk = Desk::new(engine);
+        let (to, inbox_of) = (desk.clone(), sender.clone());
+        let follower = Follower::start(follow, positions, move |message| to.hand_in(message, &inbox_of))
+            .map_err(|e| thread("the follower", e))?;
         let unclean = Pidfile::is_left(&main.pidfile);
         let mut guard = Guard {
             options: options.clone(),
@@ -154,7 +159,7 @@ impl Guard {
             actors: Actors::new(sender.clone(), keeper.asked(), unclean),
             askers: Askers::new(sender.clone()),
             inbox,
-            engine,
+            desk,
             firewall: firewall_name,
             follower,
             keeper,
@@ -166,7 +171,6 @@ impl Guard {
             idle: IndexSet::new(),
             sleepers: Vec::new(),
             sender: sender.clone(),
-            halfway: false,
             pidfile: None,
         };
         guard.askers.allow_ipv6(guard.main.allowipv6 != "no");
@@ -181,14 +185,14 @@ impl Guard {
     }
 
     /// Takes messages in and keeps what is due, until the end.
-    fn guard(&mut self) -> End {
-        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        let mut told = Instant::now();
+    fn guard(&mut self, socket: &Socket) -> End {
+        let every = sd_notify::watchdog_enabled().map_or(TICK, |limit| TICK.min(limit / 2));
+        let mut ticked = Instant::now();
         loop {
             let mut out = Vec::new();
             let mut end = None;
-            self.engine.hear_from(self.main.loglevel);
-            match self.inbox.recv_timeout(self.pause(watchdog)) {
+            self.desk.sit().engine.hear_from(self.main.loglevel);
+            match self.inbox.recv_timeout(self.pause().min(every.saturating_sub(ticked.elapsed()))) {
                 Ok(message) => {
                     end = self.take(message, &mut out);
                     for _ in 1..AT_ONCE {
@@ -204,9 +208,11 @@ impl Guard {
             }
             let now = clock::now();
             self.wake(now);
-            if !self.halfway && self.engine.due().is_some_and(|due| due <= now) {
-                self.engine.tick(now, &mut out);
+            let mut work = self.sit(&mut out);
+            if work.due().is_some_and(|due| due <= now) {
+                work.engine.tick(now, &mut out);
             }
+            drop(work);
             self.hand_on(out);
             if end.is_none() && self.follower.is_finished() {
                 end = Some(End::Broken("the thread that follows the logs"));
@@ -214,45 +220,45 @@ impl Guard {
             if let Some(end) = end {
                 return end;
             }
-            // Not with each message of a flood: who does not read it in time would keep us waiting.
-            if watchdog.is_some_and(|pause| told.elapsed() >= pause / 2) {
-                told = Instant::now();
+            // What woke us a little earlier saves a wake-up of its own.
+            if ticked.elapsed() >= every - every / 8 {
+                ticked = Instant::now();
                 let _unsupervised = sd_notify::notify(&[NotifyState::Watchdog]);
+                self.follower.look();
+                socket.look();
             }
         }
     }
 
-    /// How long nothing needs to happen.
-    fn pause(&self, watchdog: Option<Duration>) -> Duration {
-        // A clock that is set back must not put off what is due.
-        const LONG: Duration = Duration::from_secs(30);
+    /// Sits down at the desk and takes along what waits there.
+    fn sit(&self, out: &mut Vec<Request>) -> MutexGuard<'_, Work> {
+        let mut work = self.desk.sit();
+        out.append(&mut work.out);
+        work
+    }
+
+    /// How long nothing needs to happen; at most until the next tick.
+    fn pause(&self) -> Duration {
         let wakes = self.sleepers.iter().map(|(due, _)| *due);
-        let due = self.engine.due().filter(|_| !self.halfway).into_iter().chain(wakes).min().map_or(LONG, |due| {
-            let micros = (due - clock::now()).0;
-            Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LONG)
-        });
-        watchdog.map_or(due, |limit| due.min(limit))
+        let due = self.desk.sit().due().into_iter().chain(wakes).min();
+        due.map_or(TICK, |due| Duration::from_micros(u64::try_from((due - clock::now()).0).unwrap_or(0)))
     }
 
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {
         let now = clock::now();
         match message {
-            Message::Failures(failures) => {
-                self.halfway = true;
-                for (jail, failure) in failures {
-                    self.engine.handle(Event::Failure { jail, failure }, now, out);
-                }
+            found @ (Message::Failures(_) | Message::Positions(_)) => self.desk.taken(found),
+            Message::Files { jail, files } => {
+                self.files_changed(&jail, &files, out);
+                self.desk.done();
             }
-            Message::Positions(positions) => {
-                self.halfway = false;
-                for (jail, position) in positions {
-                    self.engine.handle(Event::Position { jail, position }, now, out);
-                }
+            Message::GaveUp { jail, more } => {
+                *self.gave_up.entry(jail.to_string()).or_default() += more;
+                self.desk.done();
             }
-            Message::Files { jail, files } => self.files_changed(&jail, &files, out),
-            Message::GaveUp { jail, more } => *self.gave_up.entry(jail.to_string()).or_default() += more,
+            Message::Look => {}
             Message::Log(record) => out.push(Request::Log(record)),
-            Message::Answer { token, answer } => self.engine.handle(Event::Answer { token, answer }, now, out),
+            Message::Answer { token, answer } => self.sit(out).engine.handle(Event::Answer { token, answer }, now, out),
             Message::Signal(Signal::End) => return Some(End::Signal),
             Message::Signal(Signal::ReopenLog) => self.reopen_log(out),
             Message::Client { words, reply } => return self.client(&words, reply, out),
@@ -268,7 +274,7 @@ impl Guard {
             return;
         }
         if let Some(settings) = self.waiting.shift_remove(&**jail)
-            && let Err(error) = self.engine.add_jail(settings, clock::now(), out)
+            && let Err(error) = self.sit(out).engine.add_jail(settings, clock::now(), out)
         {
             let text = format!("jail '{jail}' cannot ban: {error}");
             out.push(Request::Log(Record::new(Level::Error, "jail", text)));
@@ -283,20 +289,26 @@ impl Guard {
         out.push(Request::Log(record));
     }
 
-    /// Hands on what the engine wants done. What is to be kept goes to the store as one batch.
-    fn hand_on(&mut self, out: Vec<Request>) {
+    /// Hands on what the engine wants done. What is to be kept goes to the store as one batch, and what is to be said into the
+    /// log in one write.
+    fn hand_on(&mut self, mut out: Vec<Request>) {
+        drop(self.sit(&mut out));
         let now = clock::now();
         let mut changes = Vec::new();
         let mut deeds = Vec::new();
         for request in out {
             match request {
-                Request::Log(record) => self.log.write(&record, now),
+                Request::Log(record) => self.log.put(&record, now),
+                Request::Restored { jail, ids } => {
+                    ids.iter().for_each(|id| self.log.put(&Request::restored(&jail, id), now));
+                }
                 Request::Keep(change) => changes.push(change),
                 Request::Ask { token, question } => self.askers.ask(token, question),
                 Request::Act { jail, deed, counters } => deeds.push((jail, deed, counters)),
             }
         }
         self.keeper.keep(changes);
+        self.log.flush();
         // What they ask the store about is there now.
         for (jail, deed, counters) in deeds.into_iter().filter(|_| !self.options.dry_run) {
             self.actors.act(&jail, deed, counters);
@@ -321,7 +333,7 @@ impl Guard {
             End::Stop { keep: true, .. } => Leave::All,
             End::Signal | End::Broken(_) => Leave::Kernel,
         };
-        let stopped = self.engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
+        let stopped = self.sit(&mut out).engine.stop(leave, clock::now(), &mut out).map_err(host::refused);
         self.hand_on(out);
         let Guard { actors, inbox, log, .. } = &mut self;
         let done = actors.finish(ACTORS_PATIENCE, inbox, &mut |record| log.write(&record, clock::now()));

@@ -10,10 +10,13 @@ use super::options::{Guise, Options, RUNS_ALREADY};
 use super::sole::Alone;
 use super::workers::Reopen;
 use crate::config::{JailSettings, Main, Own};
+use crate::engine::Remembered;
 use crate::error::{Error, Kind};
 use crate::firewall::{self, Firewall, FirewallError};
+use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::{Saved, Store, import};
+use crate::ticket::SavedBan;
 
 /// What bans: `ipset`, or `dryrun` where nobody is to be banned, neither by us nor, with [`Options::dry_run`], by anybody.
 pub fn firewall_name(options: &Options, jails: &[JailSettings]) -> &'static str {
@@ -62,10 +65,11 @@ pub fn log(main: &Main, guise: Guise, zone: &TimeZone, said: &mut Vec<Record>) -
     })
 }
 
-/// The database that is configured; where it cannot be written now, none.
-pub fn store(main: &Main, said: &mut Vec<Record>) -> Option<Store> {
+/// The database that is configured; where it cannot be written now, none. Calls `take` for the bans in it, see
+/// [`Store::open_with`].
+fn store(main: &Main, said: &mut Vec<Record>, take: &mut dyn FnMut(SavedBan)) -> Option<Store> {
     let path = main.dbfile.as_ref()?;
-    let opened = Store::open(path, clock::now(), said).map(|mut store| {
+    let opened = Store::open_with(path, clock::now(), said, take).map(|mut store| {
         store.limit_matches(main.dbmaxmatches);
         store
     });
@@ -93,19 +97,34 @@ pub fn could_not_start(error: &Error, main: &Main, zone: &TimeZone) {
 /// How the database is opened again; `None` where nothing is kept.
 pub fn reopen(main: &Main) -> Option<Reopen> {
     let main = main.clone();
-    main.dbfile.is_some().then(|| Box::new(move |said: &mut Vec<Record>| store(&main, said)) as Reopen)
+    main.dbfile.is_some().then(|| Box::new(move |said: &mut Vec<Record>| store(&main, said, &mut |_| {})) as Reopen)
 }
 
-/// What the database holds, also where it can only be read.
-pub fn saved(main: &Main, store: Option<&Store>, said: &mut Vec<Record>) -> Saved {
-    let loaded = match (store, &main.dbfile) {
-        (Some(store), _) => store.load(),
+/// What an earlier run kept.
+pub struct Kept {
+    /// The database; `None` where it cannot be written now, or nothing is to be kept.
+    pub store: Option<Store>,
+    /// Bans and counters.
+    pub remembered: Remembered,
+    /// Log positions by jail.
+    pub positions: Vec<(String, Position)>,
+}
+
+/// Opens the database that is configured and takes in what it holds, also where it can only be read.
+pub fn kept(main: &Main, said: &mut Vec<Record>) -> Kept {
+    let mut remembered = Remembered::default();
+    let store = store(main, said, &mut |ban| remembered.ban(ban));
+    let loaded = match (&store, &main.dbfile) {
+        (Some(store), _) => store.load_rest(),
         (None, Some(path)) if path.exists() => import::import(path).map(|import| import.saved),
-        (None, _) => return Saved::default(),
+        (None, _) => Ok(Saved::default()),
     };
-    loaded.unwrap_or_else(|e| {
+    let saved = loaded.unwrap_or_else(|e| {
         let text = format!("saved bans cannot be read: {e}; those in the kernel hold");
         said.push(Record::new(Level::Error, "database", text));
         Saved::default()
-    })
+    });
+    saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
+    saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
+    Kept { store, remembered, positions: saved.positions }
 }

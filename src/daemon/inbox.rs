@@ -31,6 +31,8 @@ pub enum Message {
         /// How many since the last message.
         more: u64,
     },
+    /// The engine was told something directly, and what it wants done waits at its desk.
+    Look,
     /// Somebody has something to say in the log.
     Log(Record),
     /// A worker found something out.

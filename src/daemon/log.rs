@@ -2,6 +2,7 @@
 //!
 //! Whatever a record says is made printable first: a line of the log is one line, and no byte of it can command a terminal.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,6 +22,10 @@ pub struct Log {
     zone: TimeZone,
     /// Under `run` the records go to stdout as well, unless that is the target anyway.
     echo: bool,
+    /// What waits to be written.
+    lines: String,
+    /// A second and how it is written: most lines come many to one.
+    second: (i64, String),
 }
 
 enum Target {
@@ -38,17 +43,21 @@ impl Log {
     pub fn open(target: &str, syslogsocket: &str, level: Level, zone: TimeZone, echo: bool) -> io::Result<Log> {
         let target = Target::open(target, syslogsocket)?;
         let echo = echo && !matches!(target, Target::Stdout | Target::Sysout | Target::Stderr);
-        Ok(Log { target, level, zone, echo })
+        Ok(Log::to(target, level, zone, echo))
     }
 
     /// Writes to stdout only; what a daemon has before its log is open.
     pub fn stdout(level: Level, zone: TimeZone) -> Log {
-        Log { target: Target::Stdout, level, zone, echo: false }
+        Log::to(Target::Stdout, level, zone, false)
     }
 
     /// Writes to stderr only: the notes of a client.
     pub fn stderr(level: Level, zone: TimeZone) -> Log {
-        Log { target: Target::Stderr, level, zone, echo: false }
+        Log::to(Target::Stderr, level, zone, false)
+    }
+
+    fn to(target: Target, level: Level, zone: TimeZone, echo: bool) -> Log {
+        Log { target, level, zone, echo, lines: String::new(), second: (i64::MIN, String::new()) }
     }
 
     /// Records below `level` are dropped from now on.
@@ -63,21 +72,47 @@ impl Log {
 
     /// Writes one record. A log that cannot be written to (a full disk) loses it and harms nobody.
     pub fn write(&mut self, record: &Record, now: Timestamp) {
+        self.put(record, now);
+        self.flush();
+    }
+
+    /// The same, but what goes into a file or a stream may stay here until [`Log::flush`]: many records are one write.
+    pub fn put(&mut self, record: &Record, now: Timestamp) {
         if record.level < self.level {
             return;
         }
-        let line = self.line(record, now);
-        let _lost = match &mut self.target {
-            Target::Stdout => io::stdout().lock().write_all(line.as_bytes()),
-            Target::Stderr => io::stderr().lock().write_all(line.as_bytes()),
-            Target::Sysout => io::stdout().lock().write_all(line.get(24..).unwrap_or(&line).as_bytes()),
-            Target::File(_, file) => file.write_all(line.as_bytes()),
+        self.line(record, now);
+        let _lost = match &self.target {
             Target::Syslog(socket, facility) => socket.send(&syslog(record, *facility)).map(drop),
             Target::Journal(socket) => socket.send(&journal(record)).map(drop),
+            Target::Stdout | Target::Stderr | Target::Sysout | Target::File(..) => Ok(()),
+        };
+        if self.lines.len() >= FULL {
+            self.flush();
+        }
+    }
+
+    /// Writes what waits to be written.
+    pub fn flush(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let lines = self.lines.as_bytes();
+        let _lost = match &mut self.target {
+            Target::Stdout => io::stdout().lock().write_all(lines),
+            Target::Stderr => io::stderr().lock().write_all(lines),
+            Target::Sysout => {
+                let short = self.lines.split_inclusive('\n').map(|line| line.get(STAMP..).unwrap_or(line));
+                io::stdout().lock().write_all(short.collect::<String>().as_bytes())
+            }
+            Target::File(_, file) => file.write_all(lines),
+            Target::Syslog(..) | Target::Journal(_) => Ok(()),
         };
         if self.echo {
-            let _closed = io::stdout().lock().write_all(line.as_bytes());
+            let _closed = io::stdout().lock().write_all(lines);
         }
+        self.lines.clear();
+        self.lines.shrink_to(FULL);
     }
 
     /// Opens the file again under its name, after logrotate moved it; other targets stay as they are.
@@ -88,11 +123,17 @@ impl Log {
         Ok(())
     }
 
-    fn line(&self, record: &Record, now: Timestamp) -> String {
+    /// Adds a line to those that wait.
+    fn line(&mut self, record: &Record, now: Timestamp) {
+        if self.second.0 != now.secs() {
+            self.second = (now.secs(), now.in_zone(&self.zone));
+        }
+        let Log { second: (_, time), lines, .. } = self;
         let millis = now.0.div_euclid(1000).rem_euclid(1000);
-        let name = if record.part.is_empty() { "fail2ban".to_owned() } else { format!("fail2ban.{}", record.part) };
-        let (time, pid, level) = (now.in_zone(&self.zone), std::process::id(), record.level);
-        format!("{time},{millis:03} {name:24}[{pid}]: {level:7} {}\n", text::printable(&record.text))
+        let (part, pid, level) = (record.part, std::process::id(), record.level);
+        let (dot, width) = if part.is_empty() { ("", 24 - "fail2ban".len()) } else { (".", 24 - "fail2ban.".len()) };
+        let text = text::printable(&record.text);
+        let _never_fails = writeln!(lines, "{time},{millis:03} fail2ban{dot}{part:width$}[{pid}]: {level:7} {text}");
     }
 }
 
@@ -168,28 +209,38 @@ fn journal(record: &Record) -> Vec<u8> {
     format!("PRIORITY={priority}\nSYSLOG_IDENTIFIER=fail2ban\nLOGGER=fail2ban.{part}\nMESSAGE={message}\n").into_bytes()
 }
 
+/// As much as is written at once.
+const FULL: usize = 64 * 1024;
+
+/// The time in front of a line, with the blank behind it.
+const STAMP: usize = 24;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn line(record: &Record, at: Timestamp) -> String {
+        let mut log = Log::stdout(Level::Info, TimeZone::UTC);
+        log.line(record, at);
+        log.lines
+    }
+
     #[test]
     fn a_line_reads_as_fail2bans_do() {
-        let log = Log::stdout(Level::Info, TimeZone::UTC);
         let at = Timestamp(1_795_170_257_141_000);
-        let line = log.line(&Record::new(Level::Info, "filter", "[sipt] Found 203.0.113.5"), at);
+        let line = line(&Record::new(Level::Info, "filter", "[sipt] Found 203.0.113.5"), at);
         let pid = std::process::id();
         assert_eq!(
             line,
             format!("2026-11-20 10:24:17,141 fail2ban.filter         [{pid}]: INFO    [sipt] Found 203.0.113.5\n")
         );
-        let ban = log.line(&Record::new(Level::Notice, "actions", "[sipt] Ban 203.0.113.5"), at);
+        let ban = self::line(&Record::new(Level::Notice, "actions", "[sipt] Ban 203.0.113.5"), at);
         assert!(ban.ends_with(&format!("fail2ban.actions        [{pid}]: NOTICE  [sipt] Ban 203.0.113.5\n")), "{ban}");
     }
 
     #[test]
     fn a_record_is_one_line_whatever_it_says() {
-        let log = Log::stdout(Level::Info, TimeZone::UTC);
-        let line = log.line(&Record::new(Level::Info, "filter", "a\nb\x1b[2J"), Timestamp(0));
+        let line = line(&Record::new(Level::Info, "filter", "a\nb\x1b[2J"), Timestamp(0));
         assert_eq!(line.matches('\n').count(), 1);
         assert!(!line.contains('\x1b'));
     }

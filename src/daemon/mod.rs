@@ -5,12 +5,15 @@
 //! signals ──────────────────────┤ inbox ──> guard (engine, log) ──> workers (store, look-ups), actors (programs)
 //! socket ──commands, replies────┘
 //! ```
+//!
+//! A few failures the follower hands to the engine itself, see `desk`.
 
 mod actors;
 pub mod ahead;
 pub mod background;
 pub mod caller;
 pub mod clock;
+mod desk;
 pub mod follow;
 pub mod guard;
 pub mod host;

@@ -10,6 +10,7 @@ mod clients;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread::Builder;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
@@ -34,6 +35,8 @@ use crate::record::{Level, Record};
 pub struct Socket {
     path: PathBuf,
     clients: Clients,
+    /// Wakes the thread that accepts clients.
+    wake: Arc<OwnedFd>,
 }
 
 impl Socket {
@@ -61,11 +64,21 @@ impl Socket {
         let clients = Clients::default();
         let all = clients.clone();
         let own = path.to_owned();
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| failed(e.into()))?);
+        let call = wake.clone();
         Builder::new()
             .name("socket".into())
-            .spawn(move || accept(listener, &own, mode, &inbox, &all))
+            .spawn(move || accept(listener, &call, &own, mode, &inbox, &all))
             .map_err(failed)?;
-        Ok(Socket { path: path.to_owned(), clients })
+        Ok(Socket { path: path.to_owned(), clients, wake })
+    }
+
+    /// Looks whether its file is still there, and has it made again if not; to be called now and then.
+    pub fn look(&self) {
+        if self.path.symlink_metadata().is_err() {
+            // A full counter wakes the thread as well.
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        }
     }
 
     /// Closes the door after a moment in which those inside get their last reply.
@@ -139,9 +152,6 @@ pub(super) const CLOSE_MARK: &[u8] = b"<F2B_CLOSE_COMMAND>";
 /// How long a client that was answered may take to read it when the daemon ends.
 const LAST_REPLIES: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether the socket still has its name.
-const LOOK: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-
 /// A socket at `path` that only its owner may connect to, from its first moment on.
 fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
@@ -172,14 +182,17 @@ fn mend(listener: &mut UnixListener, path: &Path, mode: u32, inbox: &Inbox) {
     let _full = inbox.try_send(Message::Log(record));
 }
 
-/// Whether somebody knocks before it is time to look after the door itself.
-fn knocks(listener: &UnixListener) -> bool {
-    !matches!(poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&LOOK)), Ok(0))
+/// Waits until somebody knocks; false: the door itself wants to be looked after.
+fn knocks(listener: &UnixListener, wake: &OwnedFd) -> bool {
+    let mut doors = [PollFd::new(listener, PollFlags::IN), PollFd::new(wake, PollFlags::IN)];
+    let waited = poll(&mut doors, None);
+    let _ = rustix::io::read(wake, &mut [0u8; 8]);
+    waited.is_ok() && !doors[0].revents().is_empty()
 }
 
-fn accept(mut listener: UnixListener, path: &Path, mode: u32, inbox: &Inbox, clients: &Clients) {
+fn accept(mut listener: UnixListener, wake: &OwnedFd, path: &Path, mode: u32, inbox: &Inbox, clients: &Clients) {
     loop {
-        if !knocks(&listener) {
+        if !knocks(&listener, wake) {
             mend(&mut listener, path, mode, inbox);
             continue;
         }

@@ -42,17 +42,21 @@ impl Firewall for Alone {
         self.firewall.name()
     }
 
-    fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
+    fn start(&mut self, jails: &[String]) -> Result<(), FirewallError> {
         self.claim()?;
         self.firewall.start(jails)
     }
 
-    fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
+    fn add_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
         self.firewall.add_jail(jail)
     }
 
     fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
         self.firewall.remove_jail(jail)
+    }
+
+    fn expect(&mut self, jail: &str, bans: [usize; 2]) {
+        self.firewall.expect(jail, bans);
     }
 
     fn ban(&mut self, jail: &str, entries: &[Entry]) -> Result<(), FirewallError> {
@@ -67,8 +71,8 @@ impl Firewall for Alone {
         self.firewall.flush(jail)
     }
 
-    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        self.firewall.list(jail)
+    fn each(&mut self, jail: &str, take: &mut dyn FnMut(Entry)) -> Result<(), FirewallError> {
+        self.firewall.each(jail, take)
     }
 
     fn count(&mut self, jail: &str) -> Result<usize, FirewallError> {

@@ -109,7 +109,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// Opens the database again; what it has to say goes into the list.
 pub type Reopen = Box<dyn FnMut(&mut Vec<Record>) -> Option<Store> + Send>;
 
-/// Changes that may wait for a disk that refuses them, before the oldest are given up.
+/// Rows that may wait for a disk that refuses them, before the oldest are given up.
 const MAX_WAITING: usize = 200_000;
 
 /// Pause before refused changes are tried again.
@@ -123,9 +123,7 @@ fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Task>, in
     let mut lost = 0;
     loop {
         let ended = collect(queue, &mut waiting, &mut asked, refused.is_some());
-        let over = waiting.len().saturating_sub(MAX_WAITING);
-        waiting.drain(..over);
-        lost += over;
+        lost += give_up(&mut waiting);
         match write(&mut store, &mut reopen, &waiting, inbox) {
             Ok(()) => {
                 waiting.clear();
@@ -150,6 +148,18 @@ fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Task>, in
             return;
         }
     }
+}
+
+/// Gives up what has waited longest where too much waits; how many rows that were.
+fn give_up(waiting: &mut Vec<Change>) -> usize {
+    let over = waiting.iter().map(Change::rows).sum::<usize>().saturating_sub(MAX_WAITING);
+    let (mut oldest, mut lost) = (0, 0);
+    while lost < over {
+        lost += waiting[oldest].rows();
+        oldest += 1;
+    }
+    waiting.drain(..oldest);
+    lost
 }
 
 /// Writes; opens the store first where there is none. The error has no text where there still is none.

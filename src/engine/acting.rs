@@ -87,8 +87,8 @@ impl Engine {
 }
 
 /// A ban whose story the list does not know.
-fn of_ban(id: &Id, ban: &Ban) -> Ticket {
-    Ticket { time: ban.since, bantime: ban.bantime, bancount: ban.bancount, ..of_nothing(id.clone()) }
+pub fn of_ban(id: &Id, ban: &Ban) -> Ticket {
+    Ticket { time: ban.since, bantime: ban.bantime.get(), bancount: ban.bancount, ..of_nothing(id.clone()) }
 }
 
 fn of_nothing(id: Id) -> Ticket {
@@ -106,7 +106,7 @@ fn of_nothing(id: Id) -> Ticket {
 
 /// How long a ban lasts from its beginning on.
 pub fn length(jail: &Jail, id: &Id) -> Bantime {
-    jail.bans.get(id).and_then(|ban| ban.bantime).unwrap_or(jail.settings.bantime)
+    jail.bans.get(id).and_then(|ban| ban.bantime.get()).unwrap_or(jail.settings.bantime)
 }
 
 fn request(name: &Arc<str>, jail: &Jail, deed: Deed) -> Request {

@@ -46,6 +46,24 @@ impl Engine {
         }
     }
 
+    /// Hands the firewall what was noted by [`Engine::fresh`]. Each call from outside that may ban ends with this, before anybody
+    /// sees to what else it wants done: many bans are few messages, and nothing is in their way.
+    pub(super) fn strike(&mut self, now: Timestamp, out: &mut Vec<Request>) {
+        for (name, ids) in std::mem::take(&mut self.fresh) {
+            if let Some(jail) = self.jails.get_mut(&name) {
+                self.guard.ban(&name, jail, &ids, now, out);
+            }
+        }
+    }
+
+    /// A ban of the list is to be in the firewall, or to have another end there.
+    fn fresh(&mut self, name: &Arc<str>, id: &Id) {
+        match self.fresh.iter_mut().find(|(jail, _)| jail == name) {
+            Some((_, ids)) => ids.push(id.clone()),
+            None => self.fresh.push((name.clone(), vec![id.clone()])),
+        }
+    }
+
     fn place_new(&mut self, name: &Arc<str>, mut ticket: Ticket, now: Timestamp, out: &mut Vec<Request>) -> Placed {
         let Some(jail) = self.jails.get_mut(name) else { return Placed::Expired };
         let Ticket { id, time, .. } = ticket.clone();
@@ -71,7 +89,8 @@ impl Engine {
         }
 
         jail.bans.insert(&ticket);
-        self.guard.ban(name, jail, std::slice::from_ref(&id), now, out);
+        self.fresh(name, &id);
+        let Some(jail) = self.jails.get(name) else { return Placed::Expired };
         out.push(Request::Log(records::banned(name, &id)));
         if id.as_net().is_none() && !jail.settings.has_scripts() {
             let text = format!("[{name}] {id} is no address: the ban stands in the list, no firewall can carry it out");
@@ -105,8 +124,9 @@ impl Engine {
         }
         // Who gets through that long after the ban may be missing in the kernel.
         if again.prolonged || again.after > Span::from_secs(3) {
-            self.guard.ban(name, jail, std::slice::from_ref(&id), now, out);
+            self.fresh(name, &id);
         }
+        let Some(jail) = self.jails.get(name) else { return Placed::Expired };
         if again.after > Span::from_secs(3) {
             let bantime = acting::length(jail, &id);
             acting::act(name, jail, out, || Deed::Again { id: id.clone(), bantime, now });
@@ -120,9 +140,9 @@ impl Engine {
 
     /// Remembers a ban and gives it out to be kept.
     pub(super) fn keep_ban(&mut self, name: &Arc<str>, mut ticket: Ticket, bantime: Bantime, out: &mut Vec<Request>) {
-        let (jail, time, bancount) = (name.clone(), ticket.time, ticket.bancount);
-        let row = Row { jail, time, bantime: Some(bantime), bancount, chosen: is_chosen(&ticket) };
-        self.history.put(ticket.id.clone(), row);
+        let (time, bancount) = (ticket.time, ticket.bancount);
+        let row = Row { time, bantime: Some(bantime).into(), bancount, chosen: is_chosen(&ticket) };
+        self.history.put(ticket.id.clone(), name, row);
         let extra = ticket.matches.len().saturating_sub(self.dbmaxmatches);
         ticket.matches.drain(..extra);
         out.push(Request::Keep(Change::Ban { jail: name.to_string(), ticket, bantime }));

@@ -56,7 +56,7 @@ impl Engine {
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
         let (name, jail) = self.find(jail)?;
-        let name = name.clone();
+        let (name, at) = (name.clone(), self.jails.get_index_of(name));
         if let Some(rule) = jail.ignore.at_once(&id, &self.own) {
             out.push(Request::Log(records::ignored(&name, &id, &rule)));
             return Ok(false);
@@ -64,7 +64,9 @@ impl Engine {
         out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
         let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
         let failure = Failure { who: Who::Id(id), time: now, count, matches, groups: IndexMap::new() };
-        self.tally(&name, failure, now, out);
+        if let Some(at) = at {
+            self.tally(at, &name, failure, now, out);
+        }
         Ok(true)
     }
 

@@ -18,10 +18,6 @@ type Told<'a> = Option<(&'a Question, &'a Answer)>;
 impl Engine {
     /// Takes in something that is new, or that has waited for `told`.
     pub(super) fn arrive(&mut self, parked: Parked, told: Told<'_>, now: Timestamp, out: &mut Vec<Request>) {
-        if !self.jails.contains_key(&parked.jail) {
-            return;
-        }
-        let jail = parked.jail.clone();
         match self.parking.follow(parked) {
             Ok(None) => {}
             Ok(Some(Parked { jail, what, arrived })) => match what {
@@ -31,7 +27,7 @@ impl Engine {
                 Waiting::Failure(failure) => self.judge(jail, failure, arrived, told, now, out),
                 Waiting::Restored(ids) => self.judge_restored(jail, ids, arrived, now, out),
             },
-            Err(question) => self.no_room(jail, &question, now, out),
+            Err((jail, question)) => self.no_room(jail, &question, now, out),
         }
     }
 
@@ -98,12 +94,13 @@ impl Engine {
     ) {
         let Waiting::Failure(failure) = what else { return };
         let Who::Name(host) = &failure.who else { return };
+        let Some(jail) = self.jails.get(&name) else { return };
+        let warn = jail.settings.usedns == UseDns::Warn;
         let Some(addresses) = self.answers.name(host, now).map(<[_]>::to_vec) else {
             let question = Question::Resolve(host.clone());
             let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
             return self.park(parked, vec![question], now, out);
         };
-        let warn = self.jails.get(&name).is_some_and(|jail| jail.settings.usedns == UseDns::Warn);
         if warn && !addresses.is_empty() {
             out.push(Request::Log(records::resolved(host, &addresses)));
         }
@@ -123,11 +120,12 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) {
-        let Some(jail) = self.jails.get_mut(&name) else { return };
+        let Some((at, _, jail)) = self.jails.get_full_mut(&*name) else { return };
         let Who::Id(id) = &failure.who else { return };
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
-            Judgement::Count => self.count(&name, failure, now, out),
+            Judgement::Count if !jail.is_new(&failure, now) => {}
+            Judgement::Count => self.count(at, &name, failure, now, out),
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {
                 let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
@@ -136,24 +134,25 @@ impl Engine {
         }
     }
 
-    fn count(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
-        if let Some(jail) = self.jails.get_mut(name)
-            && jail.settings.dedupe
-            && !jail.dedupe.is_new(&failure, jail.settings.findtime, now)
-        {
-            return;
-        }
+    fn count(&mut self, at: usize, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
         if let Who::Id(id) = &failure.who
             && self.hears <= Level::Info
         {
             out.push(Request::Log(records::found(name, id, failure.time, &self.zone)));
         }
-        self.tally(name, failure, now, out);
+        self.tally(at, name, failure, now, out);
     }
 
-    /// Adds a failure to its counter, and bans where that is one too many.
-    pub(super) fn tally(&mut self, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
-        let Some(jail) = self.jails.get_mut(name) else { return };
+    /// Adds a failure to its counter in the jail at this place, and bans where that is one too many.
+    pub(super) fn tally(
+        &mut self,
+        at: usize,
+        name: &Arc<str>,
+        failure: Failure,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) {
+        let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
         let (time, maxretry) = (failure.time, jail.settings.maxretry);
         jail.failures.clean(now);
@@ -173,22 +172,16 @@ impl Engine {
             return;
         }
         let Some(sentence) = jail.failures.take(&id) else { return };
-        let ticket = Ticket {
-            id,
-            time: sentence.counter.last,
-            bantime: None,
-            bancount: 1,
-            failures: sentence.counter.failures,
-            matches: sentence.counter.matches,
-            groups: sentence.groups,
-            restored: false,
-        };
+        let (time, failures) = (sentence.last(), sentence.failures());
+        // Of somebody who is banned until then anyway, nobody reads the story.
+        let told = jail.bans.get(&id).is_none_or(|ban| jail.bans.prolongs(ban, time, None));
+        let (groups, matches) = if told { sentence.story() } else { Default::default() };
+        let ticket = Ticket { id, time, bantime: None, bancount: 1, failures, matches, groups, restored: false };
         let _: Placed = self.place(name, ticket, now, out);
     }
 
     fn park(&mut self, parked: Parked, questions: Vec<Question>, now: Timestamp, out: &mut Vec<Request>) {
-        let jail = parked.jail.clone();
-        if let Err(question) = self.parking.park(parked, questions, now, out) {
+        if let Err((jail, question)) = self.parking.park(parked, questions, now, out) {
             self.no_room(jail, &question, now, out);
         }
     }

@@ -33,23 +33,34 @@ impl Guard {
     }
 
     /// Where no jail needs the firewall it is not started, and what an earlier run left of it is taken away.
-    pub fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
+    pub fn start(&mut self, jails: &[String]) -> Result<(), FirewallError> {
         if jails.is_empty() {
             // Who may not do that has nothing in there either.
             let _nothing_left = self.firewall.stop();
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let held = self.firewall.start(jails)?;
+        self.firewall.start(jails)?;
         self.started = true;
-        Ok(held)
+        Ok(())
     }
 
-    pub fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        if self.started {
-            return self.firewall.add_jail(jail);
+    pub fn add_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
+        if self.started { self.firewall.add_jail(jail) } else { self.start(&[jail.to_owned()]) }
+    }
+
+    /// Whether an earlier run left bans of this jail.
+    pub fn holds_any(&mut self, jail: &str) -> bool {
+        self.started && self.firewall.count(jail).is_ok_and(|held| held > 0)
+    }
+
+    /// Calls `take` for everything that the firewall holds of a jail.
+    pub fn each(&mut self, name: &str, jail: &Jail, out: &mut Vec<Request>, take: &mut dyn FnMut(Entry)) {
+        if jail.in_kernel()
+            && let Err(e) = self.firewall.each(name, take)
+        {
+            let text = format!("[{name}] what an earlier run left in the firewall cannot be read: {e}");
+            out.push(Request::Log(records::actions(Level::Error, text)));
         }
-        let held = self.start(&[jail.to_owned()])?;
-        Ok(held.into_iter().filter(|(name, _)| name == jail).map(|(_, entry)| entry).collect())
     }
 
     pub fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
@@ -64,15 +75,44 @@ impl Guard {
 
     /// Puts bans that the jail lists into the firewall, or gives them their present end there.
     pub fn ban(&mut self, name: &Arc<str>, jail: &mut Jail, ids: &[Id], now: Timestamp, out: &mut Vec<Request>) {
-        let entries = entries(jail, ids, now);
+        if ids.len() > MANY && jail.in_kernel() {
+            self.firewall.expect(name, families(ids.iter()));
+        }
+        for some in ids.chunks(MANY) {
+            let entries = entries(jail, some, now);
+            self.add(name, &entries, now, out);
+        }
+    }
+
+    /// The same for all that the jail lists.
+    pub fn ban_all(&mut self, name: &Arc<str>, jail: &mut Jail, now: Timestamp, out: &mut Vec<Request>) {
+        if !jail.in_kernel() {
+            return;
+        }
+        self.firewall.expect(name, families(jail.bans.iter().map(|(id, _)| id)));
+        let (mut entries, mut lapses) = (Vec::with_capacity(jail.bans.len().min(MANY)), Vec::new());
+        for (id, ban) in jail.bans.iter() {
+            let Some((entry, lapse)) = entry(id, jail.bans.until(ban), now) else { continue };
+            entries.push(entry);
+            lapses.extend(lapse.map(|when| (id.clone(), when)));
+            if entries.len() == MANY {
+                self.add(name, &entries, now, out);
+                entries.clear();
+            }
+        }
+        self.add(name, &entries, now, out);
+        lapses.iter().for_each(|(id, when)| jail.bans.lapses(id, Some(*when)));
+    }
+
+    fn add(&mut self, name: &Arc<str>, entries: &[Entry], now: Timestamp, out: &mut Vec<Request>) {
         if entries.is_empty() {
             return;
         }
-        match self.firewall.ban(name, &entries) {
+        match self.firewall.ban(name, entries) {
             // As a rule nothing is owed, and looking costs nothing then.
             Ok(()) if self.owed.is_empty() => {}
             Ok(()) => {
-                for entry in &entries {
+                for entry in entries {
                     self.owed.swap_remove(&(name.clone(), entry.net));
                 }
             }
@@ -121,8 +161,7 @@ impl Guard {
                 for jail in &repaired.jails {
                     let Some((_, name, jail)) = jails.get_full_mut(jail.as_str()) else { continue };
                     let name = name.clone();
-                    let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
-                    self.ban(&name, jail, &ids, now, out);
+                    self.ban_all(&name, jail, now, out);
                 }
             }
             Err(e) => {
@@ -159,9 +198,7 @@ impl Guard {
     /// Renews what the kernel would lift by itself before its time.
     pub fn renew(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
         for (name, jail) in jails {
-            let soon = |lapses: Timestamp| lapses < now + RENEW_BEFORE;
-            let ids: Vec<Id> =
-                jail.bans.iter().filter(|(_, ban)| ban.lapses.is_some_and(soon)).map(|(id, _)| id.clone()).collect();
+            let ids = jail.bans.lapsing(now + RENEW_BEFORE);
             self.ban(name, jail, &ids, now, out);
         }
     }
@@ -243,23 +280,37 @@ fn entries(jail: &mut Jail, ids: &[Id], now: Timestamp) -> Vec<Entry> {
     }
     let mut entries = Vec::with_capacity(ids.len());
     for id in ids {
-        let (Some(net), Some(ban)) = (id.as_net(), jail.bans.get(id)) else { continue };
-        let Some(end) = jail.bans.until(ban) else {
-            jail.bans.lapses(id, None);
-            entries.push(Entry { net, timeout: None });
-            continue;
-        };
-        let secs = (end - now).0.max(1).saturating_add(999_999) / 1_000_000;
-        let timeout = u32::try_from(secs).unwrap_or(u32::MAX).min(Entry::MAX_TIMEOUT);
-        let capped = i64::from(timeout) < secs;
-        jail.bans.lapses(id, capped.then(|| now + Span::from_secs(timeout.into())));
-        entries.push(Entry { net, timeout: Some(timeout) });
+        let Some(ban) = jail.bans.get(id) else { continue };
+        let Some((entry, lapses)) = entry(id, jail.bans.until(ban), now) else { continue };
+        jail.bans.lapses(id, lapses);
+        entries.push(entry);
     }
     entries
 }
 
+/// How many of them are IPv4 and IPv6.
+fn families<'a>(ids: impl Iterator<Item = &'a Id>) -> [usize; 2] {
+    let mut counts = [0; 2];
+    ids.filter_map(Id::as_net).for_each(|net| counts[usize::from(net.addr().is_ipv6())] += 1);
+    counts
+}
+
+/// A ban as the firewall holds it, and when that would lift it too early.
+fn entry(id: &Id, end: Option<Timestamp>, now: Timestamp) -> Option<(Entry, Option<Timestamp>)> {
+    let net = id.as_net()?;
+    let Some(end) = end else { return Some((Entry { net, timeout: None }, None)) };
+    let secs = (end - now).0.max(1).saturating_add(999_999) / 1_000_000;
+    let timeout = u32::try_from(secs).unwrap_or(u32::MAX).min(Entry::MAX_TIMEOUT);
+    let capped = i64::from(timeout) < secs;
+    let lapses = capped.then(|| now + Span::from_secs(timeout.into()));
+    Some((Entry { net, timeout: Some(timeout) }, lapses))
+}
+
 /// Complaints about the firewall are at least this far apart.
 const QUIET: Span = Span::from_secs(10);
+
+/// Bans that are handed to the firewall in one call.
+const MANY: usize = 8192;
 
 /// Debts tried one by one in a round at most.
 const MAX_SINGLE: usize = 1000;

@@ -8,12 +8,10 @@ use crate::time::{Span, Timestamp};
 impl Engine {
     /// When counters or positions want to be given out; `None`: nothing is new.
     pub(super) fn flush_due(&self) -> Option<Timestamp> {
-        if self.jails.values().any(|jail| jail.failures.is_changed()) {
-            Some(self.flushed + COUNTERS_EVERY)
-        } else if !self.positions.is_empty() {
-            Some(self.flushed + POSITIONS_EVERY)
-        } else {
-            None
+        match self.jails.values().map(|jail| jail.failures.changed()).sum() {
+            0 if self.positions.is_empty() => None,
+            1..=FEW => Some(self.flushed + SOON),
+            _ => Some(self.flushed + LATER),
         }
     }
 
@@ -21,10 +19,10 @@ impl Engine {
     pub(super) fn flush(&mut self, now: Timestamp, out: &mut Vec<Request>) {
         self.flushed = now;
         for (name, jail) in &mut self.jails {
-            let changes = jail.failures.changes();
-            out.extend(
-                changes.map(|(id, counter)| Request::Keep(Change::Failures { jail: name.to_string(), id, counter })),
-            );
+            let counters = jail.failures.changes();
+            if !counters.is_empty() {
+                out.push(Request::Keep(Change::Failures { jail: name.clone(), counters }));
+            }
         }
         let positions = std::mem::take(&mut self.positions);
         out.extend(
@@ -35,8 +33,13 @@ impl Engine {
     }
 }
 
-/// Counters, and the positions with them, are given out this often at most.
-const COUNTERS_EVERY: Span = Span::from_secs(1);
+/// A few counters, and the positions with them, are given out this often at most.
+const SOON: Span = Span::from_secs(1);
 
-/// Positions alone: lines that changed nothing may be read twice after a crash.
-const POSITIONS_EVERY: Span = Span::from_secs(10);
+/// Many counters: in a flood most of them change all the time, and each is written once for all that happened meanwhile.
+/// A crash loses nothing by it, since the position waits with them and the lines are read again. Positions alone too: lines
+/// that changed nothing may be read twice.
+const LATER: Span = Span::from_secs(10);
+
+/// Changes that are worth no waiting.
+const FEW: usize = 1000;

@@ -35,7 +35,7 @@ use crate::jail::answers::Answers;
 use crate::jail::{History, Jail};
 use crate::line::Position;
 use crate::record::{Level, Record};
-use crate::store::{Change, Saved};
+use crate::store::Change;
 use crate::ticket::{Counter, Failure, SavedBan};
 use crate::time::{Bantime, Span, Timestamp};
 
@@ -45,6 +45,7 @@ use parking::{Parked, Parking, Waiting};
 
 pub use crate::jail::{Answer, Question};
 pub use banning::mark_chosen;
+pub use restore::Remembered;
 pub use stopping::Leave;
 pub use taking::Taken;
 
@@ -60,6 +61,8 @@ pub struct Engine {
     drop_said: Option<Timestamp>,
     /// Saved counters of jails that are not on yet.
     unclaimed: HashMap<String, Vec<(Id, Counter)>>,
+    /// Bans that the firewall does not have yet, by jail; none between two calls.
+    fresh: Vec<(Arc<str>, Vec<Id>)>,
     /// Positions that are not kept yet.
     positions: IndexMap<(Arc<str>, PathBuf), Position>,
     own: Vec<IpAddr>,
@@ -81,7 +84,7 @@ pub struct Setup {
     /// What bans for every jail whose bans go into [`Own::Ipset`](crate::config::Own::Ipset).
     pub firewall: Box<dyn Firewall + Send>,
     /// What the database kept.
-    pub saved: Saved,
+    pub saved: Remembered,
     /// Matched lines kept per ban in the database.
     pub dbmaxmatches: usize,
     /// How long a finished ban is remembered.
@@ -95,13 +98,8 @@ pub struct Setup {
 /// What happened, for [`Engine::handle`].
 #[derive(Debug)]
 pub enum Event {
-    /// A filter found a failure.
-    Failure {
-        /// In which jail.
-        jail: Arc<str>,
-        /// What it found.
-        failure: Failure,
-    },
+    /// Filters found failures, each in a jail.
+    Failures(Vec<(Arc<str>, Failure)>),
     /// Everything before this position has been handed in.
     Position {
         /// In which jail.
@@ -123,6 +121,13 @@ pub enum Event {
 pub enum Request {
     /// A line for the log.
     Log(Record),
+    /// Lines for the log that say who is banned again in a jail that begins: see [`Request::restored`].
+    Restored {
+        /// Which jail.
+        jail: Arc<str>,
+        /// Who, in the order of the bans.
+        ids: Vec<Id>,
+    },
     /// Something to keep.
     Keep(Change),
     /// Something slow to find out; the answer comes back as [`Event::Answer`] with the same number.
@@ -142,6 +147,14 @@ pub enum Request {
         /// The jail's numbers right now.
         counters: Counters,
     },
+}
+
+impl Request {
+    /// What the log says of somebody who is banned again. There may be a million of them, so each is put into words only when
+    /// it is written.
+    pub fn restored(jail: &str, id: &Id) -> Record {
+        records::restored(jail, id)
+    }
 }
 
 /// Numbers of one jail, for `status`.
@@ -193,9 +206,11 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Timestamp, out: &mut Vec<Request>) {
         self.follow_clock(now);
         match event {
-            Event::Failure { jail, failure } => {
-                let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
-                self.arrive(parked, None, now, out);
+            Event::Failures(failures) => {
+                for (jail, failure) in failures {
+                    let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
+                    self.arrive(parked, None, now, out);
+                }
             }
             Event::Position { jail, position } => {
                 if self.jails.contains_key(&jail) {
@@ -204,6 +219,7 @@ impl Engine {
             }
             Event::Answer { token, answer } => self.answered(token, &answer, now, out),
         }
+        self.strike(now, out);
     }
 
     /// When [`Engine::tick`] has something to do next.
@@ -222,6 +238,7 @@ impl Engine {
             self.guard.mend(&mut self.jails, now, out);
             self.jails.values_mut().for_each(|jail| jail.failures.clean(now));
             self.give_up_waiting(now, out);
+            self.strike(now, out);
         }
         if now >= self.purged + PURGE_EVERY {
             self.purged = now;
@@ -300,7 +317,9 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
-        self.ban_by_hand(jail, id, bantime, now, out)
+        let banned = self.ban_by_hand(jail, id, bantime, now, out);
+        self.strike(now, out);
+        banned
     }
 
     /// Takes in bans that another program made, each into its jail, and says what became of each. One that holds bites
@@ -373,7 +392,7 @@ impl Engine {
     }
 
     /// What another database kept, in place of what was known; no jail may run.
-    pub fn remember(&mut self, saved: Saved) {
+    pub fn remember(&mut self, saved: Remembered) {
         self.take_back(saved);
     }
 
@@ -392,7 +411,9 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
-        self.attempt_by_hand(jail, id, matches, now, out)
+        let counted = self.attempt_by_hand(jail, id, matches, now, out);
+        self.strike(now, out);
+        counted
     }
 
     /// Tells one action of a jail to do one thing, by hand; `id` for whom, where the method wants to know that. An action

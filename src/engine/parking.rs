@@ -45,6 +45,9 @@ pub struct Parking {
     next: u64,
 }
 
+/// In which jail something found no room, and behind which question.
+type NoRoom = (Arc<str>, Question);
+
 #[derive(Debug)]
 struct Open {
     question: Question,
@@ -54,8 +57,12 @@ struct Open {
 
 impl Parking {
     /// If earlier failures of the same identity wait, this one waits behind them; else it is given back. An error says
-    /// behind which question there is no room.
-    pub fn follow(&mut self, parked: Parked) -> Result<Option<Parked>, Question> {
+    /// where there is no room.
+    pub fn follow(&mut self, parked: Parked) -> Result<Option<Parked>, NoRoom> {
+        // As a rule nobody waits, and looking costs nothing then.
+        if self.waiting.is_empty() {
+            return Ok(Some(parked));
+        }
         let Some(&token) = parked.key().and_then(|key| self.waiting.get(&key)) else { return Ok(Some(parked)) };
         self.enqueue(token, parked).map(|()| None)
     }
@@ -67,7 +74,7 @@ impl Parking {
         questions: Vec<Question>,
         now: Timestamp,
         out: &mut Vec<Request>,
-    ) -> Result<(), Question> {
+    ) -> Result<(), NoRoom> {
         let tokens: Vec<u64> = questions.into_iter().map(|question| self.ask(question, now, out)).collect();
         let Some(&token) = tokens.first() else { return Ok(()) };
         let key = parked.key();
@@ -108,11 +115,11 @@ impl Parking {
         token
     }
 
-    fn enqueue(&mut self, token: u64, parked: Parked) -> Result<(), Question> {
+    fn enqueue(&mut self, token: u64, parked: Parked) -> Result<(), NoRoom> {
         let open = self.open.get_mut(&token).expect("nobody waits for a closed question");
         let text = parked.text();
         if open.queue.len() >= MAX_BEHIND_ONE || self.parked >= MAX_PARKED || self.text + text > MAX_TEXT {
-            return Err(open.question.clone());
+            return Err((parked.jail, open.question.clone()));
         }
         open.queue.push_back(parked);
         self.parked += 1;
@@ -185,7 +192,7 @@ mod tests {
             let waiting = failure(&format!("user{i}"), 1);
             parking.park(waiting, vec![name("a")], now, &mut out).expect("there is room");
         }
-        assert_eq!(parking.park(failure("one more", 1), vec![name("a")], now, &mut out), Err(name("a")));
+        assert_eq!(parking.park(failure("one more", 1), vec![name("a")], now, &mut out), Err(("j".into(), name("a"))));
         parking.park(failure("one more", 1), vec![name("b")], now, &mut out).expect("there is room");
         parking.close(0);
         parking.park(failure("another", 1), vec![name("a")], now, &mut out).expect("there is room");

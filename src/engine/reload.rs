@@ -52,8 +52,7 @@ impl Engine {
             (true, false) => self.guard.remove_jail(&name),
             (false, true) => {
                 self.guard.add_jail(&name)?;
-                let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
-                self.guard.ban(&name, jail, &ids, now, out);
+                self.guard.ban_all(&name, jail, now, out);
                 Ok(())
             }
             _ => {

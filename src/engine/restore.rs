@@ -13,12 +13,13 @@ use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
 use crate::config::{Action, JailSettings, Kind, Own, UseDns};
-use crate::firewall::{Entry, FirewallError, MANUAL};
+use crate::firewall::script::Deed;
+use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::history::Row;
-use crate::jail::{History, Jail};
+use crate::jail::{Ban, History, Jail};
 use crate::record::Level;
 use crate::store::{Change, Saved};
-use crate::ticket::{SavedBan, Ticket};
+use crate::ticket::{Counter, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// See [`Engine::start`].
@@ -32,6 +33,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         parking: Parking::default(),
         dropped: HashMap::new(),
         drop_said: None,
+        fresh: Vec::new(),
         unclaimed: HashMap::new(),
         positions: IndexMap::new(),
         own,
@@ -48,36 +50,27 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
     let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
     let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
     let manual = Jail::new(manual(&jails));
-    let rows = engine.history.of_jail(MANUAL);
-    let wanted = rows.iter().any(|(_, row)| matches!(revive(row, &manual.settings, now), Revival::Alive(_)));
+    let mut wanted = false;
+    engine.history.each_of(MANUAL, |_, row| wanted |= matches!(revive(row, &manual.settings, now), Revival::Alive(_)));
     if wanted && !configured {
         jails.push(manual);
     }
     let names: Vec<String> =
         jails.iter().filter(|jail| jail.in_kernel()).map(|jail| jail.settings.name.clone()).collect();
-    let mut held: HashMap<String, Vec<Entry>> = HashMap::new();
-    for (jail, entry) in engine.guard.start(&names)? {
-        held.entry(jail).or_default().push(entry);
-    }
-    if held.contains_key(MANUAL) && !wanted && !configured {
+    engine.guard.start(&names)?;
+    if !wanted && !configured && engine.guard.holds_any(MANUAL) {
         let settings = self::manual(&jails);
         jails.push(Jail::new(settings));
     }
     for jail in jails {
-        let held = held.remove(&jail.settings.name).unwrap_or_default();
-        engine.begin(jail, held, now, out);
+        engine.begin(jail, now, out);
     }
     Ok(engine)
 }
 
 impl Engine {
-    pub(super) fn take_back(&mut self, saved: Saved) {
-        let Saved { bans, counters, positions: _ } = saved;
-        self.history = history(bans);
-        self.unclaimed.clear();
-        for (jail, id, counter) in counters {
-            self.unclaimed.entry(jail).or_default().push((id, counter));
-        }
+    pub(super) fn take_back(&mut self, saved: Remembered) {
+        (self.history, self.unclaimed) = (saved.history, saved.counters);
     }
 
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
@@ -96,74 +89,82 @@ impl Engine {
             return self.follow(settings, reload, now, out);
         }
         let jail = Jail::new(settings);
-        let held = if jail.in_kernel() { self.guard.add_jail(&jail.settings.name)? } else { Vec::new() };
-        self.begin(jail, held, now, out);
+        if jail.in_kernel() {
+            self.guard.add_jail(&jail.settings.name)?;
+        }
+        self.begin(jail, now, out);
         Ok(())
     }
 
     /// Lets a jail run: takes back what database and kernel kept of it.
-    fn begin(&mut self, jail: Jail, held: Vec<Entry>, now: Timestamp, out: &mut Vec<Request>) {
+    fn begin(&mut self, jail: Jail, now: Timestamp, out: &mut Vec<Request>) {
         let name: Arc<str> = jail.settings.name.as_str().into();
         out.push(Request::Keep(Change::Jail { name: name.to_string(), enabled: true }));
         out.push(Request::Log(records::started(&name)));
         acting::follow(&name, &jail, &[], false, out);
         self.jails.insert(name.clone(), jail);
-        let mut held: IndexMap<Id, Option<u32>> = held.into_iter().map(|e| (Id::from(e.net), e.timeout)).collect();
-        let mut ids = self.restore(&name, &mut held, now, out);
-        ids.extend(self.adopt(&name, held, now, out));
+        self.restore(&name, now, out);
+        let (lift, adopt) = self.unknown(&name, now, out);
         let jail = &mut self.jails[&name];
+        self.guard.ban_all(&name, jail, now, out);
+        lift.iter().for_each(|id| self.guard.unban(&name, jail, id, now, out));
+        self.adopt(&name, adopt, now, out);
+        let jail = &mut self.jails[&name];
+        let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
         for (id, counter) in self.unclaimed.remove(&*name).unwrap_or_default() {
             jail.failures.restore(id, counter, now);
         }
-        self.judge_restored(name, ids, now, now, out);
+        let slow = jail.ignore.is_slow().then(|| ids.clone());
+        if !ids.is_empty() {
+            out.push(Request::Restored { jail: name.clone(), ids });
+        }
+        if let Some(ids) = slow {
+            self.judge_restored(name, ids, now, now, out);
+        }
     }
 
-    /// Bans that the database knows. What the kernel holds of them is taken out of `held`.
-    fn restore(
+    /// Bans that the database knows are in the list again.
+    fn restore(&mut self, name: &Arc<str>, now: Timestamp, out: &mut Vec<Request>) {
+        let Engine { jails, history, own, .. } = self;
+        let jail = &mut jails[name];
+        history.each_of(name, |id, row| {
+            let Revival::Alive(bantime) = revive(row, &jail.settings, now) else { return };
+            if let Some(rule) = jail.ignore.at_once(id, own) {
+                return out.push(Request::Log(records::ignored(name, id, &rule)));
+            }
+            let ban = Ban { since: row.time, bantime: Some(bantime).into(), bancount: row.bancount };
+            acting::act(name, jail, out, || Deed::Ban(Box::new(acting::of_ban(id, &ban))));
+            jail.bans.add(id.clone(), ban);
+        });
+    }
+
+    /// What the kernel holds and the list does not: whom the settings of today do not ban, and those that only the kernel
+    /// knows.
+    fn unknown(
         &mut self,
         name: &Arc<str>,
-        held: &mut IndexMap<Id, Option<u32>>,
         now: Timestamp,
         out: &mut Vec<Request>,
-    ) -> Vec<Id> {
-        let jail = &mut self.jails[name];
-        let mut ids = Vec::new();
-        for (id, row) in self.history.of_jail(name) {
-            let ignored = match revive(&row, &jail.settings, now) {
-                // If the kernel holds it nevertheless, it knows of a newer ban than the database.
-                Revival::Over => continue,
-                Revival::Cut => None,
-                Revival::Alive(bantime) => match jail.ignore.at_once(&id, &self.own) {
-                    Some(rule) => Some(rule),
-                    None => {
-                        held.swap_remove(&id);
-                        let ticket = ticket(id.clone(), row.time, bantime, row.bancount);
-                        jail.bans.insert(&ticket);
-                        out.push(Request::Log(records::restored(name, &id)));
-                        acting::ban(name, jail, &ticket, out);
-                        ids.push(id);
-                        continue;
-                    }
-                },
-            };
-            out.extend(ignored.map(|rule| Request::Log(records::ignored(name, &id, &rule))));
-            if held.swap_remove(&id).is_some() {
-                self.guard.unban(name, jail, &id, now, out);
+    ) -> (Vec<Id>, Vec<(Id, Option<u32>)>) {
+        let Engine { jails, history, guard, .. } = self;
+        let jail = &jails[name];
+        let (mut lift, mut adopt) = (Vec::new(), Vec::new());
+        guard.each(name, jail, out, &mut |entry| {
+            let id = Id::from(entry.net);
+            if jail.bans.get(&id).is_some() {
+                return;
             }
-        }
-        self.guard.ban(name, jail, &ids, now, out);
-        ids
+            match history.get(&id, name).map(|row| revive(row, &jail.settings, now)) {
+                // If the kernel holds it nevertheless, it knows of a newer ban than the database.
+                None | Some(Revival::Over) => adopt.push((id, entry.timeout)),
+                Some(Revival::Alive(_) | Revival::Cut) => lift.push(id),
+            }
+        });
+        (lift, adopt)
     }
 
     /// Bans that only the kernel knows: made in the last moment before a crash, or the database was lost.
-    fn adopt(
-        &mut self,
-        name: &Arc<str>,
-        held: IndexMap<Id, Option<u32>>,
-        now: Timestamp,
-        out: &mut Vec<Request>,
-    ) -> Vec<Id> {
-        let mut ids = Vec::new();
+    fn adopt(&mut self, name: &Arc<str>, held: Vec<(Id, Option<u32>)>, now: Timestamp, out: &mut Vec<Request>) {
         for (id, timeout) in held {
             let jail = &mut self.jails[name];
             if let Some(rule) = jail.ignore.at_once(&id, &self.own) {
@@ -173,14 +174,11 @@ impl Engine {
             }
             let bantime = timeout.map_or(Bantime::Forever, |secs| Bantime::For(Span::from_secs(secs.into())));
             let before = self.history.get(&id, name).map_or(0, |row| row.bancount);
-            let ticket = ticket(id.clone(), now, bantime, before.saturating_add(1));
+            let ticket = ticket(id, now, bantime, before.saturating_add(1));
             jail.bans.insert(&ticket);
-            out.push(Request::Log(records::restored(name, &id)));
             acting::ban(name, jail, &ticket, out);
             self.keep_ban(name, ticket, bantime, out);
-            ids.push(id);
         }
-        ids
     }
 }
 
@@ -198,7 +196,8 @@ pub(super) enum Revival {
 /// fail2ban's rules for restoring, but that a permanent ban and a length chosen by hand stay as they are.
 pub(super) fn revive(row: &Row, settings: &JailSettings, now: Timestamp) -> Revival {
     let over = |bantime: Bantime| bantime.until(row.time).is_some_and(|end| end <= now);
-    match row.bantime {
+    let stored = row.bantime.get();
+    match stored {
         Some(Bantime::Forever) => return Revival::Alive(Bantime::Forever),
         Some(bantime) if over(bantime) => return Revival::Over,
         Some(bantime) if row.chosen => return Revival::Alive(bantime),
@@ -208,7 +207,7 @@ pub(super) fn revive(row: &Row, settings: &JailSettings, now: Timestamp) -> Revi
         true => settings.increment.maxtime.map(Bantime::For),
         false => Some(settings.bantime),
     };
-    let bantime = match (row.bantime.unwrap_or(settings.bantime), cap) {
+    let bantime = match (stored.unwrap_or(settings.bantime), cap) {
         (Bantime::For(length), Some(Bantime::For(cap))) => Bantime::For(length.min(cap)),
         (bantime, _) => bantime,
     };
@@ -220,23 +219,42 @@ pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -
     Ticket { id, time, bantime: Some(bantime), bancount, failures: 0, matches, groups, restored: true }
 }
 
-fn history(bans: Vec<SavedBan>) -> History {
-    let mut jails: HashMap<String, Arc<str>> = HashMap::new();
-    let mut history = History::default();
-    for SavedBan { jail, ticket, bantime } in bans {
-        let jail = jails.entry(jail).or_insert_with_key(|jail| jail.as_str().into()).clone();
-        let row = row(jail, &ticket, bantime);
-        history.put(ticket.id, row);
+/// What an earlier run left behind, as far as the engine needs it: who was banned when, without the story of each ban, and
+/// counters.
+#[derive(Default)]
+pub struct Remembered {
+    history: History,
+    counters: HashMap<String, Vec<(Id, Counter)>>,
+}
+
+impl Remembered {
+    /// Adds a ban. One of the same identity and jail that was added before counts no more.
+    pub fn ban(&mut self, ban: SavedBan) {
+        let row = row(&ban.ticket, ban.bantime);
+        self.history.put(ban.ticket.id, &ban.jail, row);
     }
-    history
+
+    /// Adds a counter of a jail.
+    pub fn counter(&mut self, jail: String, id: Id, counter: Counter) {
+        self.counters.entry(jail).or_default().push((id, counter));
+    }
+}
+
+impl From<Saved> for Remembered {
+    fn from(saved: Saved) -> Remembered {
+        let mut remembered = Remembered::default();
+        saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
+        saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
+        remembered
+    }
 }
 
 /// A saved ban as the history keeps it.
-pub(super) fn row(jail: Arc<str>, ticket: &Ticket, bantime: Bantime) -> Row {
+pub(super) fn row(ticket: &Ticket, bantime: Bantime) -> Row {
     // fail2ban's older schemas kept no length; such a row comes with none in its ticket and nothing beside it.
     let known = ticket.bantime.is_some() || !matches!(bantime, Bantime::For(span) if span <= Span(0));
     let (chosen, bancount) = (is_chosen(ticket), ticket.bancount);
-    Row { jail, time: ticket.time, bantime: known.then_some(bantime), bancount, chosen }
+    Row { time: ticket.time, bantime: known.then_some(bantime).into(), bancount, chosen }
 }
 
 /// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where other jails are told `dryrun`
@@ -264,7 +282,7 @@ mod tests {
     }
 
     fn row(time: i64, bantime: Option<Bantime>) -> Row {
-        Row { jail: "j".into(), time: Timestamp::from_secs(time), bantime, bancount: 1, chosen: false }
+        Row { time: Timestamp::from_secs(time), bantime: bantime.into(), bancount: 1, chosen: false }
     }
 
     fn settings(bantime: f64, increment: bool, maxtime: Option<i64>) -> JailSettings {

@@ -46,20 +46,20 @@ impl Engine {
         let mut outcomes = Vec::with_capacity(bans.len());
         for ban in bans {
             let name = names.entry(ban.jail.clone()).or_insert_with_key(|name| name.as_str().into()).clone();
-            let row = row(name.clone(), &ban.ticket, ban.bantime);
-            let mut outcome = self.weigh(&ban.ticket.id, &row, now);
+            let row = row(&ban.ticket, ban.bantime);
+            let mut outcome = self.weigh(&ban.ticket.id, &name, &row, now);
             let wakes = *name == *MANUAL && outcome == Taken::Waiting;
             if wakes && rehearse {
                 outcome = Taken::Banned;
             } else if wakes {
                 self.start_manual(now, out).map_err(refused)?;
-                outcome = self.weigh(&ban.ticket.id, &row, now);
+                outcome = self.weigh(&ban.ticket.id, &name, &row, now);
             }
             if !rehearse && !matches!(outcome, Taken::Refused(_)) {
-                if self.place_taken(&ban.ticket.id, row.clone(), now, out) {
-                    new.entry(name).or_default().push(ban.ticket.id.clone());
+                if self.place_taken(&ban.ticket.id, &name, &row, now, out) {
+                    new.entry(name.clone()).or_default().push(ban.ticket.id.clone());
                 }
-                self.history.merge(ban.ticket.id.clone(), row);
+                self.history.merge(ban.ticket.id.clone(), &name, row);
                 out.push(Request::Keep(Change::Taken(ban)));
             }
             outcomes.push(outcome);
@@ -73,7 +73,7 @@ impl Engine {
     }
 
     /// What would become of a ban.
-    fn weigh(&self, id: &Id, row: &Row, now: Timestamp) -> Taken {
+    fn weigh(&self, id: &Id, name: &str, row: &Row, now: Timestamp) -> Taken {
         let Some(net) = id.as_net() else { return Taken::Refused("not an address".into()) };
         if net.prefix_len() == 0 {
             return Taken::Refused("it would ban everybody".into());
@@ -81,9 +81,9 @@ impl Engine {
         if is_own(id, &self.own) {
             return Taken::Refused("it is, or holds, an address of this host".into());
         }
-        let known = self.history.get(id, &row.jail).is_some_and(|old| old.time >= row.time);
-        let Some(jail) = self.jails.get(&row.jail) else {
-            let over = row.bantime.is_some_and(|bantime| ended(bantime, row, now));
+        let known = self.history.get(id, name).is_some_and(|old| old.time >= row.time);
+        let Some(jail) = self.jails.get(name) else {
+            let over = row.bantime.get().is_some_and(|bantime| ended(bantime, row, now));
             return if known {
                 Taken::Known
             } else if over {
@@ -103,19 +103,19 @@ impl Engine {
     }
 
     /// Notes the ban in its jail if it holds there. True: the firewall has to hear of it.
-    fn place_taken(&mut self, id: &Id, row: Row, now: Timestamp, out: &mut Vec<Request>) -> bool {
-        let old = self.history.get(id, &row.jail);
+    fn place_taken(&mut self, id: &Id, name: &Arc<str>, row: &Row, now: Timestamp, out: &mut Vec<Request>) -> bool {
+        let old = self.history.get(id, name);
         let known = old.is_some_and(|old| old.time >= row.time);
         let bancount = old.map_or(0, |old| old.bancount).max(row.bancount);
-        let Some(jail) = self.jails.get_mut(&row.jail).filter(|_| !known) else { return false };
-        let Revival::Alive(bantime) = revive(&row, &jail.settings, now) else { return false };
+        let Some(jail) = self.jails.get_mut(name).filter(|_| !known) else { return false };
+        let Revival::Alive(bantime) = revive(row, &jail.settings, now) else { return false };
         if let Some(again) = jail.bans.again(id, row.time, Some(bantime)) {
             return again.prolonged;
         }
         let ticket = ticket(id.clone(), row.time, bantime, bancount);
         jail.bans.insert(&ticket);
-        out.push(Request::Log(records::restored(&row.jail, id)));
-        acting::ban(&row.jail, jail, &ticket, out);
+        out.push(Request::Log(records::restored(name, id)));
+        acting::ban(name, jail, &ticket, out);
         true
     }
 }

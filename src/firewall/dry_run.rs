@@ -83,21 +83,21 @@ impl Firewall for DryRun {
         "dryrun"
     }
 
-    fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
+    fn start(&mut self, jails: &[String]) -> Result<(), FirewallError> {
         let mut memory = self.memory();
         memory.note(Deed::Start(jails.to_vec()));
         memory.jails.retain(|name, _| name == MANUAL || jails.contains(name));
         for jail in jails {
             memory.jails.entry(jail.clone()).or_default();
         }
-        let held = memory.jails.iter();
-        Ok(held.flat_map(|(jail, held)| entries(held).map(|entry| (jail.clone(), entry))).collect())
+        Ok(())
     }
 
-    fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
+    fn add_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
         let mut memory = self.memory();
         memory.note(Deed::AddJail(jail.into()));
-        Ok(entries(memory.jails.entry(jail.into()).or_default()).collect())
+        memory.jails.entry(jail.into()).or_default();
+        Ok(())
     }
 
     fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
@@ -133,8 +133,9 @@ impl Firewall for DryRun {
         Ok(())
     }
 
-    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        Ok(entries(self.memory().jail(jail)?).collect())
+    fn each(&mut self, jail: &str, take: &mut dyn FnMut(Entry)) -> Result<(), FirewallError> {
+        self.memory().jail(jail)?.iter().for_each(|(&net, &timeout)| take(Entry { net, timeout }));
+        Ok(())
     }
 
     fn check(&mut self) -> Result<Repaired, FirewallError> {
@@ -147,10 +148,6 @@ impl Firewall for DryRun {
         memory.note(Deed::Stop);
         Ok(())
     }
-}
-
-fn entries(held: &IndexMap<IpNet, Option<u32>>) -> impl Iterator<Item = Entry> {
-    held.iter().map(|(&net, &timeout)| Entry { net, timeout })
 }
 
 #[cfg(test)]

@@ -89,9 +89,6 @@ impl Ipset {
     fn fill(&mut self, jail: &str, family: Family, entries: &[Entry]) -> Result<(), FirewallError> {
         let sets = self.jails.get(jail).ok_or_else(|| FirewallError::UnknownJail(jail.into()))?;
         let name = &sets[family as usize];
-        if entries.len() >= MANY {
-            presize(&mut self.link, name, family, entries.len());
-        }
         let mut added = self.link.add(name, entries);
         if matches!(&added, Err(e) if e.is(Errno::ENOENT)) {
             let sets = sets.clone();
@@ -112,19 +109,6 @@ impl Ipset {
             Err(e) => Err(e.when(tried(&entries[0], entries.len()))),
         }
     }
-
-    fn entries(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        let sets = self.jails.get(jail).ok_or_else(|| FirewallError::UnknownJail(jail.into()))?;
-        let mut all = Vec::new();
-        for name in sets {
-            match self.link.entries(name) {
-                Ok(entries) => all.extend(entries),
-                Err(e) if e.is(Errno::ENOENT) => {}
-                Err(e) => return Err(e.when(format!("cannot read the set `{name}`"))),
-            }
-        }
-        Ok(all)
-    }
 }
 
 impl Default for Ipset {
@@ -138,7 +122,7 @@ impl Firewall for Ipset {
         "ipset"
     }
 
-    fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
+    fn start(&mut self, jails: &[String]) -> Result<(), FirewallError> {
         self.require()?;
         let there = self.link.sets().map_err(|e| e.when("cannot read the sets"))?;
         let there: IndexMap<&str, &Set> = there.iter().map(|set| (set.name.as_str(), set)).collect();
@@ -175,20 +159,15 @@ impl Firewall for Ipset {
                 self.notes.push(warning(e.to_string()));
             }
         }
-        self.mend_rules()?;
-        let mut held = Vec::new();
-        for jail in self.jails.keys().cloned().collect::<Vec<_>>() {
-            held.extend(self.entries(&jail)?.into_iter().map(|entry| (jail.clone(), entry)));
-        }
-        Ok(held)
+        self.mend_rules().map(drop)
     }
 
-    fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
+    fn add_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
         let sets = sets_of(jail);
         let (_, members) = self.mend_list()?;
         self.mend_jail(&sets, &members)?;
         self.jails.insert(jail.into(), sets);
-        self.entries(jail)
+        Ok(())
     }
 
     fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
@@ -196,6 +175,13 @@ impl Firewall for Ipset {
         self.lost.shift_remove(jail);
         let removed = sets.map(|name| self.remove_set(&name));
         removed.into_iter().collect()
+    }
+
+    fn expect(&mut self, jail: &str, bans: [usize; 2]) {
+        let Some(sets) = self.jails.get(jail) else { return };
+        for ((family, name), many) in Family::BOTH.into_iter().zip(sets).zip(bans).filter(|(_, many)| *many >= MANY) {
+            presize(&mut self.link, name, family, many);
+        }
     }
 
     fn ban(&mut self, jail: &str, entries: &[Entry]) -> Result<(), FirewallError> {
@@ -236,8 +222,15 @@ impl Firewall for Ipset {
         Ok(())
     }
 
-    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        self.entries(jail)
+    fn each(&mut self, jail: &str, take: &mut dyn FnMut(Entry)) -> Result<(), FirewallError> {
+        let sets = self.jails.get(jail).ok_or_else(|| FirewallError::UnknownJail(jail.into()))?;
+        for name in sets {
+            match self.link.entries(name, take) {
+                Err(e) if !e.is(Errno::ENOENT) => return Err(e.when(format!("cannot read the set `{name}`"))),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn count(&mut self, jail: &str) -> Result<usize, FirewallError> {
@@ -313,8 +306,8 @@ fn presize(link: &mut Netlink, name: &str, family: Family, entries: usize) {
     let _ = link.destroy(SPARE);
 }
 
-/// A call with so many entries looks first whether the set has the buckets for them.
-const MANY: usize = 4096;
+/// Fewer fit into any set before it has to grow.
+const MANY: usize = 10_000;
 
 const SET_TRIES: u32 = 10;
 const LIST_TRIES: u32 = 100;

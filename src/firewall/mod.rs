@@ -43,16 +43,19 @@ pub trait Firewall {
     /// `ipset` or `dryrun`.
     fn name(&self) -> &'static str;
 
-    /// Makes what is needed for these jails (sets, the list, one rule per family) and says which bans are already there.
-    /// Safe to call on what an earlier run left behind: bans of these jails and of [`MANUAL`] stay, jails not named any
-    /// more go. What the host lacks is an error before anything is changed.
-    fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError>;
+    /// Makes what is needed for these jails (sets, the list, one rule per family). Safe to call on what an earlier run left
+    /// behind: bans of these jails and of [`MANUAL`] stay, jails not named any more go. What the host lacks is an error
+    /// before anything is changed.
+    fn start(&mut self, jails: &[String]) -> Result<(), FirewallError>;
 
-    /// Makes room for one more jail, or for one that is there already; gives what its sets already hold.
-    fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
+    /// Makes room for one more jail, or for one that is there already, whose bans stay.
+    fn add_jail(&mut self, jail: &str) -> Result<(), FirewallError>;
 
     /// Takes a jail's sets away with all that is in them.
     fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError>;
+
+    /// So many bans of IPv4 and of IPv6 are to come: where nobody is banned yet, room is made for them.
+    fn expect(&mut self, _jail: &str, _bans: [usize; 2]) {}
 
     /// Bans, or sets a new timeout where it is banned already. Many go in few messages. A timeout above
     /// [`Entry::MAX_TIMEOUT`] is cut down to it, one of `0` lasts a second. One entry that cannot be banned (a network
@@ -65,8 +68,15 @@ pub trait Firewall {
     /// Lifts every ban of a jail.
     fn flush(&mut self, jail: &str) -> Result<(), FirewallError>;
 
+    /// Calls `take` for each that is banned right now; they may be a million.
+    fn each(&mut self, jail: &str, take: &mut dyn FnMut(Entry)) -> Result<(), FirewallError>;
+
     /// What is banned right now.
-    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError>;
+    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
+        let mut entries = Vec::new();
+        self.each(jail, &mut |entry| entries.push(entry))?;
+        Ok(entries)
+    }
 
     /// How many are banned right now, which may cost less than listing them.
     fn count(&mut self, jail: &str) -> Result<usize, FirewallError> {

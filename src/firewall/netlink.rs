@@ -265,11 +265,9 @@ impl Netlink {
         Ok(some(done)?.and(found))
     }
 
-    /// What a set of networks holds.
-    pub(super) fn entries(&mut self, set: &str) -> Result<Vec<Entry>, NetlinkError> {
-        let mut found = Vec::new();
-        self.0.dump(Some(set), 0, |attrs| found.extend(contents(attrs).filter_map(Attrs::entry)))?;
-        Ok(found)
+    /// Calls `take` for everything that a set of networks holds.
+    pub(super) fn entries(&mut self, set: &str, take: &mut dyn FnMut(Entry)) -> Result<(), NetlinkError> {
+        self.0.dump(Some(set), 0, |attrs| contents(attrs).filter_map(Attrs::entry).for_each(&mut *take))
     }
 }
 

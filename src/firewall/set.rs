@@ -14,11 +14,15 @@ pub(super) const LIST: &str = "sipjail";
 pub(super) const SPARE: &str = "sipjail-resize";
 
 /// What a set takes at most. More entries than this are no ban list any more; it keeps what a flood of forged addresses
-/// can take of the kernel's memory below some 60 MB a set.
-pub(super) const MAXELEM: u32 = 1_048_576;
+/// can take of the kernel's memory below some 100 MB a set.
+///
+/// Each part of a set takes only its share of this, and one that is full is looked through for what has ended with every
+/// further entry: so there is room for twice a million.
+pub(super) const MAXELEM: u32 = 2_097_152;
 
-/// Buckets of a new set.
-pub(super) const HASHSIZE: u32 = 1024;
+/// Buckets of a new set, 32 KB: ten thousand entries fit in before the kernel rebuilds it, for which it waits for all
+/// processors.
+pub(super) const HASHSIZE: u32 = 4096;
 
 /// The room in a list of sets when it is made.
 pub(super) const LIST_SIZE: u32 = 64;
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn two_entries_share_a_bucket() {
-        for (entries, buckets) in [(0, 1024), (2048, 1024), (20_000, 16_384), (usize::MAX, 524_288)] {
+        for (entries, buckets) in [(0, 4096), (8192, 4096), (20_000, 16_384), (usize::MAX, 1_048_576)] {
             assert_eq!(hashsize_for(entries), buckets);
         }
     }

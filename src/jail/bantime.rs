@@ -37,6 +37,34 @@ pub fn grown(
     Ok(Some(Bantime::For(Span::from_secs_f64(secs))))
 }
 
+/// An `Option<Bantime>` in half the room: there may be a million of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length(i64);
+
+impl Length {
+    const NONE: i64 = i64::MIN;
+    const FOREVER: i64 = i64::MAX;
+
+    /// What it stands for.
+    pub fn get(self) -> Option<Bantime> {
+        match self.0 {
+            Length::NONE => None,
+            Length::FOREVER => Some(Bantime::Forever),
+            micros => Some(Bantime::For(Span(micros))),
+        }
+    }
+}
+
+impl From<Option<Bantime>> for Length {
+    fn from(bantime: Option<Bantime>) -> Length {
+        Length(match bantime {
+            None => Length::NONE,
+            Some(Bantime::Forever) => Length::FOREVER,
+            Some(Bantime::For(span)) => span.0.clamp(Length::NONE + 1, Length::FOREVER - 1),
+        })
+    }
+}
+
 /// How many failures one failure of somebody who was banned `before` times stands for (1: it stands for itself).
 /// The second value is the number as fail2ban writes it.
 pub fn weight(before: u32, maxretry: u32) -> (u32, String) {

@@ -127,6 +127,11 @@ impl Ignore {
         self.ranges.touches(id).then_some(Rule::Ip)
     }
 
+    /// Whether names or files may ignore somebody whom [`Ignore::at_once`] does not.
+    pub fn is_slow(&self) -> bool {
+        !self.slow.is_empty()
+    }
+
     /// Whether failures of somebody count, as far as `known` tells.
     pub fn judge(&mut self, case: &Case<'_>, own: &[IpAddr], known: &Answers, now: Timestamp) -> Judgement {
         if let Some(rule) = self.at_once(case.id, own) {

@@ -13,10 +13,13 @@ pub mod history;
 pub mod ignore;
 pub mod question;
 pub mod ranges;
+pub mod roll;
 pub mod tags;
 
 use crate::addr::Id;
 use crate::config::{JailSettings, Own};
+use crate::ticket::Failure;
+use crate::time::Timestamp;
 
 pub use bans::{Ban, Bans};
 pub use dedupe::Dedupe;
@@ -57,6 +60,11 @@ impl Jail {
         self.ignore = Ignore::new(&settings.ignore);
         self.settings = settings;
         self.bans.set_bantime(self.settings.bantime)
+    }
+
+    /// Whether a failure is no other line's event, as far as the jail wants to know: `dedupe`.
+    pub fn is_new(&mut self, failure: &Failure, now: Timestamp) -> bool {
+        !self.settings.dedupe || self.dedupe.is_new(failure, self.settings.findtime, now)
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

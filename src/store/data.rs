@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::ticket::Ticket;
+use crate::ticket::{Texts, Ticket};
 
 /// What the column says of a ban.
 #[derive(Debug, Default, PartialEq)]
@@ -46,14 +46,21 @@ pub fn read(column: &[u8]) -> Data {
     data
 }
 
-/// A list of strings as JSON, for the matches of a counter.
-pub fn write_lines(lines: &[String]) -> Vec<u8> {
-    serde_json::to_vec(lines).expect("strings always become JSON")
+/// The matches of a counter, which are written again and again in a flood: no JSON, but the texts as they lie in memory
+/// behind [`PACKED`].
+pub fn write_lines(lines: &Texts) -> Vec<u8> {
+    [&[PACKED], lines.as_bytes()].concat()
 }
 
-/// The list that [`write_lines`] wrote.
-pub fn read_lines(column: &[u8]) -> Vec<String> {
-    serde_json::from_slice(column).unwrap_or_default()
+/// The list that [`write_lines`] wrote, or a list of strings as JSON; of anything else what can be read.
+pub fn read_lines(column: &[u8]) -> Texts {
+    match column.split_first() {
+        Some((&PACKED, texts)) => Texts::from_bytes(texts),
+        _ => {
+            let lines: Vec<String> = serde_json::from_slice(column).unwrap_or_default();
+            Texts::new(lines.iter().map(String::as_str))
+        }
+    }
 }
 
 struct Column<'a> {
@@ -90,6 +97,8 @@ fn count(value: &Value) -> u32 {
 
 const MATCHES: &str = "matches";
 const FAILURES: &str = "failures";
+/// No JSON begins so.
+const PACKED: u8 = 0;
 
 #[cfg(test)]
 mod tests {
@@ -144,7 +153,9 @@ mod tests {
             let ticket = ticket(matches, groups);
             let data = read(&write(&ticket, 10));
             prop_assert_eq!(data, Data { matches: ticket.matches, failures: 3, groups: ticket.groups });
-            prop_assert_eq!(read_lines(&write_lines(&["\0\u{7f}".to_owned()])), ["\0\u{7f}"]);
+            let lines = Texts::new(["\0\u{7f}", "\""].into_iter());
+            prop_assert_eq!(read_lines(&write_lines(&lines)), lines);
+            prop_assert_eq!(read_lines(br#"["a","b"]"#), Texts::new(["a", "b"].into_iter()));
         }
     }
 }

@@ -19,6 +19,7 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -35,8 +36,9 @@ use crate::time::{Bantime, Span, Timestamp};
 /// it locked waits up to five seconds.
 pub struct Store {
     conn: Connection,
-    /// What `open` read to see that the file can be read; the first `load` gives it away, the first `apply` drops it.
-    saved: RefCell<Option<Saved>>,
+    /// What `open` read beside the bans, to see that the file can be read; the first [`Store::load_rest`] gives it away, the
+    /// first `apply` drops it.
+    rest: RefCell<Option<Saved>>,
     max_matches: usize,
 }
 
@@ -69,14 +71,12 @@ pub enum Change {
         /// Who.
         id: Id,
     },
-    /// An identity's failures so far, in our own table; `None` forgets them.
+    /// Failures so far of identities, in our own table; `None` forgets them.
     Failures {
         /// In which jail.
-        jail: String,
-        /// Who.
-        id: Id,
-        /// The state of the counter.
-        counter: Option<Counter>,
+        jail: Arc<str>,
+        /// Who, and the state of the counter.
+        counters: Vec<(Id, Option<Counter>)>,
     },
     /// A log has been handled up to here, for this jail.
     Position {
@@ -93,6 +93,16 @@ pub enum Change {
         /// The present.
         now: Timestamp,
     },
+}
+
+impl Change {
+    /// How many rows it is about.
+    pub fn rows(&self) -> usize {
+        match self {
+            Change::Failures { counters, .. } => counters.len(),
+            _ => 1,
+        }
+    }
 }
 
 /// All that a database holds.
@@ -144,23 +154,42 @@ impl Store {
     /// file is set aside under another name, said so in `log`, and a new one begun with all that could be read of
     /// it. All jails are marked as off, as fail2ban does it, until [`Change::Jail`] says otherwise.
     pub fn open(path: &Path, now: Timestamp, log: &mut Vec<Record>) -> Result<Store, StoreError> {
+        Store::open_with(path, now, log, &mut |_| {})
+    }
+
+    /// The same, and calls `take` for the newest ban of each identity and jail while it looks whether all can be read: as in
+    /// [`Saved::bans`], but without the story (matches, failures, groups). Where the file turns out to be damaged midway, bans
+    /// come again.
+    pub fn open_with(
+        path: &Path,
+        now: Timestamp,
+        log: &mut Vec<Record>,
+        take: &mut dyn FnMut(SavedBan),
+    ) -> Result<Store, StoreError> {
         if path == Path::new(IN_MEMORY) {
-            return Store::begin(Connection::open_in_memory()?, path, now, log);
+            return Store::begin(Connection::open_in_memory()?, path, now, log, take);
         }
         make_file(path)?;
-        match connect(path).and_then(|conn| Store::begin(conn, path, now, log)) {
-            Err(e) if e.is_damage() => Store::begin_again(path, &e, now, log),
+        match connect(path).and_then(|conn| Store::begin(conn, path, now, log, take)) {
+            Err(e) if e.is_damage() => Store::begin_again(path, &e, now, log, take),
             other => other,
         }
     }
 
     /// Everything that is kept.
     pub fn load(&self) -> Result<Saved, StoreError> {
-        if let Some(saved) = self.saved.take() {
+        let mut saved = Saved::default();
+        read::all(&self.conn, &mut saved)?;
+        Ok(saved)
+    }
+
+    /// Everything but the bans.
+    pub fn load_rest(&self) -> Result<Saved, StoreError> {
+        if let Some(saved) = self.rest.take() {
             return Ok(saved);
         }
         let mut saved = Saved::default();
-        read::all(&self.conn, &mut saved)?;
+        read::rest(&self.conn, &mut saved)?;
         Ok(saved)
     }
 
@@ -170,7 +199,7 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
-        self.saved.take();
+        self.rest.take();
         Ok(write::apply(&mut self.conn, changes, self.max_matches)?)
     }
 
@@ -190,7 +219,13 @@ impl Store {
         self.max_matches = at_most;
     }
 
-    fn begin(mut conn: Connection, path: &Path, now: Timestamp, log: &mut Vec<Record>) -> Result<Store, StoreError> {
+    fn begin(
+        mut conn: Connection,
+        path: &Path,
+        now: Timestamp,
+        log: &mut Vec<Record>,
+        take: &mut dyn FnMut(SavedBan),
+    ) -> Result<Store, StoreError> {
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.set_prepared_statement_cache_capacity(32);
         conn.pragma_update(None, "foreign_keys", true)?;
@@ -214,15 +249,22 @@ impl Store {
             log.push(Record::new(Level::Warning, "database", text));
         }
         schema::prepare(&mut conn, version)?;
-        let mut saved = Saved::default();
-        read::all(&conn, &mut saved)?;
-        Ok(Store { conn, saved: RefCell::new(Some(saved)), max_matches: MAX_MATCHES })
+        read::bare_bans(&conn, take)?;
+        let mut rest = Saved::default();
+        read::rest(&conn, &mut rest)?;
+        Ok(Store { conn, rest: RefCell::new(Some(rest)), max_matches: MAX_MATCHES })
     }
 
     /// A new file in place of a damaged one, with what could be read of the old.
-    fn begin_again(path: &Path, why: &StoreError, now: Timestamp, log: &mut Vec<Record>) -> Result<Store, StoreError> {
+    fn begin_again(
+        path: &Path,
+        why: &StoreError,
+        now: Timestamp,
+        log: &mut Vec<Record>,
+        take: &mut dyn FnMut(SavedBan),
+    ) -> Result<Store, StoreError> {
         let aside = rescue::set_aside(path, now)?;
-        let saved = rescue::salvage(&aside);
+        let mut saved = rescue::salvage(&aside);
         let text = format!(
             "`{}` is damaged ({why}): set aside as `{}`, a new database begun; read from the old one: bans {}, \
              failure counters {}, log positions {}",
@@ -234,9 +276,10 @@ impl Store {
         );
         log.push(Record::new(Level::Error, "database", text));
         make_file(path)?;
-        let mut store = Store::begin(connect(path)?, path, now, log)?;
+        let mut store = Store::begin(connect(path)?, path, now, log, &mut |_| {})?;
         write::restore(&mut store.conn, &saved)?;
-        store.saved = RefCell::new(Some(saved));
+        saved.bans.drain(..).for_each(take);
+        store.rest = RefCell::new(Some(saved));
         Ok(store)
     }
 }
@@ -267,6 +310,7 @@ const WAL_LIMIT: i64 = 8 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ticket::Texts;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_170_000);
 
@@ -277,12 +321,18 @@ mod tests {
     }
 
     fn counter(n: u32) -> Counter {
-        Counter { first: NOW, last: NOW, retry: n, failures: n, matches: vec!["x".repeat(500)] }
+        Counter {
+            first: NOW,
+            last: NOW,
+            retry: n,
+            failures: n,
+            matches: Texts::new(["x".repeat(500)].iter().map(|x| &**x)),
+        }
     }
 
     fn failures(n: u32) -> Change {
         let id = Id::Ip(std::net::Ipv4Addr::from(0xc633_6400 + n % 256).into());
-        Change::Failures { jail: format!("sip{}", n / 256), id, counter: Some(counter(n)) }
+        Change::Failures { jail: format!("sip{}", n / 256).into(), counters: vec![(id, Some(counter(n)))] }
     }
 
     fn kept(store: &Store) -> Vec<u32> {

@@ -19,10 +19,27 @@ use crate::time::{Bantime, Timestamp};
 
 /// Adds everything to `saved`.
 pub fn all(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
-    let bips = "SELECT jail, ip, timeofban, bantime, bancount, data FROM bips ORDER BY rowid";
-    each(&mut conn.prepare(bips)?, [], |row| saved.bans.extend(ban(row)))?;
+    each(&mut conn.prepare(BIPS)?, [], |row| saved.bans.extend(ban(row)))?;
+    rest(conn, saved)
+}
+
+/// Adds everything but the bans.
+pub fn rest(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
     counters(conn, &mut saved.counters)?;
     positions(conn, &mut saved.positions)
+}
+
+/// Calls `take` for each newest ban, without its story: no matches, no failures, no groups but the one that says who chose
+/// its length. There may be a million of them.
+pub fn bare_bans(conn: &Connection, take: &mut dyn FnMut(SavedBan)) -> rusqlite::Result<()> {
+    let chosen = memchr::memmem::Finder::new(b"\"by\"");
+    each(&mut conn.prepare(BIPS)?, [], |row| {
+        let story = bytes(row, 5).filter(|data| chosen.find(data).is_some());
+        if let Some(mut ban) = told(row, story) {
+            ban.ticket.matches.clear();
+            take(ban);
+        }
+    })
 }
 
 /// The rows of `bans` of one identity together.
@@ -59,10 +76,15 @@ pub fn each(statement: &mut Statement<'_>, given: impl Params, mut take: impl Fn
 
 /// A row of `jail, ip, timeofban, bantime, bancount, data`.
 pub fn ban(row: &Row<'_>) -> Option<SavedBan> {
-    let (jail, ip) = (text(row, 0)?, text(row, 1)?);
+    told(row, bytes(row, 5))
+}
+
+/// The same with another `data`.
+fn told(row: &Row<'_>, story: Option<&[u8]>) -> Option<SavedBan> {
+    let (jail, ip) = (text(row, 0)?, String::from_utf8_lossy(bytes(row, 1)?));
     let (time, bantime) = (number(row, 2)?, number(row, 3)?);
     let bancount = number(row, 4).map_or(1, |n| n as u32);
-    let data::Data { matches, failures, groups } = bytes(row, 5).map(data::read).unwrap_or_default();
+    let data::Data { matches, failures, groups } = story.map(data::read).unwrap_or_default();
     let known = (bantime != UNKNOWN as f64).then(|| Bantime::from_secs_f64(bantime));
     let ticket = Ticket {
         id: Id::parse(&ip),
@@ -166,6 +188,8 @@ fn number(row: &Row<'_>, column: usize) -> Option<f64> {
         _ => None,
     }
 }
+
+const BIPS: &str = "SELECT jail, ip, timeofban, bantime, bancount, data FROM bips ORDER BY rowid";
 
 /// The `bantime` of a ban whose length an old schema did not keep.
 pub const UNKNOWN: i64 = -2;

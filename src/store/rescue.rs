@@ -130,4 +130,4 @@ const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// How often reading is tried without a row; the steps then span half a million rows.
 const MISSES: i64 = 2_000;
 /// The largest file that is looked over at each start.
-const CHECKED: u64 = 256 << 20;
+const CHECKED: u64 = 16 << 20;

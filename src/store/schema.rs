@@ -134,7 +134,7 @@ const TABLES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Times are microseconds; `matches` is a JSON list of strings; `path` is a BLOB where it is not UTF-8.
+/// Times are microseconds; `matches` is what `data` makes of a list of texts; `path` is a BLOB where it is not UTF-8.
 const OURS: &str = "
 CREATE TABLE IF NOT EXISTS sipjail_meta(name TEXT NOT NULL PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS sipjail_counters(

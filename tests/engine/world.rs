@@ -52,7 +52,7 @@ impl World {
         let setup = Setup {
             jails,
             firewall: Box::new(kernel.clone()),
-            saved,
+            saved: saved.into(),
             dbmaxmatches: 10,
             dbpurgeage: Span::from_secs(86_400),
             own: vec!["203.0.113.200".parse().expect("an address")],
@@ -99,7 +99,7 @@ impl World {
     }
 
     pub fn failure(&mut self, jail: &str, failure: Failure) {
-        self.handle(Event::Failure { jail: jail.into(), failure });
+        self.handle(Event::Failures(vec![(jail.into(), failure)]));
     }
 
     pub fn position(&mut self, jail: &str, offset: u64) {
@@ -203,6 +203,9 @@ impl World {
         for request in out {
             match request {
                 Request::Log(record) => self.log.push(record),
+                Request::Restored { jail, ids } => {
+                    self.log.extend(ids.iter().map(|id| Request::restored(&jail, id)));
+                }
                 Request::Ask { token, question } => self.asked.push((token, question)),
                 Request::Act { jail, deed, .. } => self.deeds.push((jail.to_string(), deed)),
                 Request::Keep(change) => {
@@ -279,8 +282,10 @@ impl Database {
                 self.bans.insert(key, newest);
             }
             Change::Unban { jail, id } => drop(self.bans.swap_remove(&(jail, id))),
-            Change::Failures { jail, id, counter: Some(counter) } => drop(self.counters.insert((jail, id), counter)),
-            Change::Failures { jail, id, counter: None } => drop(self.counters.swap_remove(&(jail, id))),
+            Change::Failures { jail, counters } => counters.into_iter().for_each(|(id, counter)| match counter {
+                Some(counter) => drop(self.counters.insert((jail.to_string(), id), counter)),
+                None => drop(self.counters.swap_remove(&(jail.to_string(), id))),
+            }),
             Change::Position { jail, position } => {
                 self.positions.insert((jail, position.path.clone()), position);
             }
@@ -385,20 +390,18 @@ impl Firewall for Kernel {
         "ipset"
     }
 
-    fn start(&mut self, jails: &[String]) -> Result<Vec<(String, Entry)>, FirewallError> {
+    fn start(&mut self, jails: &[String]) -> Result<(), FirewallError> {
         let mut state = self.state();
         state.sets.retain(|jail, _| jail == "manual" || jails.contains(jail));
         for jail in jails {
             state.sets.entry(jail.clone()).or_default();
         }
-        let held = state.sets.keys().flat_map(|jail| state.entries(jail).into_iter().map(|e| (jail.clone(), e)));
-        Ok(held.collect())
+        Ok(())
     }
 
-    fn add_jail(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        let mut state = self.state();
-        state.sets.entry(jail.into()).or_default();
-        Ok(state.entries(jail))
+    fn add_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
+        self.state().sets.entry(jail.into()).or_default();
+        Ok(())
     }
 
     fn remove_jail(&mut self, jail: &str) -> Result<(), FirewallError> {
@@ -430,8 +433,9 @@ impl Firewall for Kernel {
         Ok(())
     }
 
-    fn list(&mut self, jail: &str) -> Result<Vec<Entry>, FirewallError> {
-        Ok(self.state().entries(jail))
+    fn each(&mut self, jail: &str, take: &mut dyn FnMut(Entry)) -> Result<(), FirewallError> {
+        self.state().entries(jail).into_iter().for_each(take);
+        Ok(())
     }
 
     /// A set that somebody took away is missing in the table and made anew.

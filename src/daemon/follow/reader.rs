@@ -124,9 +124,9 @@ impl<S: Source> Reader<S> {
 }
 
 fn in_portions(found: &mut Vec<(Arc<str>, Failure)>, sink: &mut dyn FnMut(Message)) {
-    while !found.is_empty() {
-        let few = found.len().min(FEW);
-        sink(Message::Failures(found.drain(..few).collect()));
+    let mut found = found.drain(..);
+    while !found.as_slice().is_empty() {
+        sink(Message::Failures(found.by_ref().take(FEW).collect()));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::line::Position;
 use crate::time::{Span, Timestamp};
 
 use super::super::clock;
-use super::super::inbox::Inbox;
+use super::super::inbox::Message;
 use super::watch::{Heard, Watch};
 use super::{FollowJail, Logs};
 
@@ -33,15 +33,21 @@ enum Order {
     Put(Box<FollowJail>),
     Remove(String),
     Remember(Vec<(String, Position)>),
+    Look,
     Stop,
 }
 
 impl Follower {
     /// Starts following, from the positions that each jail had in an earlier run.
     ///
-    /// Everything goes into the inbox; while that is full nothing is read.
-    pub fn start(jails: Vec<FollowJail>, saved: Vec<(String, Position)>, inbox: Inbox) -> io::Result<Follower> {
-        Follower::with_clock(jails, saved, Arc::new(clock::now), inbox)
+    /// Everything is handed in through `hand_in`; while that does not return nothing is read, and when it gives `false` nobody
+    /// listens any more.
+    pub fn start(
+        jails: Vec<FollowJail>,
+        saved: Vec<(String, Position)>,
+        hand_in: impl FnMut(Message) -> bool + Send + 'static,
+    ) -> io::Result<Follower> {
+        Follower::with_clock(jails, saved, Arc::new(clock::now), hand_in)
     }
 
     /// The same with another clock.
@@ -49,7 +55,7 @@ impl Follower {
         mut jails: Vec<FollowJail>,
         saved: Vec<(String, Position)>,
         clock: Clock,
-        inbox: Inbox,
+        hand_in: impl FnMut(Message) -> bool + Send + 'static,
     ) -> io::Result<Follower> {
         let mut others = Vec::new();
         for (name, position) in saved {
@@ -65,7 +71,7 @@ impl Follower {
         let call = wake.clone();
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || run(logs, &receiver, &call, &*clock, &inbox))?;
+            .spawn(move || run(logs, &receiver, &call, &*clock, hand_in))?;
         Ok(Follower { orders, wake, thread })
     }
 
@@ -87,6 +93,11 @@ impl Follower {
     /// Positions of jails that come later, see [`Logs::remember`].
     pub fn remember(&self, saved: Vec<(String, Position)>) {
         self.order(Order::Remember(saved));
+    }
+
+    /// Looks at everything, also where nothing was heard; to be called now and then.
+    pub fn look(&self) {
+        self.order(Order::Look);
     }
 
     /// Asks the thread to end. It may be waiting for room in the inbox, and sends last positions: take messages until
@@ -112,14 +123,15 @@ fn run(
     orders: &Receiver<Order>,
     wake: &OwnedFd,
     clock: &(dyn Fn() -> Timestamp + Send + Sync),
-    inbox: &Inbox,
+    mut hand_in: impl FnMut(Message) -> bool,
 ) {
     let mut watch = Watch::new();
     let listens = Cell::new(true);
-    let mut sink = |message| listens.set(listens.get() && inbox.send(message).is_ok());
+    let mut sink = |message| listens.set(listens.get() && hand_in(message));
     let mut looked_at = clock();
     while listens.get() {
         let now = clock();
+        let mut look = !watch.is_reliable() && !(Span::default()..SHORT).contains(&(now - looked_at));
         match orders.try_recv() {
             Ok(Order::Reload(jails)) => {
                 logs.reload(jails, now, &mut sink);
@@ -137,11 +149,11 @@ fn run(
                 logs.remember(saved);
                 continue;
             }
+            Ok(Order::Look) => look = true,
             Ok(Order::Stop) | Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {}
         }
-        let rest = if watch.is_reliable() { LONG } else { SHORT };
-        if !(Span::default()..rest).contains(&(now - looked_at)) {
+        if look {
             looked_at = now;
             logs.touch_all();
         }
@@ -152,8 +164,12 @@ fn run(
             }
         }
         let more = logs.step(now, &mut sink);
-        let until = logs.due().unwrap_or(now + LONG).min(looked_at + rest);
-        sleep(&logs, &watch, wake, if more { Span::default() } else { until - clock() });
+        if !listens.get() {
+            break;
+        }
+        let net = (!watch.is_reliable()).then_some(looked_at + SHORT);
+        let until = if more { Some(now) } else { logs.due().into_iter().chain(net).min() };
+        sleep(&logs, &watch, wake, until.map(|until| until - clock()));
         watch.listen(&mut |heard| match heard {
             Heard::Name(directory, name, change) => logs.heard(directory, name, change),
             Heard::Anything => logs.touch_all(),
@@ -162,20 +178,21 @@ fn run(
     logs.finish(clock(), &mut sink);
 }
 
-/// Waits until something is heard, somebody calls, or the time is over.
-fn sleep(logs: &Logs, watch: &Watch, wake: &OwnedFd, time: Span) {
-    let micros = time.0.clamp(0, LONG.0);
-    let time = Timespec { tv_sec: micros / 1_000_000, tv_nsec: micros % 1_000_000 * 1000 };
+/// Waits until something is heard, somebody calls, or the time is over, if there is one.
+fn sleep(logs: &Logs, watch: &Watch, wake: &OwnedFd, time: Option<Span>) {
+    let micros = time.map(|time| time.0.clamp(0, LONG.0));
+    let time = micros.map(|micros| Timespec { tv_sec: micros / 1_000_000, tv_nsec: micros % 1_000_000 * 1000 });
     let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
     fds.extend(watch.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
     fds.extend(logs.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
     // Interrupted or not: whoever calls looks for himself.
-    let _ = poll(&mut fds, Some(&time));
+    let _ = poll(&mut fds, time.as_ref());
     let _ = rustix::io::read(wake, &mut [0u8; 8]);
 }
 
-/// A net under everything that might not be heard.
+/// A clock that is set back must not put off what is due.
 const LONG: Span = Span::from_secs(30);
 
-/// The same where directories do not report, or not everything.
+/// A net under everything that might not be heard, where directories do not report, or not everything. Elsewhere whoever
+/// holds the follower asks it to look.
 const SHORT: Span = Span::from_secs(1);

@@ -104,8 +104,10 @@ impl Guard {
     pub(super) fn within<T>(&mut self, out: &mut Vec<Request>, look: impl FnOnce(&mut House<'_>) -> T) -> T {
         let paths = |j: &JailSettings| j.logpath.iter().map(|p| p.pattern.clone()).collect();
         let mut follow = Vec::new();
+        let mut work = self.desk.sit();
+        out.append(&mut work.out);
         let looked = look(&mut House {
-            engine: &mut self.engine,
+            engine: &mut work.engine,
             files: &mut self.files,
             gave_up: &self.gave_up,
             waiting: &self.waiting.iter().map(|(name, jail)| (name.clone(), paths(jail))).collect(),
@@ -121,7 +123,7 @@ impl Guard {
         for change in follow {
             match change {
                 Follow::Put(jail, filter) => {
-                    if let Ok(settings) = self.engine.settings(&jail) {
+                    if let Ok(settings) = work.engine.settings(&jail) {
                         self.follower.put(FollowJail::new(settings, *filter));
                     }
                 }

@@ -8,7 +8,7 @@ use super::Guard;
 use crate::command::get;
 use crate::compat::Refusal;
 use crate::config::{Main, daemon, number};
-use crate::daemon::host;
+use crate::daemon::host::{self, Kept};
 use crate::daemon::log::Log;
 use crate::daemon::workers::Keeper;
 use crate::engine::Request;
@@ -43,11 +43,11 @@ impl Guard {
                 let wrong = || Refusal::Value(format!("invalid literal for int() with base 10: '{value}'"));
                 self.main.dbmaxmatches = number.ok_or_else(wrong)?;
                 self.keeper.limit_matches(self.main.dbmaxmatches);
-                self.engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
+                self.sit(out).engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
             }
             "dbpurgeage" if kept => {
                 self.main.dbpurgeage = Span::parse(value).map_err(|e| Refusal::Value(e.to_string()))?;
-                self.engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
+                self.sit(out).engine.keep(self.main.dbmaxmatches, self.main.dbpurgeage);
             }
             "dbfile" => self.keep_in(value, out)?,
             _ => {}
@@ -76,26 +76,25 @@ impl Guard {
         if path == self.main.dbfile {
             return Ok(());
         }
-        if !self.engine.jails().is_empty() {
+        if !self.sit(out).engine.jails().is_empty() {
             return Err(Refusal::Runtime("Cannot change database when there are jails present".to_owned()));
         }
         let main = Main { dbfile: path, ..self.main.clone() };
         let mut said = Vec::new();
-        let store = host::store(&main, &mut said);
+        let Kept { store, remembered, positions } = host::kept(&main, &mut said);
         if let (Some(path), None) = (&main.dbfile, &store)
             && !path.parent().is_some_and(Path::is_dir)
         {
             let text = format!("the database {} cannot be used: its directory is missing", path.display());
             return Err(Refusal::Runtime(text));
         }
-        let saved = host::saved(&main, store.as_ref(), &mut said);
         out.extend(said.into_iter().map(Request::Log));
         let keeper = Keeper::start(store, host::reopen(&main), self.sender.clone());
         let keeper = keeper.map_err(|e| Refusal::Runtime(format!("cannot start the store's writer: {e}")))?;
         self.actors.ask(keeper.asked());
         std::mem::replace(&mut self.keeper, keeper).finish();
-        self.follower.remember(saved.positions.clone());
-        self.engine.remember(saved);
+        self.follower.remember(positions);
+        self.sit(out).engine.remember(remembered);
         self.main = main;
         Ok(())
     }

@@ -137,7 +137,7 @@ impl Guard {
             Whose::One(one) => one == name,
             Whose::New => false,
         };
-        let running: Vec<String> = self.engine.jails().into_iter().filter(|name| meant(name)).collect();
+        let running: Vec<String> = self.sit(out).engine.jails().into_iter().filter(|name| meant(name)).collect();
         if let Some(refusal) = prepare::would_end(&running, &config) {
             say(out, Level::Error, refusal.message.clone());
             return Err(refusal);
@@ -147,7 +147,7 @@ impl Guard {
         }
         for name in &running {
             if first.unban {
-                self.engine.unban_all(Some(name), now, out)?;
+                self.sit(out).engine.unban_all(Some(name), now, out)?;
             }
             if first.restart && name != MANUAL {
                 self.within(out, |house| jails::end(name, house))?;
@@ -155,7 +155,7 @@ impl Guard {
         }
         let comes = |name: &str| config.jails.iter().any(|jail| jail.name == name);
         let stays = |name: &str| !meant(name) || comes(name);
-        let known = self.engine.jails();
+        let known = self.sit(out).engine.jails();
         let (waiting, on): (Vec<_>, Vec<_>) =
             config.jails.iter().cloned().partition(|j| Prepared::waits(j) && !known.contains(&j.name));
         self.waiting.retain(|name, _| !meant(name) && !comes(name));
@@ -167,14 +167,14 @@ impl Guard {
             self.files.entry(jail.name.clone()).or_insert_with(|| Prepared::logs(jail));
         }
         if whose == Whose::All {
-            self.engine.reload(on, now, out).map_err(host::refused)?;
+            self.sit(out).engine.reload(on, now, out).map_err(host::refused)?;
             self.follower.reload(super::follow_jails(&config.jails, filters));
         } else {
             for name in running.iter().filter(|name| !comes(name)) {
                 self.within(out, |house| jails::end(name, house))?;
             }
             for jail in on {
-                self.engine.reload_jail(jail, now, out).map_err(host::refused)?;
+                self.sit(out).engine.reload_jail(jail, now, out).map_err(host::refused)?;
             }
             for (jail, filter) in config.jails.iter().zip(filters) {
                 self.follower.put(FollowJail::new(jail, filter));
