@@ -110,9 +110,9 @@ impl Sender {
                 let begin = format!(" 1001: Call ({transport}:{at}) to extension '");
                 // One that ends the record itself looks like a misdialled one, and what is left of it like nothing at all.
                 let mut parts = number.split(|byte| *byte == b'\n');
-                let ends = parts
-                    .next()
-                    .is_some_and(|first| first.ends_with(b"'.") && first.windows(8).any(|w| w == b"rejected"));
+                let first = parts.next().unwrap_or_default();
+                let first = &first[..first.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1)];
+                let ends = first.ends_with(b"'.") && first.windows(8).any(|part| part == b"rejected");
                 let forged = parts.next().is_some() && !ends;
                 (
                     notice("res_pjsip_session.c", join(&[begin.as_bytes(), &number, rejected])),
