@@ -638,7 +638,7 @@ fn what_is_no_file_is_named_once_and_followed_when_it_is_one() {
 const FAILED: &str = r"^\s*(?:\[\]\s*)?(?:NOTICE\[\d+\] x\.c: )?failed from <HOST>$";
 
 fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
-    let path = |path: &&std::path::Path| LogPath { pattern: path.display().to_string(), tail: false };
+    let path = |path: &&std::path::Path| LogPath { pattern: path.display().to_string(), tail: false, also: false };
     JailSettings {
         name: name.to_owned(),
         origin: Origin::default(),
@@ -660,6 +660,7 @@ fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
         bantime: Bantime::For(Span::from_secs(600)),
         increment: Increment::default(),
         ignore: Ignore::default(),
+        dedupe: false,
         actions: Vec::new(),
     }
 }

@@ -6,11 +6,15 @@ use common::{fixtures, sipjail};
 use serde_json::Value;
 
 fn replay(log: &str, jail: &str) -> Value {
-    let path = fixtures().join(log);
+    replay_all(&[log], jail)
+}
+
+fn replay_all(logs: &[&str], jail: &str) -> Value {
     let mut command = sipjail();
-    command.args(["-c", "/nonexistent", "replay", "--jail", jail, "--format", "json"]).arg(&path);
+    command.args(["-c", "/nonexistent", "replay", "--jail", jail, "--format", "json"]);
+    command.args(logs.iter().map(|log| fixtures().join(log)));
     let output = command.output().expect("it runs");
-    assert!(output.status.success(), "{log}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{logs:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
@@ -34,6 +38,20 @@ fn on_asterisk_the_attacker_alone_is_banned() {
             assert_eq!(failures(&report, "10.77.0.13"), 4, "{log}");
             assert!(failures(&report, "10.77.0.12") < 5, "{log}");
             assert!(failures(&report, "127.0.0.1") < 5, "{log}");
+        }
+    }
+}
+
+#[test]
+fn what_two_logs_tell_of_one_event_counts_once() {
+    for version in ["asterisk-16", "asterisk-22"] {
+        let (messages, security) = (format!("{version}/messages"), format!("{version}/security"));
+        let (one, other) = (replay(&messages, "asterisk"), replay(&security, "asterisk"));
+        let both = replay_all(&[&messages, &security], "asterisk");
+        for host in ["10.77.0.11", "10.77.0.12", "10.77.0.13"] {
+            let of = |report: &Value| failures(report, host);
+            assert!(of(&both) > 0);
+            assert_eq!((of(&one), of(&other)), (of(&both), of(&both)), "{version} {host}");
         }
     }
 }

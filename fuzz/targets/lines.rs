@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
-use sipjail::config::{FilterSettings, Spanned, UseDns};
+use sipjail::config::{FilterSettings, RecordSettings, Spanned, UseDns};
 use sipjail::filter::date::Zones;
 use sipjail::filter::{Filter, Moment, Scan, Verdict};
 use sipjail::time::{Span, Timestamp};
@@ -32,6 +32,7 @@ fuzz_target!(|input: &[u8]| {
         datepattern: texts(),
         maxlines: 1 + usize::from(option(0) % 4),
         journalmatch: Vec::new(),
+        record: RecordSettings::default(),
     };
     let usedns = [UseDns::Warn, UseDns::Yes, UseDns::No, UseDns::Raw][usize::from(option(1) % 4)];
     let encoding = ["auto", "utf-8", "ascii", "latin-1", "utf-16"][usize::from(option(2) % 5)];

@@ -129,6 +129,7 @@ fn replay(
             }
         });
         read.map_err(|e| Error::new(Kind::Io, format!("cannot read {}: {e}", path.display())))?;
+        pipe.at_end();
     }
     failures.sort_by_key(|(_, failure)| failure.time);
     failures.into_iter().for_each(|(jail, failure)| judge.take(jail, failure));
@@ -180,11 +181,14 @@ impl Judge<'_> {
 
     fn take(&mut self, jail: Arc<str>, failure: Failure) {
         self.now = self.now.max(failure.time);
-        self.count(&jail, &failure);
+        let (who, count, again) = (failure.who.clone(), failure.count, self.engine.told_again(&jail));
         if self.engine.due().is_some_and(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
         }
-        self.engine.handle(Event::Failures(vec![(jail, failure)]), self.now, &mut self.out);
+        self.engine.handle(Event::Failures(vec![(jail.clone(), failure)]), self.now, &mut self.out);
+        if self.engine.told_again(&jail) == again {
+            self.count(&jail, who, count);
+        }
         while !self.out.is_empty() {
             for request in std::mem::take(&mut self.out) {
                 match request {
@@ -200,13 +204,10 @@ impl Judge<'_> {
         }
     }
 
-    fn count(&mut self, jail: &str, failure: &Failure) {
+    fn count(&mut self, jail: &str, who: Who, count: u32) {
         let Some((all, by_who)) = self.failures.get_mut(jail) else { return };
-        *all += u64::from(failure.count);
-        match by_who.get_mut(&failure.who) {
-            Some(known) => *known += u64::from(failure.count),
-            None => drop(by_who.insert(failure.who.clone(), failure.count.into())),
-        }
+        *all += u64::from(count);
+        *by_who.entry(who).or_default() += u64::from(count);
     }
 
     fn report(self) -> Report {

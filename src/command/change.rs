@@ -187,7 +187,7 @@ fn logpath(jail: &mut JailSettings, values: &[&str]) -> Result<(), Error> {
         _ => return Err(bad("File option must be 'head' or 'tail'".to_owned())),
     };
     if !jail.logpath.iter().any(|known| known.pattern == *path) {
-        jail.logpath.push(LogPath { pattern: (*path).to_owned(), tail });
+        jail.logpath.push(LogPath { pattern: (*path).to_owned(), tail, also: false });
     }
     Ok(())
 }

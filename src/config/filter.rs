@@ -18,7 +18,7 @@ use super::number::int;
 use super::tags;
 use super::tree::Tree;
 use super::value::Value;
-use super::{FilterSettings, Origin, Original, Problem, Severity};
+use super::{FilterSettings, Origin, Original, Problem, RecordSettings, Severity};
 use crate::text;
 
 /// The options of a filter file that do something, in fail2ban's order; everything else in it is material for tags.
@@ -26,7 +26,7 @@ pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
 /// Those of our own, which fail2ban passes over.
-const OURS: [&str; 2] = ["eventregex", "neighbours"];
+const OURS: [&str; 4] = ["eventregex", "neighbours", "recordregex", "recordroom"];
 
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +138,10 @@ impl FilterFile {
             datepattern: datepattern.into_iter().flat_map(Value::lines).collect(),
             maxlines: 0,
             journalmatch: both("journalmatch"),
+            record: RecordSettings {
+                regex: both("recordregex"),
+                room: first("recordroom").and_then(|value| usize::try_from(int(value.text())?).ok()),
+            },
         };
         let (usedns, neighbours) = (first("usedns").cloned(), first("neighbours").cloned());
         let own = filter.into_iter().filter(|(name, _)| OPTIONS.contains(&name.as_str())).collect();

@@ -253,6 +253,7 @@ impl Reader<'_> {
             bantime: values.bantime(),
             increment: values.increment(),
             ignore: values.ignore(),
+            dedupe: values.truth("dedupe").unwrap_or(false),
             actions,
         };
         self.problems.append(&mut values.problems);

@@ -155,6 +155,8 @@ pub struct JailSettings {
     pub increment: Increment,
     /// Who is never counted.
     pub ignore: Ignore,
+    /// One event that several lines tell of counts once.
+    pub dedupe: bool,
     /// What bans, in order.
     pub actions: Vec<Action>,
 }
@@ -195,6 +197,8 @@ pub struct LogPath {
     pub pattern: String,
     /// Begin at the end of the file.
     pub tail: bool,
+    /// Read it beside the first that exists: `logpath_also`.
+    pub also: bool,
 }
 
 /// `usedns`: what is done with a host name where an address should stand.
@@ -236,6 +240,17 @@ pub struct FilterSettings {
     pub maxlines: usize,
     /// What to ask the journal for, one match expression per line.
     pub journalmatch: Vec<Spanned>,
+    /// Records that a sender can cut in two.
+    pub record: RecordSettings,
+}
+
+/// Records that are put together again before they are judged: `recordregex` and `recordroom`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// What one looks like.
+    pub regex: Vec<Spanned>,
+    /// Bytes between its first and its last line, at most; `None` where nobody says.
+    pub room: Option<usize>,
 }
 
 impl FilterSettings {

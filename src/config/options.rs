@@ -138,6 +138,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "logtimezone", Text, "", Full, "the zone of dates that name none: `UTC`, `+0200`; local time where unset"),
     row(Jail, "unwrap", Word(&UNWRAP), "none", Ours, "the wrapper that comes off each line first"),
     row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
+    row(Jail, "logpath_also", Lines, "", Ours, "logs that are read beside that one, all that exist"),
+    row(Jail, "dedupe", Bool, "false", Ours, "whether lines that tell of one event count once: those of one `<F-CALLID>`, and a NOTICE beside a SecurityEvent (`<F-EVENT>`) within 2 s; the same words (`<F-EVENT>`, `<F-REASON>`) are two events"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
     row(Jail, "bantime", Time, "10m", Full, "how long a ban lasts; -1: until somebody lifts it"),
@@ -165,6 +167,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
     row(Filter, "neighbours", Word(&NEIGHBOURS), "none", Ours, "whether a line is believed only if it fits those before it: `freeswitch` for the file of mod_logfile, where a caller can break a record so that the rest looks like another one"),
+    row(Filter, "recordregex", Regexes, "", Ours, "a record in which `<F-TEXT/>` is a sender's, line breaks too: its lines count as one; or `<F-BYTES>`: so many bytes that follow it are a sender's"),
+    row(Filter, "recordroom", Number, "512", Ours, "bytes between the first and the last line of such a record at most"),
     row(Filter, "journalmatch", Lines, "", Full, "what to ask the journal for: `NAME=VALUE` matches as a shell splits them, `+` or a new line means or"),
 
     row(Ami, "host", Text, "127.0.0.1", Ours, "where Asterisk listens for managers: an address, or a name that is looked up before each connection"),

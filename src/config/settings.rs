@@ -75,10 +75,14 @@ impl<'a> Values<'a> {
         Some(wanted.ok_or(Unknown))
     }
 
-    /// `logpath`: one per line, ` head` or ` tail` behind the last blank. A path that comes twice keeps its first flag.
+    /// `logpath` and `logpath_also`: one per line, ` head` or ` tail` behind the last blank. A path that comes twice keeps
+    /// its first flag.
     pub fn logpath(&mut self) -> Vec<LogPath> {
         let mut paths: Vec<LogPath> = Vec::new();
-        for line in self.options.get("logpath").into_iter().flat_map(Value::lines) {
+        let options = self.options;
+        let lines = |option: &str| options.get(option).into_iter().flat_map(Value::lines);
+        let also = lines("logpath_also").map(|line| (line, true));
+        for (line, also) in lines("logpath").map(|line| (line, false)).chain(also) {
             let (pattern, flag) = line.text.rsplit_once(' ').unwrap_or((&line.text, "head"));
             if flag != "head" && flag != "tail" {
                 let message = format!("`{flag}` behind a path is neither `head` nor `tail`");
@@ -87,7 +91,7 @@ impl<'a> Values<'a> {
             } else if paths.iter().any(|path| path.pattern == pattern) {
                 self.warn(&line.origin, &format!("`{pattern}` stands twice; the first one holds"), None);
             } else {
-                paths.push(LogPath { pattern: pattern.to_owned(), tail: flag == "tail" });
+                paths.push(LogPath { pattern: pattern.to_owned(), tail: flag == "tail", also });
             }
         }
         paths
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_path_may_have_a_flag_behind_its_last_blank() {
-        let path = |pattern: &str, tail| LogPath { pattern: pattern.to_owned(), tail };
+        let path = |pattern: &str, tail| LogPath { pattern: pattern.to_owned(), tail, also: false };
         let text = "/var/log/a\n/var/log/b tail\n/with blank/c head\n/two  tail\n\n/var/log/a tail";
         let (got, problems) = read(&[("logpath", text)], |v| v.logpath());
         let expected =

@@ -21,6 +21,9 @@ macro_rules! files {
 /// One line per file, sorted.
 const FILES: &[(&str, &str)] = files! {
     "filter.d/ami.conf"
+    "filter.d/asterisk-common.conf"
+    "filter.d/asterisk-flood.conf"
+    "filter.d/asterisk-toll.conf"
     "filter.d/asterisk.conf"
     "filter.d/esl.conf"
     "filter.d/freeswitch-flood.conf"
@@ -31,12 +34,18 @@ const FILES: &[(&str, &str)] = files! {
     "filter.d/mod_fail2ban.conf"
     "filter.d/opensips.conf"
     "filter.d/recidive.conf"
+    "filter.d/sip-mgmt.conf"
+    "filter.d/sipjail-screen.conf"
     "jail.d/00-defaults.conf"
+    "jail.d/asterisk-flood.conf"
+    "jail.d/asterisk-toll.conf"
     "jail.d/asterisk.conf"
     "jail.d/freeswitch.conf"
     "jail.d/kamailio.conf"
     "jail.d/opensips.conf"
     "jail.d/recidive.conf"
+    "jail.d/sip-mgmt.conf"
+    "jail.d/sipjail-screen.conf"
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::filter::neighbours::Around;
-use crate::filter::{Filter, Moment, Scan};
+use crate::filter::{Filter, Moment, Scan, Torn};
 use crate::line::{Batch, Neighbours, Unwrap};
 use crate::record::{Level, Record};
 use crate::source::unwrap::unwrap;
@@ -28,6 +28,8 @@ pub struct Pipe {
     scans: Vec<(Vec<usize>, Scan)>,
     /// What [`Pipe::records`] says next.
     said: Vec<Record>,
+    /// How far each jail has looked at the lines of this batch; matters to those in the middle of a record.
+    seen: Vec<usize>,
     /// Kept for its capacity.
     found: Vec<Failure>,
 }
@@ -56,6 +58,8 @@ pub struct Route {
     around: Option<Around>,
     /// Which of `alike` do.
     listening: Vec<bool>,
+    /// For each jail the record in whose middle the last batch ended.
+    torn: Vec<Option<Torn>>,
 }
 
 /// A line that some jails of the same filter have to look at.
@@ -84,8 +88,15 @@ pub struct PipeJail {
 impl Pipe {
     /// A pipe for these jails.
     pub fn new(jails: Vec<PipeJail>) -> Pipe {
-        let mut pipe =
-            Pipe { jails: vec![], filters: vec![], minds: vec![], scans: vec![], said: vec![], found: vec![] };
+        let mut pipe = Pipe {
+            jails: vec![],
+            filters: vec![],
+            minds: vec![],
+            scans: vec![],
+            said: vec![],
+            seen: vec![],
+            found: vec![],
+        };
         pipe.join(jails);
         pipe
     }
@@ -147,7 +158,7 @@ impl Pipe {
         let listening: Vec<bool> = alike.iter().map(listens).collect();
         let around = listening.contains(&true).then(Around::default);
         let alike = alike.into_iter().map(Arc::from).collect();
-        Route { jails: jails.to_vec(), alike, scan: None, around, listening }
+        Route { jails: jails.to_vec(), alike, scan: None, around, listening, torn: vec![None; jails.len()] }
     }
 
     /// The route of a log that every jail reads, ready for [`Route::candidates`].
@@ -188,11 +199,22 @@ impl Pipe {
         if route.scan.is_none() {
             route.scan = Some(self.scan(&route.alike));
         }
+        self.seen.clear();
+        self.seen.resize(self.jails.len(), 0);
+        // What the filters were in the middle of when this log's last lines came.
+        for (jail, torn) in route.jails.iter().zip(&mut route.torn) {
+            self.filters[self.jails[*jail].filter].go_on(torn.take());
+        }
         let live = batch.live.then_some(now);
         route.each(batch.bytes, live, |jails, range, doubtful| self.line(jails, range, doubtful, batch, now, out));
+        route.alike.iter().for_each(|jails| self.between(jails, batch.bytes.len(), batch, now, out));
+        for (jail, torn) in route.jails.iter().zip(&mut route.torn) {
+            *torn = self.filters[self.jails[*jail].filter].torn().cloned();
+        }
+        route.jails.iter().for_each(|jail| self.filters[self.jails[*jail].filter].go_on(None));
     }
 
-    /// The same for a batch of which [`Route::candidates`] are known.
+    /// The same for the next batch of the one log that is read, of which [`Route::candidates`] are known.
     pub fn judge(
         &mut self,
         candidates: &[Candidate],
@@ -200,12 +222,24 @@ impl Pipe {
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
+        self.seen.clear();
+        self.seen.resize(self.jails.len(), 0);
         for Candidate { range, jails, doubtful } in candidates {
             self.line(jails, range.clone(), *doubtful, batch, now, out);
         }
+        for filter in 0..self.filters.len() {
+            let jails: Vec<usize> = (0..self.jails.len()).filter(|jail| self.jails[*jail].filter == filter).collect();
+            self.between(&jails, batch.bytes.len(), batch, now, out);
+        }
     }
 
-    /// Jails of the same filter look at a line, those of one mind with one look.
+    /// The one log that is read has come to its end: no record goes on behind it.
+    pub fn at_end(&mut self) {
+        self.filters.iter_mut().for_each(|filter| filter.go_on(None));
+    }
+
+    /// Jails of the same filter look at a line, and before it at those that they would have passed over, where they are in
+    /// the middle of a record.
     fn line(
         &mut self,
         jails: &[usize],
@@ -215,6 +249,40 @@ impl Pipe {
         now: Timestamp,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
+        self.between(jails, range.start, batch, now, out);
+        self.one(jails, range, doubtful, batch, now, out);
+    }
+
+    /// Jails of the same filter that are in the middle of a record look at all lines up to `end`, until they are not.
+    fn between(
+        &mut self,
+        jails: &[usize],
+        end: usize,
+        batch: &Batch<'_>,
+        now: Timestamp,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        loop {
+            let waits = |jail: &usize| self.seen[*jail] < end && self.filters[self.jails[*jail].filter].is_torn();
+            let waiting = || jails.iter().copied().filter(waits);
+            let Some(at) = waiting().map(|jail| self.seen[jail]).min() else { return };
+            let waiting: Vec<usize> = waiting().filter(|jail| self.seen[*jail] == at).collect();
+            let range = at..memchr::memchr(b'\n', &batch.bytes[at..]).map_or(batch.bytes.len(), |n| at + n);
+            self.one(&waiting, range, false, batch, now, out);
+        }
+    }
+
+    /// Jails of the same filter look at a line, those of one mind with one look.
+    fn one(
+        &mut self,
+        jails: &[usize],
+        range: Range<usize>,
+        doubtful: bool,
+        batch: &Batch<'_>,
+        now: Timestamp,
+        out: &mut Vec<(Arc<str>, Failure)>,
+    ) {
+        jails.iter().for_each(|jail| self.seen[*jail] = range.end + 1);
         let before = &batch.bytes[..range.start];
         let line = unwrap(self.jails[jails[0]].unwrap, &batch.bytes[range]);
         let moment = Moment { now, findtime: Span::default(), live: batch.live, time: line.time, before };

@@ -88,9 +88,12 @@ impl Prepared {
 
     /// The logs of a jail that exist now, in the order of its patterns; only the first one where it reads no more.
     pub fn logs(jail: &JailSettings) -> Vec<String> {
-        let found = jail.logpath.iter().flat_map(|p| glob::expand(&p.pattern));
+        let existing = |also: bool| {
+            let meant = jail.logpath.iter().filter(move |path| path.also == also);
+            meant.flat_map(|path| glob::expand(&path.pattern)).map(|path| path.display().to_string())
+        };
         let limit = if jail.logpath_first { 1 } else { usize::MAX };
-        found.map(|p| p.display().to_string()).take(limit).collect()
+        existing(false).take(limit).chain(existing(true)).collect()
     }
 }
 

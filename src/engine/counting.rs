@@ -124,6 +124,7 @@ impl Engine {
         let Who::Id(id) = &failure.who else { return };
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
+            Judgement::Count if !jail.is_new(&failure, now) => {}
             Judgement::Count => self.count(at, &name, failure, now, out),
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {

@@ -267,6 +267,11 @@ impl Engine {
         Ok(&self.find(jail)?.1.settings)
     }
 
+    /// Failures of a jail that did not count, since another line had told of the same event: `dedupe`.
+    pub fn told_again(&self, jail: &str) -> u64 {
+        self.jails.get(jail).map_or(0, |jail| jail.dedupe.again())
+    }
+
     /// A jail's numbers; an unknown jail is an error with a hint.
     pub fn status(&self, jail: &str) -> Result<JailStatus, Error> {
         let (name, jail) = self.find(jail)?;

@@ -75,6 +75,7 @@ impl Made {
             && one.failregex == other.failregex
             && one.ignoreregex == other.ignoreregex
             && one.datepattern == other.datepattern
+            && one.record == other.record
     }
 }
 

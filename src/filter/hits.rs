@@ -34,6 +34,24 @@ impl Told<'_> {
             Told::Failures(out) => out.extend(hit.failure()),
         }
     }
+
+    /// The same for another look.
+    pub(super) fn again(&mut self) -> Told<'_> {
+        match self {
+            Told::Nobody => Told::Nobody,
+            Told::Hits(out) => Told::Hits(out),
+            Told::Failures(out) => Told::Failures(out),
+        }
+    }
+
+    /// What has been told.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Told::Nobody => 0,
+            Told::Hits(out) => out.len(),
+            Told::Failures(out) => out.len(),
+        }
+    }
 }
 
 impl Filter {
@@ -56,10 +74,15 @@ impl Filter {
         written: Option<Timestamp>,
         placed: Option<Place>,
         moment: &Moment<'_>,
-        told: Told<'_>,
+        mut told: Told<'_>,
     ) -> Verdict {
         self.prefix_found = None;
         self.passing.forget();
+        if !matches!(told, Told::Nobody)
+            && let Some(verdict) = self.next_piece(line, moment, &mut told)
+        {
+            return verdict;
+        }
         let gave_up = self.clock.detector.gave_up();
         let text = self.decoder.decode(line);
         if matches!(text, Cow::Owned(_)) && text.contains('\u{fffd}') {
@@ -97,12 +120,16 @@ impl Filter {
             window.push(&shown, haystack.text().strip_suffix('\n').unwrap_or_default());
             haystack.put(window.text());
         }
+        if !matches!(told, Told::Nobody) && self.holds(&shown, &haystack.text(), time) {
+            self.haystack = haystack;
+            return Verdict::Missed;
+        }
         let verdict = self.search(&shown, &mut haystack, time, moment, told);
         self.haystack = haystack;
         verdict
     }
 
-    fn search(
+    pub(super) fn search(
         &mut self,
         line: &str,
         haystack: &mut Haystack,

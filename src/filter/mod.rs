@@ -30,6 +30,7 @@ mod rules;
 mod scan;
 mod sieve;
 mod straight;
+mod torn;
 mod trace;
 pub mod translate;
 mod when;
@@ -57,12 +58,14 @@ use notes::{Note, Notes};
 use passing::Passing;
 use prefilter::{Cut, Literals};
 use rules::Rules;
+use torn::Forgers;
 use when::Clock;
 use window::Window;
 
 pub use forge::Forge;
 pub use hit::Hit;
 pub use scan::{Reason, Scan};
+pub use torn::Torn;
 pub use trace::{Dated, Trace};
 
 /// One jail's filter with its state. Its expressions have been read, so that they are right; what searches for them is
@@ -92,6 +95,9 @@ pub struct Filter {
     prefix_found: Option<Groups>,
     passing: Passing,
     neighbours: Neighbours,
+    /// The record that waits for its end.
+    torn: Option<Torn>,
+    forgers: Forgers,
 }
 
 /// Whether `logencoding` may be called so.
@@ -197,6 +203,8 @@ impl Filter {
             prefix_found: None,
             passing: Passing::default(),
             neighbours: Neighbours::None,
+            torn: None,
+            forgers: Forgers::default(),
         };
         Ok((filter, problems))
     }

@@ -39,6 +39,13 @@ impl Notes {
         }
     }
 
+    /// Says something that whoever calls says rarely.
+    pub fn warn(&mut self, text: String) {
+        if self.records.len() < MANY {
+            self.records.push(Record::new(Level::Warning, "filter", text));
+        }
+    }
+
     /// Says a detail.
     pub fn debug(&mut self, text: impl FnOnce() -> String) {
         if self.records.len() < MANY {

@@ -6,6 +6,7 @@ use super::failregex::{FailRegex, expand};
 use super::heads::Heads;
 use super::prefilter::{self, Cut, Literals};
 use super::pyregex::Pattern;
+use super::torn::Records;
 use super::translate::Options;
 use crate::config::{FilterSettings, Problem, Severity, UseDns};
 
@@ -20,6 +21,8 @@ pub struct Rules {
     pub ignore: Vec<Pattern>,
     /// How host names count.
     pub usedns: UseDns,
+    /// Records that a sender can cut in two.
+    pub records: Option<Records>,
     /// What [`Rules::literals`] found, plain and escaped.
     literals: [OnceLock<Option<Literals>>; 2],
     heads: OnceLock<Heads>,
@@ -55,8 +58,18 @@ impl Rules {
                 Err(e) => bad(text, format!("unable to compile regular expression `{}`: {e}", text.text)),
             }
         }
+        let records = Records::new(&settings.record, usedns).map_err(|mut found| problems.append(&mut found));
+        let records = records.unwrap_or_default().filter(|_| !window);
         match problems.is_empty() {
-            true => Ok(Rules { prefix, fail, ignore, usedns, literals: Default::default(), heads: OnceLock::new() }),
+            true => Ok(Rules {
+                prefix,
+                fail,
+                ignore,
+                usedns,
+                records,
+                literals: Default::default(),
+                heads: OnceLock::new(),
+            }),
             false => Err(problems),
         }
     }
@@ -91,14 +104,16 @@ impl Rules {
     pub fn literals(&self, escaped: bool, cut: impl FnOnce() -> Cut) -> Option<&Literals> {
         let gathered = self.literals[usize::from(escaped)].get_or_init(|| {
             let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
-            prefilter::gather(self.fail.iter().map(FailRegex::relaxed), prefix, cut(), escaped)
+            let begin = self.records.iter().flat_map(Records::begin);
+            prefilter::gather(self.fail.iter().chain(begin).map(FailRegex::relaxed), prefix, cut(), escaped)
         });
         gathered.as_ref()
     }
 
-    /// Whether what becomes of a line depends on that line's text and date alone, as no failregex names a session.
+    /// Whether what becomes of a line depends on that line's text and date alone, as no failregex names a session and
+    /// no record has several lines.
     pub fn are_memoryless(&self) -> bool {
         let names = self.prefix.iter().chain(&self.fail).flat_map(|regex| regex.pattern().names());
-        !names.into_iter().any(|name| name == "mlfid" || name.starts_with("alt_mlfid"))
+        self.records.is_none() && !names.into_iter().any(|name| name == "mlfid" || name.starts_with("alt_mlfid"))
     }
 }

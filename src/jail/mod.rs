@@ -7,6 +7,7 @@ pub mod aged;
 pub mod answers;
 pub mod bans;
 pub mod bantime;
+pub mod dedupe;
 pub mod failures;
 pub mod history;
 pub mod ignore;
@@ -17,8 +18,11 @@ pub mod tags;
 
 use crate::addr::Id;
 use crate::config::{JailSettings, Own};
+use crate::ticket::Failure;
+use crate::time::Timestamp;
 
 pub use bans::{Ban, Bans};
+pub use dedupe::Dedupe;
 pub use failures::Failures;
 pub use history::History;
 pub use ignore::Ignore;
@@ -34,6 +38,8 @@ pub struct Jail {
     pub bans: Bans,
     /// Who is never counted.
     pub ignore: Ignore,
+    /// What more lines may tell of.
+    pub dedupe: Dedupe,
 }
 
 impl Jail {
@@ -43,6 +49,7 @@ impl Jail {
             failures: Failures::new(settings.findtime, settings.maxmatches),
             bans: Bans::new(settings.bantime),
             ignore: Ignore::new(&settings.ignore),
+            dedupe: Dedupe::default(),
             settings,
         }
     }
@@ -53,6 +60,11 @@ impl Jail {
         self.ignore = Ignore::new(&settings.ignore);
         self.settings = settings;
         self.bans.set_bantime(self.settings.bantime)
+    }
+
+    /// Whether a failure is no other line's event, as far as the jail wants to know: `dedupe`.
+    pub fn is_new(&mut self, failure: &Failure, now: Timestamp) -> bool {
+        !self.settings.dedupe || self.dedupe.is_new(failure, self.settings.findtime, now)
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

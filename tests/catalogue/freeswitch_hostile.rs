@@ -32,7 +32,7 @@ fn whatever_senders_write_they_alone_are_found() {
     counted!("hostile lines of FreeSWITCH: {lines}, forged {}, failures {written}, found {seen}", server.forged);
     assert!(found.is_empty(), "{found:?} never sent anything");
     assert!(f64::from(seen) > 0.9 * f64::from(written), "{seen} of {written}");
-    assert!(stock.records().iter().any(|record| record.text.contains("may have forged")));
+    assert!(stock.said().iter().any(|said| said.contains("may have forged")));
 }
 
 /// A build without optimisation has fewer, since it takes longer over them.

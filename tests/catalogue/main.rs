@@ -6,9 +6,12 @@
 #[macro_use]
 #[path = "../common/counted.rs"]
 mod counted;
+mod asterisk;
 mod freeswitch;
 mod freeswitch_hostile;
+mod hostile;
 mod page;
+mod prefixes;
 #[expect(dead_code, reason = "not all of it is needed here")]
 #[path = "../../benches/corpus/random.rs"]
 mod random;

@@ -5,11 +5,10 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
-use sipjail::config;
+use sipjail::config::{self, Config};
 use sipjail::daemon::pipe::{Pipe, PipeJail, Route};
 use sipjail::filter::Filter;
 use sipjail::line::Batch;
-use sipjail::record::Record;
 use sipjail::ticket::Who;
 use sipjail::time::{Span, Timestamp};
 
@@ -73,13 +72,30 @@ pub struct Found {
     pub count: u32,
 }
 
-/// Stock jails that all read the same log, with what they remember of it.
+/// Stock jails that all read the same two logs, with what they remember of them.
 pub struct Stock {
     pipe: Pipe,
-    route: Route,
+    routes: [Route; 2],
+    /// When the lines were written, where the source knows it.
+    time: Option<Timestamp>,
 }
 
 impl Stock {
+    /// All of them, reading files.
+    pub fn all() -> Stock {
+        Stock::new(|_| true)
+    }
+
+    /// All of them, reading systemd's journal.
+    pub fn of_journal() -> Stock {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("jail.local"), "[DEFAULT]\nbackend = systemd\n").unwrap();
+        let config = config::load(dir.path());
+        let errors: Vec<_> = config.problems.iter().filter(|p| p.severity != config::Severity::Warning).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        Stock { time: Some(NOW), ..Stock::of(&config, |_| true) }
+    }
+
     /// Those of which `wanted` is true, by their names.
     pub fn new(wanted: impl Fn(&str) -> bool) -> Stock {
         Stock::under(Path::new("/nonexistent"), wanted)
@@ -89,6 +105,10 @@ impl Stock {
     pub fn under(dir: &Path, wanted: impl Fn(&str) -> bool) -> Stock {
         let config = config::load(dir);
         assert!(config.problems.is_empty(), "{:?}", config.problems);
+        Stock::of(&config, wanted)
+    }
+
+    fn of(config: &Config, wanted: impl Fn(&str) -> bool) -> Stock {
         let jails = config.jails.iter().filter(|jail| wanted(&jail.name)).map(|jail| PipeJail {
             name: jail.name.as_str().into(),
             filter: Filter::new(jail, &TimeZone::UTC).unwrap().0,
@@ -96,20 +116,29 @@ impl Stock {
             findtime: Span(i64::MAX),
         });
         let mut pipe = Pipe::new(jails.collect());
-        let route = pipe.route_to_all();
-        Stock { pipe, route }
+        let routes = [pipe.route_to_all(), pipe.route_to_all()];
+        Stock { pipe, routes, time: None }
     }
 
     /// Whom these lines, which are being written now, make fail.
-    pub fn read(&mut self, log: &[u8]) -> Vec<Found> {
-        self.read_at(log, Some(NOW))
+    pub fn read(&mut self, lines: &[u8]) -> Vec<Found> {
+        self.read_of(0, lines)
     }
 
-    /// The same at another time; with none they have been there for long.
-    pub fn read_at(&mut self, log: &[u8], now: Option<Timestamp>) -> Vec<Found> {
+    /// The same of the first or the second of two logs.
+    pub fn read_of(&mut self, log: usize, lines: &[u8]) -> Vec<Found> {
+        self.take(log, lines, Some(NOW))
+    }
+
+    /// The same of the first at another time; with none the lines have been there for long.
+    pub fn read_at(&mut self, lines: &[u8], now: Option<Timestamp>) -> Vec<Found> {
+        self.take(0, lines, now)
+    }
+
+    fn take(&mut self, log: usize, lines: &[u8], now: Option<Timestamp>) -> Vec<Found> {
         let mut failures = Vec::new();
-        let batch = Batch { bytes: log, live: now.is_some(), time: None };
-        self.pipe.batch(&mut self.route, &batch, now.unwrap_or(NOW), &mut failures);
+        let batch = Batch { bytes: lines, live: now.is_some(), time: self.time };
+        self.pipe.batch(&mut self.routes[log], &batch, now.unwrap_or(NOW), &mut failures);
         let found = failures.into_iter().map(|(jail, failure)| {
             let Who::Id(Id::Ip(host)) = failure.who else { panic!("[{jail}] {failure:?} is no address") };
             Found { jail: jail.to_string(), host, count: failure.count }
@@ -117,8 +146,8 @@ impl Stock {
         found.collect()
     }
 
-    /// What there is to say of the log since the last call.
-    pub fn records(&mut self) -> Vec<Record> {
-        self.pipe.records(&self.route)
+    /// What there is to say of the first log since the last call.
+    pub fn said(&mut self) -> Vec<String> {
+        self.pipe.records(&self.routes[0]).into_iter().map(|record| record.text).collect()
     }
 }

@@ -1,6 +1,6 @@
 use indexmap::IndexMap;
 use sipjail::addr::Id;
-use sipjail::config::IgnoreItem;
+use sipjail::config::{IgnoreItem, JailSettings};
 use sipjail::record::Level;
 use sipjail::store::Change;
 use sipjail::ticket::{Failure, Who};
@@ -276,4 +276,21 @@ fn what_nobody_hears_is_not_put_into_words() {
     (0..4).for_each(|_| world.fail("sip", "192.0.2.1"));
     assert_eq!(world.said().last().map(String::as_str), Some("[sip] Ban 192.0.2.1"));
     assert!(!world.heard(Level::Info, "[sip] Found 192.0.2.1"));
+}
+
+#[test]
+fn what_a_second_line_tells_of_an_event_counts_only_without_dedupe() {
+    for (dedupe, banned) in [(true, 0), (false, 1)] {
+        let mut world = World::new(vec![JailSettings { dedupe, ..jail("sip") }]);
+        for call in ["a", "b"] {
+            for (name, words) in [("reason", "not authenticated"), ("event", "ChallengeResponseFailed")] {
+                let groups = [("callid", call), (name, words)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+                let failure =
+                    Failure { groups: groups.into(), time: world.now, ..failure(Who::Id(Id::parse("192.0.2.1"))) };
+                world.failure("sip", failure);
+            }
+        }
+        assert_eq!(world.banned("sip").len(), banned);
+        assert_eq!(world.engine.told_again("sip"), if dedupe { 2 } else { 0 });
+    }
 }

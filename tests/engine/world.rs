@@ -245,6 +245,7 @@ pub fn jail(name: &str) -> JailSettings {
         bantime: Bantime::For(Span::from_secs(600)),
         increment: Increment::default(),
         ignore: Ignore { myself: true, ..Ignore::default() },
+        dedupe: false,
         actions: vec![action("ipset")],
     }
 }

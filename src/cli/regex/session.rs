@@ -156,7 +156,8 @@ impl<'a, 'w> Session<'a, 'w> {
         let only_counted = self.out.is_none() && self.tracks.is_none() && !self.report.verbose;
         let mut at = 0;
         while at < lines.len() {
-            if only_counted && !self.report.missed.keeps() && counts(&lines[at..]) {
+            let torn = self.filter.is_torn();
+            if !torn && only_counted && !self.report.missed.keeps() && counts(&lines[at..]) {
                 let (bytes, count) = self.filter.passed_over_alike(&lines[at..], &moment);
                 self.report.total += count;
                 self.report.missed.count += count;
@@ -165,7 +166,9 @@ impl<'a, 'w> Session<'a, 'w> {
             let Some(end) = memchr::memchr(b'\n', &lines[at..]) else { break };
             let line = &lines[at..at + end];
             at += end + 1;
-            if counts(line) {
+            if torn {
+                self.line(line);
+            } else if counts(line) {
                 let verdict = self.filter.passed_over(line, &moment);
                 if only_counted && verdict == Verdict::Missed && !self.report.missed.keeps() {
                     self.report.total += 1;

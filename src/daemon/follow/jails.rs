@@ -45,7 +45,7 @@ impl Jail {
     pub fn files(&mut self, now: Timestamp, followed: &[Log]) -> Vec<(PathBuf, bool)> {
         let mut files: Vec<(PathBuf, bool)> = Vec::new();
         for at in self.patterns(now) {
-            let LogPath { pattern, tail } = &self.logs[at];
+            let LogPath { pattern, tail, .. } = &self.logs[at];
             for path in glob::expand(pattern) {
                 let past = glob::is_pattern(pattern)
                     && rotated::origin(&path).is_some_and(|log| followed.iter().any(|f| f.path == log));
@@ -60,7 +60,7 @@ impl Jail {
 
     /// Whether the path is one that the jail follows when it exists.
     pub fn means(&self, path: &Path) -> bool {
-        let chosen = |at: &usize| !self.first || self.chosen == Some(*at);
+        let chosen = |at: &usize| !self.first || self.chosen == Some(*at) || self.logs[*at].also;
         (0..self.logs.len()).filter(chosen).any(|at| glob::means(&self.logs[at].pattern, path))
     }
 
@@ -79,23 +79,29 @@ impl Jail {
         if !self.first {
             return (0..self.logs.len()).collect();
         }
-        let exists = |at: usize| !glob::expand(&self.logs[at].pattern).is_empty();
+        let also = (0..self.logs.len()).filter(|at| self.logs[*at].also).collect::<Vec<_>>();
+        self.choose(now);
+        self.chosen.into_iter().chain(also).collect()
+    }
+
+    /// Chooses one of several.
+    fn choose(&mut self, now: Timestamp) {
+        let exists = |at: usize| !self.logs[at].also && !glob::expand(&self.logs[at].pattern).is_empty();
         if let Some(chosen) = self.chosen {
             if exists(chosen) {
                 self.missing = None;
-                return vec![chosen];
+                return;
             }
             // A rotation leaves a log without its name for a moment.
             let since = *self.missing.get_or_insert(now);
             if (Span::default()..AWAY).contains(&(now - since)) {
-                return vec![chosen];
+                return;
             }
         }
         self.missing = None;
         if let Some(found) = (0..self.logs.len()).find(|at| exists(*at)) {
             self.chosen = Some(found);
         }
-        Vec::from_iter(self.chosen)
     }
 }
 
