@@ -133,8 +133,8 @@ impl Engine {
                 return out.push(Request::Log(records::ignored(name, id, &rule)));
             }
             let ban = Ban { since: row.time, bantime: Some(bantime).into(), bancount: row.bancount };
+            jail.bans.add(id.clone(), ban.clone());
             acting::act(name, jail, out, || Deed::Ban(Box::new(acting::of_ban(id, &ban))));
-            jail.bans.add(id.clone(), ban);
         });
     }
 
