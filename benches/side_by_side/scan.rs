@@ -98,7 +98,7 @@ struct Found {
 
 /// Everybody on one log.
 fn all(effort: Effort, report: &mut Report, log: &Log, jail: &str, pbx: Pbx, kind: fn(Pbx, usize) -> Corpus) -> Found {
-    let mut regex = programs::sipjail(NOWHERE.as_ref());
+    let mut regex = programs::sipjail(&configuration());
     regex.arg("regex").arg(&log.path).arg(jail);
     let empty = Log::new("empty", &kind(pbx, 0));
     let mut commands = vec![replay(&log.path, Some(jail)), regex, Command::new("cat"), replay(&empty.path, Some(jail))];
@@ -185,12 +185,20 @@ fn fail2ban(effort: Effort, report: &mut Report, jail: &str, pbx: Pbx, kind: fn(
 }
 
 fn replay(log: &Path, jail: Option<&str>) -> Command {
-    let mut command = programs::sipjail(NOWHERE.as_ref());
+    let mut command = programs::sipjail(&configuration());
     command.arg("replay").arg(log);
     if let Some(jail) = jail {
         command.args(["--jail", jail]);
     }
     command
+}
+
+/// The stock jails, but that of Asterisk looks for all that fail2ban's looks for, and counts each line.
+fn configuration() -> PathBuf {
+    let dir = logs::place().join("conf");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("jail.local"), "[asterisk]\nfilter = asterisk\ndedupe = false\n").unwrap();
+    dir
 }
 
 /// `rg` in the mode in which it is fastest on one core, with these literals, one a line.
@@ -211,7 +219,7 @@ fn list_of(literals: &[u8]) -> PathBuf {
 /// The literals that the scan looks for on behalf of a stock jail, or of that with the filter of another directory; nothing
 /// if there is none.
 fn literals(jail: &str, dir: Option<&str>) -> Vec<u8> {
-    let jails = config::load(NOWHERE.as_ref()).jails;
+    let jails = config::load(&configuration()).jails;
     let mut settings = jails.into_iter().find(|settings| settings.name == jail).expect("a stock jail");
     if let Some(dir) = dir {
         let Ok(filter) = config::filter(dir.as_ref(), jail) else { return Vec::new() };
@@ -234,6 +242,4 @@ fn size(log: &Log) -> String {
     format!("{} lines, {} MB", log.tally.lines, log.tally.bytes / 1_000_000)
 }
 
-/// A directory that is none: the stock tree.
-const NOWHERE: &str = "/nonexistent";
 const MORE_TIMES: crate::report::Unit = crate::report::Unit(TIMES.0, crate::report::Better::More);

@@ -68,7 +68,7 @@ impl Scan {
     /// an escape character as well.
     pub(super) fn of(filters: Vec<(Option<Literals>, bool)>) -> Scan {
         let own = |(sets, coloured): &(Option<Literals>, bool)| Own {
-            literals: sets.clone().and_then(|sets| Finder::of(&reduce(sets, FAST))),
+            literals: sets.clone().and_then(|sets| Finder::of(&reduce(sets, EXACT))),
             coloured: *coloured,
         };
         let own: Vec<Own> = filters.iter().map(own).collect();
@@ -194,6 +194,8 @@ impl Own {
 const ESCAPE: u8 = 0x1b;
 /// Literals above which the search falls out of vector instructions.
 const FAST: usize = 64;
+/// Literals of one filter, which only ever looks at lines that the first stage found: coarser ones would let too many pass.
+const EXACT: usize = 512;
 /// Bytes of a log that say what it holds.
 const SAMPLE: usize = 32 << 10;
 /// A smaller block says nothing.

@@ -15,8 +15,8 @@ pub struct Records {
     kinds: Vec<Kind>,
     /// Bytes between the first and the last line of one, at most.
     pub room: usize,
-    /// Without one of these no line begins a record; `None`: each has to be looked at.
-    literals: OnceLock<Option<AhoCorasick>>,
+    /// Texts without which no line begins a record, and of which kind each is; `None`: each line has to be looked at.
+    literals: OnceLock<Option<(AhoCorasick, Vec<usize>)>>,
 }
 
 /// One `recordregex`.
@@ -62,19 +62,33 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let literals = self.literals.get_or_init(|| {
-            let sets = gather(self.begin().map(FailRegex::relaxed), None, Cut::Start, false)?;
-            AhoCorasick::new(reduce(sets, LITERALS)).ok()
-        });
-        if literals.as_ref().is_some_and(|literals| !literals.is_match(text)) {
-            return None;
-        }
+        let literals = self.literals.get_or_init(|| self.literals());
+        let mut possible: Vec<usize> = match literals {
+            Some((literals, _)) if !literals.is_match(text) => return None,
+            Some((literals, kinds)) => {
+                literals.find_overlapping_iter(text).map(|found| kinds[found.pattern()]).collect()
+            }
+            None => (0..self.kinds.len()).collect(),
+        };
+        possible.sort_unstable();
+        possible.dedup();
         let matches = |regex: &FailRegex| regex.pattern().is_match(text).unwrap_or(false);
-        let (number, kind) = self.kinds.iter().enumerate().find(|(_, kind)| matches(&kind.begin))?;
+        let number = possible.into_iter().find(|number| matches(&self.kinds[*number].begin))?;
+        let kind = &self.kinds[number];
         if kind.end.as_ref().is_some_and(matches) {
             return None;
         }
         Some((number, groups(&kind.begin, text)?))
+    }
+
+    fn literals(&self) -> Option<(AhoCorasick, Vec<usize>)> {
+        let (mut texts, mut kinds) = (Vec::new(), Vec::new());
+        for (number, begin) in self.begin().enumerate() {
+            let sets = gather([begin.relaxed()], None, Cut::Start, false)?;
+            texts.extend(reduce(sets, LITERALS));
+            kinds.resize(texts.len(), number);
+        }
+        Some((AhoCorasick::new(texts).ok()?, kinds))
     }
 }
 
@@ -107,7 +121,7 @@ pub fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
 
 /// A sender's text.
 const TEXT: &str = "<F-TEXT/>";
-/// Literals of the first lines at most.
+/// Literals of one kind's first lines at most.
 const LITERALS: usize = 64;
 /// Where `recordroom` is not written.
 const ROOM: usize = 512;
