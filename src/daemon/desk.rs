@@ -66,9 +66,17 @@ impl Desk {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the loop: takes in what came from the follower through the inbox.
+    /// For the loop: takes in what came from the follower through the inbox. In a flood the loop hardly ever looks up just
+    /// behind a position, so what is due is done here.
     pub fn taken(&self, found: Message) {
-        self.sit().take(found);
+        let mut work = self.sit();
+        work.take(found);
+        let now = clock::now();
+        if work.due().is_some_and(|due| due <= now) {
+            let Work { engine, out, .. } = &mut *work;
+            engine.tick(now, out);
+        }
+        drop(work);
         self.done();
     }
 
@@ -129,6 +137,7 @@ mod tests {
     use crate::engine::{Remembered, Setup};
     use crate::firewall::DryRun;
     use crate::line::Position;
+    use crate::store::Change;
     use crate::ticket::{Failure, Who};
     use crate::time::Span;
 
@@ -143,7 +152,8 @@ mod tests {
             own: Vec::new(),
             zone: TimeZone::UTC,
         };
-        let engine = Engine::start(setup, clock::now(), &mut Vec::new()).expect("a dry run refuses nothing");
+        let engine = Engine::start(setup, clock::now() - Span::from_secs(15), &mut Vec::new())
+            .expect("a dry run refuses nothing");
         let (inbox, receiver) = sync_channel(8);
         (Desk::new(engine), inbox, receiver)
     }
@@ -191,6 +201,15 @@ mod tests {
         assert_eq!(counted(&desk), FEW as u64 + 2);
         assert!(desk.hand_in(failures(1), &inbox));
         assert_eq!(counted(&desk), FEW as u64 + 3);
+    }
+
+    #[test]
+    fn in_a_flood_what_is_due_is_done_behind_a_position() {
+        let (desk, _inbox, _receiver) = desk();
+        [failures(1), position(), failures(1)].into_iter().for_each(|found| desk.taken(found));
+        let work = desk.sit();
+        assert!(work.due().is_none(), "more failures came");
+        assert!(work.out.iter().any(|request| matches!(request, Request::Keep(Change::Position { .. }))));
     }
 
     #[test]
