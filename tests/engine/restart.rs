@@ -75,6 +75,19 @@ fn what_only_the_kernel_knows_is_adopted() {
 }
 
 #[test]
+fn the_last_second_of_a_ban_in_the_kernel_is_no_new_ban() {
+    let mut world = World::new(vec![jail("sip")]);
+    (0..3).for_each(|_| world.fail("sip", "192.0.2.1"));
+    for (left, count) in [(1, 0), (30, 1)] {
+        let kernel = Kernel::default();
+        kernel.put("sip", "192.0.2.1", Some(left));
+        let database = Database { bans: world.database.bans.clone(), ..Database::default() };
+        let next = World::on(vec![jail("sip")], kernel, database, START + 601);
+        assert_eq!((next.banned("sip").len(), next.kernel.holds("sip")), (count, count), "{left} s were left");
+    }
+}
+
+#[test]
 fn a_shorter_bantime_or_a_new_ignoreip_ends_kept_bans() {
     let mut world = World::new(vec![jail("sip")]);
     for id in ["192.0.2.1", "198.51.100.1"] {
