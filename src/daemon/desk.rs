@@ -111,6 +111,9 @@ impl Desk {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Some(message),
         };
+        if work.out.len() > MUCH {
+            return Some(message);
+        }
         let last = matches!(message, Message::Positions(_));
         work.take(message);
         drop(work);
@@ -124,6 +127,9 @@ impl Desk {
 
 /// Failures that are worth no hand-over.
 const FEW: usize = 16;
+
+/// So much left for the loop tells that it is held up, as by a log that nobody takes: then the follower has to wait for it.
+const MUCH: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -210,6 +216,17 @@ mod tests {
         let work = desk.sit();
         assert!(work.due().is_none(), "more failures came");
         assert!(work.out.iter().any(|request| matches!(request, Request::Keep(Change::Position { .. }))));
+    }
+
+    #[test]
+    fn a_loop_that_is_held_up_holds_up_the_follower() {
+        let (desk, inbox, receiver) = desk();
+        let mut handed = 0;
+        while !receiver.try_iter().any(|message| matches!(message, Message::Failures(_))) {
+            handed += 1;
+            assert!(handed <= MUCH && desk.hand_in(failures(FEW), &inbox) && desk.hand_in(position(), &inbox));
+        }
+        assert!(desk.sit().out.len() < 2 * MUCH);
     }
 
     #[test]
