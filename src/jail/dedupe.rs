@@ -263,7 +263,9 @@ mod tests {
         let tries: Vec<_> = words.iter().map(|words| (0, "a", &**words)).collect();
         assert_eq!(events(&tries), 100_usize.div_ceil(WORDS));
         let mut dedupe = Dedupe::default();
-        words.iter().for_each(|words| drop(dedupe.is_new(&line("192.0.2.1", &(0, "a", words)), FINDTIME, secs(0))));
+        for words in &words {
+            dedupe.is_new(&line("192.0.2.1", &(0, "a", words)), FINDTIME, secs(0));
+        }
         let told = dedupe.events.values().flatten().flat_map(|event| &event.notices);
         assert!(told.map(|words| words.len()).sum::<usize>() <= 100 * TEXT);
     }
