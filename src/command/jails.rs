@@ -58,7 +58,7 @@ pub fn rest(name: &str, house: &mut House<'_>) -> Result<(), Error> {
 
 /// The jail goes, and its bans leave the firewall; what is kept of them is there when it comes back.
 pub fn end(name: &str, house: &mut House<'_>) -> Result<(), Error> {
-    house.engine.remove_jail(name, house.now, house.out)?;
+    house.engine.remove_jail(name, house.out)?;
     house.idle.swap_remove(name);
     house.files.shift_remove(name);
     house.follow.push(Follow::Remove(name.to_owned()));

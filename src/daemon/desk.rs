@@ -66,9 +66,17 @@ impl Desk {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the loop: takes in what came from the follower through the inbox.
+    /// For the loop: takes in what came from the follower through the inbox. In a flood the loop hardly ever looks up just
+    /// behind a position, so what is due is done here.
     pub fn taken(&self, found: Message) {
-        self.sit().take(found);
+        let mut work = self.sit();
+        work.take(found);
+        let now = clock::now();
+        if work.due().is_some_and(|due| due <= now) {
+            let Work { engine, out, .. } = &mut *work;
+            engine.tick(now, out);
+        }
+        drop(work);
         self.done();
     }
 
@@ -103,6 +111,9 @@ impl Desk {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Some(message),
         };
+        if work.out.len() > MUCH {
+            return Some(message);
+        }
         let last = matches!(message, Message::Positions(_));
         work.take(message);
         drop(work);
@@ -117,6 +128,9 @@ impl Desk {
 /// Failures that are worth no hand-over.
 const FEW: usize = 16;
 
+/// So much left for the loop tells that it is held up, as by a log that nobody takes: then the follower has to wait for it.
+const MUCH: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
@@ -129,6 +143,7 @@ mod tests {
     use crate::engine::{Remembered, Setup};
     use crate::firewall::DryRun;
     use crate::line::Position;
+    use crate::store::Change;
     use crate::ticket::{Failure, Who};
     use crate::time::Span;
 
@@ -143,7 +158,8 @@ mod tests {
             own: Vec::new(),
             zone: TimeZone::UTC,
         };
-        let engine = Engine::start(setup, clock::now(), &mut Vec::new()).expect("a dry run refuses nothing");
+        let engine = Engine::start(setup, clock::now() - Span::from_secs(15), &mut Vec::new())
+            .expect("a dry run refuses nothing");
         let (inbox, receiver) = sync_channel(8);
         (Desk::new(engine), inbox, receiver)
     }
@@ -191,6 +207,26 @@ mod tests {
         assert_eq!(counted(&desk), FEW as u64 + 2);
         assert!(desk.hand_in(failures(1), &inbox));
         assert_eq!(counted(&desk), FEW as u64 + 3);
+    }
+
+    #[test]
+    fn in_a_flood_what_is_due_is_done_behind_a_position() {
+        let (desk, _inbox, _receiver) = desk();
+        [failures(1), position(), failures(1)].into_iter().for_each(|found| desk.taken(found));
+        let work = desk.sit();
+        assert!(work.due().is_none(), "more failures came");
+        assert!(work.out.iter().any(|request| matches!(request, Request::Keep(Change::Position { .. }))));
+    }
+
+    #[test]
+    fn a_loop_that_is_held_up_holds_up_the_follower() {
+        let (desk, inbox, receiver) = desk();
+        let mut handed = 0;
+        while !receiver.try_iter().any(|message| matches!(message, Message::Failures(_))) {
+            handed += 1;
+            assert!(handed <= MUCH && desk.hand_in(failures(FEW), &inbox) && desk.hand_in(position(), &inbox));
+        }
+        assert!(desk.sit().out.len() < 2 * MUCH);
     }
 
     #[test]

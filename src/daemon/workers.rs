@@ -123,7 +123,6 @@ fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Task>, in
     let mut lost = 0;
     loop {
         let ended = collect(queue, &mut waiting, &mut asked, refused.is_some());
-        lost += give_up(&mut waiting);
         match write(&mut store, &mut reopen, &waiting, inbox) {
             Ok(()) => {
                 waiting.clear();
@@ -143,6 +142,9 @@ fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Task>, in
                 }
             }
         }
+        if refused.is_some() {
+            lost += give_up(&mut waiting);
+        }
         asked.drain(..).for_each(|task| answer(store.as_mut(), task));
         if ended {
             return;
@@ -150,15 +152,18 @@ fn keep(mut store: Option<Store>, mut reopen: Reopen, queue: &Receiver<Task>, in
     }
 }
 
-/// Gives up what has waited longest where too much waits; how many rows that were.
+/// Gives up what has waited longest where too much waits, counters before anything else: each ban is said once, a counter
+/// again with its next failure. How many rows that were.
 fn give_up(waiting: &mut Vec<Change>) -> usize {
     let over = waiting.iter().map(Change::rows).sum::<usize>().saturating_sub(MAX_WAITING);
-    let (mut oldest, mut lost) = (0, 0);
-    while lost < over {
-        lost += waiting[oldest].rows();
-        oldest += 1;
+    let mut lost = 0;
+    for counters_alone in [true, false] {
+        waiting.retain(|change| {
+            let goes = lost < over && (!counters_alone || matches!(change, Change::Failures { .. }));
+            lost += if goes { change.rows() } else { 0 };
+            !goes
+        });
     }
-    waiting.drain(..oldest);
     lost
 }
 
@@ -345,6 +350,37 @@ fn run(script: &str, args: &[String]) -> Result<i32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ticket::{Counter, Texts};
+    use crate::time::Timestamp;
+
+    fn counters(ids: u32) -> Change {
+        let (first, last) = Default::default();
+        let counter = Counter { first, last, retry: 2, failures: 2, matches: Texts::default() };
+        let counters = (0..ids).map(|n| (Id::from(IpAddr::from(n.to_be_bytes())), (n == 0).then(|| counter.clone())));
+        Change::Failures { jail: "sip".into(), counters: counters.collect() }
+    }
+
+    #[test]
+    fn much_at_once_is_kept_where_the_disk_takes_it() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let path = dir.path().join("db");
+        let open = || Store::open(&path, Timestamp::default(), &mut Vec::new()).expect("it opens");
+        let (inbox, _said) = sync_channel(8);
+        let keeper = Keeper::start(Some(open()), Some(Box::new(|_| None)), inbox).expect("a thread");
+        keeper.keep(vec![counters(MAX_WAITING as u32 + 1)]);
+        keeper.finish();
+        assert_eq!(open().load().expect("it can be read").counters.len(), 1);
+    }
+
+    #[test]
+    fn counters_are_given_up_before_anything_else() {
+        let jail = |n: u32| Change::Jail { name: n.to_string(), enabled: true };
+        let mut waiting = vec![jail(1), counters(MAX_WAITING as u32), jail(2), counters(3)];
+        assert_eq!(give_up(&mut waiting), MAX_WAITING);
+        assert_eq!(waiting, [jail(1), jail(2), counters(3)]);
+        let mut many: Vec<Change> = (0..MAX_WAITING as u32 + 2).map(jail).collect();
+        assert_eq!((give_up(&mut many), &many[0]), (2, &jail(2)));
+    }
 
     #[test]
     fn a_program_gets_values_as_arguments_only() {

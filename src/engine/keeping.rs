@@ -18,17 +18,20 @@ impl Engine {
     /// Gives out every change to a counter since the last time, then every position.
     pub(super) fn flush(&mut self, now: Timestamp, out: &mut Vec<Request>) {
         self.flushed = now;
-        for (name, jail) in &mut self.jails {
+        self.flush_of(&|_| true, out);
+    }
+
+    /// The same of some jails.
+    pub(super) fn flush_of(&mut self, wanted: &dyn Fn(&str) -> bool, out: &mut Vec<Request>) {
+        for (name, jail) in self.jails.iter_mut().filter(|(name, _)| wanted(name)) {
             let counters = jail.failures.changes();
             if !counters.is_empty() {
                 out.push(Request::Keep(Change::Failures { jail: name.clone(), counters }));
             }
         }
-        let positions = std::mem::take(&mut self.positions);
+        let positions = self.positions.extract_if(.., |(jail, _), _| wanted(jail));
         out.extend(
-            positions
-                .into_iter()
-                .map(|((jail, _), position)| Request::Keep(Change::Position { jail: jail.to_string(), position })),
+            positions.map(|((jail, _), position)| Request::Keep(Change::Position { jail: jail.to_string(), position })),
         );
     }
 }

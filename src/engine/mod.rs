@@ -387,8 +387,8 @@ impl Engine {
     }
 
     /// A jail is taken away: its bans leave the firewall, its history stays. An unknown jail is an error.
-    pub fn remove_jail(&mut self, jail: &str, now: Timestamp, out: &mut Vec<Request>) -> Result<(), Error> {
-        self.take_away(jail, now, out)
+    pub fn remove_jail(&mut self, jail: &str, out: &mut Vec<Request>) -> Result<(), Error> {
+        self.take_away(jail, out)
     }
 
     /// What another database kept, in place of what was known; no jail may run.

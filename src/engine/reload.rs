@@ -19,11 +19,12 @@ impl Engine {
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
         let mut outcome = Ok(());
-        self.flush(now, out);
         self.answers = Answers::default();
         let order: Vec<String> = settings.iter().map(|s| s.name.clone()).collect();
-        let gone = |name: &&Arc<str>| ***name != *MANUAL && !order.iter().any(|o| **o == ***name);
-        for name in self.jails.keys().filter(gone).cloned().collect::<Vec<_>>() {
+        let gone = |name: &str| name != MANUAL && !order.iter().any(|o| o == name);
+        // The others may be amid what the follower found, the position behind it still to come.
+        self.flush_of(&gone, out);
+        for name in self.jails.keys().filter(|name| gone(name)).cloned().collect::<Vec<_>>() {
             outcome = outcome.and(self.end(&name, out));
         }
         for settings in settings {
@@ -64,9 +65,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn take_away(&mut self, jail: &str, now: Timestamp, out: &mut Vec<Request>) -> Result<(), Error> {
+    pub(super) fn take_away(&mut self, jail: &str, out: &mut Vec<Request>) -> Result<(), Error> {
         let name = self.find(jail)?.0.clone();
-        self.flush(now, out);
+        self.flush_of(&|other| *other == *name, out);
         self.end(&name, out).map_err(|e| Error::new(Kind::Host, format!("the firewall does not let it go: {e}")))
     }
 

@@ -155,6 +155,8 @@ impl Engine {
                 return;
             }
             match history.get(&id, name).map(|row| revive(row, &jail.settings, now)) {
+                // Here whole seconds are counted, there too: the last of them tells of nothing.
+                Some(Revival::Over) if entry.timeout.is_some_and(|secs| secs <= ROUNDED) => lift.push(id),
                 // If the kernel holds it nevertheless, it knows of a newer ban than the database.
                 None | Some(Revival::Over) => adopt.push((id, entry.timeout)),
                 Some(Revival::Alive(_) | Revival::Cut) => lift.push(id),
@@ -181,6 +183,9 @@ impl Engine {
         }
     }
 }
+
+/// Seconds for which the kernel may hold a ban longer than the database says.
+const ROUNDED: u32 = 2;
 
 /// What a row of the database means for a jail that comes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

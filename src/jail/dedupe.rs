@@ -19,7 +19,9 @@ use crate::time::{Span, Timestamp};
 pub struct Dedupe {
     /// Each address's newest events, oldest first.
     events: HashMap<Who, VecDeque<Event>>,
-    /// So many addresses are looked through for what is over.
+    /// Events of all addresses.
+    held: usize,
+    /// So many events are looked through for what is over.
     swept: usize,
     again: u64,
 }
@@ -51,8 +53,10 @@ impl Dedupe {
         let (mut notices, mut security) = (Vec::new(), Vec::new());
         if line.security { &mut security } else { &mut notices }.push(line.words.into());
         events.push_back(Event { time: line.time, call: line.call.map(Into::into), notices, security });
+        self.held += 1;
         if events.len() > EVENTS {
             events.pop_front();
+            self.held -= 1;
         }
         true
     }
@@ -64,14 +68,17 @@ impl Dedupe {
 
     /// Forgets what is over, when there is much.
     fn sweep(&mut self, before: Timestamp) {
-        if self.events.len() < self.swept.clamp(ADDRESSES / 100, ADDRESSES) {
+        if self.held < self.swept.clamp(ALL / 100, ALL) {
             return;
         }
         self.events.retain(|_, events| events.back().is_some_and(|event| event.time >= before));
-        if self.events.len() >= ADDRESSES {
+        self.held = self.events.values().map(VecDeque::len).sum();
+        // Where hardly anything was over, the next look would come too soon.
+        if self.held >= ALL / 4 * 3 {
             self.events.clear();
+            self.held = 0;
         }
-        self.swept = self.events.len() * 2;
+        self.swept = self.held * 2;
     }
 }
 
@@ -86,8 +93,9 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn of(failure: &'a Failure) -> Line<'a> {
         let group = |name: &str| failure.groups.get(name).map(String::as_str);
+        let group = |name: &str| group(name).map(|text| &text[..text.floor_char_boundary(TEXT)]);
         let words = group("event").or(group("reason")).unwrap_or_default();
-        let call = group("callid").map(|id| &id[..id.floor_char_boundary(CALL_ID)]);
+        let call = group("callid");
         Line { time: failure.time, call, security: group("event").is_some(), words }
     }
 
@@ -122,7 +130,7 @@ impl<'a> Line<'a> {
 
     fn is_new_to(&self, event: &Event) -> bool {
         let told = if self.security { &event.security } else { &event.notices };
-        told.iter().all(|words| **words != *self.words)
+        told.len() < WORDS && told.iter().all(|words| **words != *self.words)
     }
 }
 
@@ -130,12 +138,14 @@ impl<'a> Line<'a> {
 const WITH_CALL_ID: Span = Span::from_secs(10);
 /// The same of lines that carry none.
 const WITHOUT: Span = Span::from_secs(2);
-/// Bytes of a Call-ID that are looked at.
-const CALL_ID: usize = 200;
+/// Bytes of a Call-ID, and of the words, that are looked at.
+const TEXT: usize = 200;
+/// In so many words one event may be told of: a filter of somebody's may take them from what a sender writes.
+const WORDS: usize = 16;
 /// Events of one address that are remembered: who has more is long banned.
 const EVENTS: usize = 64;
-/// Addresses that are remembered.
-const ADDRESSES: usize = 100_000;
+/// Events of all addresses that are remembered: some 100 MB with the longest Call-IDs.
+const ALL: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
@@ -231,13 +241,32 @@ mod tests {
             dedupe.is_new(&line(&format!("10.0.{}.{}", n / 256, n % 256), &(n, "", "")), FINDTIME, secs(n));
         }
         assert!(dedupe.events.len() < 5_000);
-        for n in 0..ADDRESSES + 10 {
+        for n in 0..ALL + 10 {
             dedupe.is_new(
                 &line(&format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255), &(0, "", "")),
                 FINDTIME,
                 secs(0),
             );
         }
-        assert!(dedupe.events.len() <= ADDRESSES);
+        assert!(dedupe.events.len() <= ALL);
+    }
+
+    #[test]
+    fn nobody_takes_much_memory_with_many_events_or_long_words() {
+        let mut dedupe = Dedupe::default();
+        for n in 0..ALL + 10 {
+            let host = format!("10.0.{}.{}", n >> 8 & 15, n & 255);
+            dedupe.is_new(&line(&host, &(0, &n.to_string(), "")), FINDTIME, secs(0));
+        }
+        assert!(dedupe.events.values().map(VecDeque::len).sum::<usize>() <= ALL);
+        let words: Vec<String> = (0..100).map(|n| format!("{n} {}", "x".repeat(10_000))).collect();
+        let tries: Vec<_> = words.iter().map(|words| (0, "a", &**words)).collect();
+        assert_eq!(events(&tries), 100_usize.div_ceil(WORDS));
+        let mut dedupe = Dedupe::default();
+        for words in &words {
+            dedupe.is_new(&line("192.0.2.1", &(0, "a", words)), FINDTIME, secs(0));
+        }
+        let told = dedupe.events.values().flatten().flat_map(|event| &event.notices);
+        assert!(told.map(|words| words.len()).sum::<usize>() <= 100 * TEXT);
     }
 }

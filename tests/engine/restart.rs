@@ -54,6 +54,22 @@ fn after_a_kill_the_lines_since_the_last_position_are_not_punished_twice() {
 }
 
 #[test]
+fn a_reload_before_the_position_is_there_counts_no_line_twice() {
+    let mut world = World::new(vec![jail("sip"), jail("web")]);
+    world.fail("sip", "192.0.2.1");
+    world.position("sip", 100);
+    world.pass(5);
+    world.fail("sip", "192.0.2.1");
+    world.reload(vec![jail("sip")]);
+    // Killed; the line after offset 100 is read again.
+    let mut world = world.restart(vec![jail("sip")], 1);
+    world.fail("sip", "192.0.2.1");
+    assert_eq!(world.banned("sip").len(), 0);
+    world.fail("sip", "192.0.2.1");
+    assert_eq!(world.banned("sip").len(), 1);
+}
+
+#[test]
 fn what_only_the_kernel_knows_is_adopted() {
     let kernel = Kernel::default();
     kernel.put("sip", "192.0.2.1", Some(300));
@@ -72,6 +88,19 @@ fn what_only_the_kernel_knows_is_adopted() {
     assert_eq!(world.banned("sip"), ["192.0.2.2"]);
     world.pass(86_400 * 3);
     assert_eq!(world.kernel.timeout("sip", "192.0.2.2"), Some(None));
+}
+
+#[test]
+fn the_last_second_of_a_ban_in_the_kernel_is_no_new_ban() {
+    let mut world = World::new(vec![jail("sip")]);
+    (0..3).for_each(|_| world.fail("sip", "192.0.2.1"));
+    for (left, count) in [(1, 0), (30, 1)] {
+        let kernel = Kernel::default();
+        kernel.put("sip", "192.0.2.1", Some(left));
+        let database = Database { bans: world.database.bans.clone(), ..Database::default() };
+        let next = World::on(vec![jail("sip")], kernel, database, START + 601);
+        assert_eq!((next.banned("sip").len(), next.kernel.holds("sip")), (count, count), "{left} s were left");
+    }
 }
 
 #[test]

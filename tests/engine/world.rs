@@ -144,7 +144,7 @@ impl World {
 
     pub fn remove(&mut self, jail: &str) {
         let mut out = Vec::new();
-        self.engine.remove_jail(jail, self.now, &mut out).expect("the jail exists");
+        self.engine.remove_jail(jail, &mut out).expect("the jail exists");
         self.take(out);
     }
 
