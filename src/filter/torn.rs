@@ -64,6 +64,11 @@ fn named(groups: &Groups, usedns: UseDns) -> Option<Who> {
 }
 
 impl Filter {
+    /// Whether records may have several lines.
+    pub fn has_records(&self) -> bool {
+        self.rules.records.is_some()
+    }
+
     /// Whether a record has begun and not ended: then the next line of its log has to be looked at, whatever it holds.
     pub fn is_torn(&self) -> bool {
         self.torn.is_some()
