@@ -7,7 +7,7 @@
 //! proved is only told.
 //!
 //! A record that says how many bytes of a sender follow (`<F-BYTES>`) is judged by its first line; what follows it, so
-//! far, is not.
+//! far, is not (64 KiB at most).
 
 mod kinds;
 
@@ -129,7 +129,7 @@ impl Filter {
             return false;
         };
         let so_far = match groups.get("bytes").map(|bytes| bytes.parse()) {
-            Some(Ok(bytes)) if bytes > 0 => SoFar::Bytes(bytes),
+            Some(Ok(bytes)) if bytes > 0 => SoFar::Bytes(MOST.min(bytes)),
             Some(_) => return false,
             None => {
                 let (shown, text) = (shown.to_owned(), text.trim_end_matches('\n').to_owned());
@@ -217,6 +217,8 @@ impl Forgers {
     }
 }
 
+/// Bytes of a sender that follow a line, at most: a SIP message has 64 KiB. A line that says more hides no more.
+const MOST: usize = 64 << 10;
 /// Whom a record's lines blame, as far as it is told.
 const BLAMED: usize = 4;
 /// A sender is named again after this.
@@ -322,6 +324,23 @@ mod tests {
         let lines = format!("@junk from 192.0.2.1, {} bytes:\n{packet}\n@bad 192.0.2.9", packet.len());
         assert_eq!(failed(&mut filter, &lines), ["192.0.2.1", "192.0.2.9"]);
         assert!(filter.records()[0].text.contains("192.0.2.1 sent"));
+    }
+
+    #[test]
+    fn no_number_hides_all_that_follows() {
+        let mut filter = filter();
+        let lines = format!("@junk from 192.0.2.1, {} bytes:\n{}@bad 192.0.2.9", u64::MAX, "x\n".repeat(MOST / 2));
+        assert_eq!(failed(&mut filter, &lines), ["192.0.2.1", "192.0.2.9"]);
+    }
+
+    #[test]
+    fn what_is_not_believed_begins_no_record() {
+        let mut filter = filter();
+        let moment = Moment { now: NOW, findtime: Span::from_secs(600), live: true, time: None, before: &[] };
+        for line in ["call 198.51.100.1 to '9", "junk from 198.51.100.1, 500 bytes:"] {
+            filter.doubt(format!("2026-11-20 10:00:00 {line}").as_bytes(), &moment);
+            assert_eq!(failed(&mut filter, "@bad 192.0.2.9"), ["192.0.2.9"]);
+        }
     }
 
     #[test]
