@@ -152,7 +152,9 @@ impl Filter {
 
     /// Whom a line would blame that is not believed.
     fn blame(&mut self, line: &str, moment: &Moment<'_>, blamed: &mut Vec<Who>) {
-        if blamed.len() >= BLAMED {
+        let records = self.rules.records.as_ref();
+        let may_be_believed = || records.is_some_and(|all| all.may_be_believed(line, || self.literals(false).cloned()));
+        if blamed.len() >= BLAMED || !may_be_believed() {
             return;
         }
         let cut = match self.clock.detector.find(line, moment.now) {
@@ -238,8 +240,8 @@ mod tests {
     /// 2026-11-20 10:00:00 UTC.
     const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
 
-    fn filter() -> Filter {
-        let settings = FilterSettings {
+    fn settings() -> FilterSettings {
+        FilterSettings {
             prefregex: Some(Spanned::bare("^ <F-CONTENT>.+</F-CONTENT>$")),
             failregex: [
                 "^call <ADDR> to '.*' refused$",
@@ -262,9 +264,12 @@ mod tests {
             datepattern: vec![Spanned::bare("^%Y-%m-%d %H:%M:%S")],
             maxlines: 1,
             ..FilterSettings::default()
-        };
+        }
+    }
+
+    fn filter() -> Filter {
         let zones = Zones { local: TimeZone::UTC, logtimezone: None };
-        Filter::of(&settings, UseDns::No, "auto", zones).unwrap().0
+        Filter::of(&settings(), UseDns::No, "auto", zones).unwrap().0
     }
 
     /// Who fails by these lines, each written now unless it goes on with another one.
@@ -324,6 +329,19 @@ mod tests {
         let lines = format!("@junk from 192.0.2.1, {} bytes:\n{packet}\n@bad 192.0.2.9", packet.len());
         assert_eq!(failed(&mut filter, &lines), ["192.0.2.1", "192.0.2.9"]);
         assert!(filter.records()[0].text.contains("192.0.2.1 sent"));
+    }
+
+    #[test]
+    fn what_begins_a_record_is_looked_at_also_where_the_prefregex_stands_for_the_failregexes() {
+        let mut settings = settings();
+        settings.prefregex = Some(Spanned::bare("^ bad <F-CONTENT>.+</F-CONTENT>$"));
+        settings.failregex = vec![Spanned::bare("^<ADDR>$")];
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let filter = Filter::of(&settings, UseDns::No, "auto", zones).unwrap().0;
+        let mut lines = Vec::new();
+        let block = b"x\n junk from 192.0.2.1, 5 bytes:\n bad 192.0.2.1\ny\n";
+        Scan::new(&[&filter], &[false]).candidates(block, |line, _| lines.push(line.start));
+        assert_eq!(lines, [2, 33]);
     }
 
     #[test]

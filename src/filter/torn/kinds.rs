@@ -6,7 +6,7 @@ use aho_corasick::AhoCorasick;
 
 use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
-use crate::filter::prefilter::{Cut, gather, reduce};
+use crate::filter::prefilter::{Cut, Literals, gather, reduce};
 use crate::filter::translate::Options;
 
 /// The compiled options.
@@ -17,6 +17,8 @@ pub struct Records {
     pub room: usize,
     /// Without one of these no line begins a record; `None`: each has to be looked at.
     literals: OnceLock<Option<AhoCorasick>>,
+    /// The same for what the filter believes anywhere.
+    believed: OnceLock<Option<AhoCorasick>>,
 }
 
 /// One `recordregex`.
@@ -47,7 +49,12 @@ impl Records {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Some(Records { kinds, room: settings.room.unwrap_or(ROOM), literals: OnceLock::new() }))
+        Ok(Some(Records {
+            kinds,
+            room: settings.room.unwrap_or(ROOM),
+            literals: OnceLock::new(),
+            believed: OnceLock::new(),
+        }))
     }
 
     /// What the first lines of records look like.
@@ -60,13 +67,16 @@ impl Records {
         groups(self.kinds.get(kind)?.end.as_ref()?, text)
     }
 
+    /// Whether a line of a sender's may be one that the filter, which looks for these literals, would believe. A packet
+    /// can have very many lines.
+    pub fn may_be_believed(&self, line: &str, literals: impl FnOnce() -> Option<Literals>) -> bool {
+        holds_one(&self.believed, line, literals)
+    }
+
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let literals = self.literals.get_or_init(|| {
-            let sets = gather(self.begin().map(FailRegex::relaxed), None, Cut::Start, false)?;
-            AhoCorasick::new(reduce(sets, LITERALS)).ok()
-        });
-        if literals.as_ref().is_some_and(|literals| !literals.is_match(text)) {
+        let literals = || gather(self.begin().map(FailRegex::relaxed), Cut::Start, false);
+        if !holds_one(&self.literals, text, literals) {
             return None;
         }
         let matches = |regex: &FailRegex| regex.pattern().is_match(text).unwrap_or(false);
@@ -100,6 +110,12 @@ impl Kind {
     }
 }
 
+/// Whether a text holds one of these, where it has to.
+fn holds_one(known: &OnceLock<Option<AhoCorasick>>, text: &str, literals: impl FnOnce() -> Option<Literals>) -> bool {
+    let known = known.get_or_init(|| AhoCorasick::new(reduce(literals()?, LITERALS)).ok());
+    known.as_ref().is_none_or(|known| known.is_match(text))
+}
+
 /// The groups of an expression, if it matches.
 pub fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
     Some(regex.groups(&regex.search(text).ok()??, text))
@@ -107,7 +123,7 @@ pub fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
 
 /// A sender's text.
 const TEXT: &str = "<F-TEXT/>";
-/// Literals of the first lines at most.
+/// Literals at most.
 const LITERALS: usize = 64;
 /// Where `recordroom` is not written.
 const ROOM: usize = 512;
