@@ -112,7 +112,8 @@ impl Sender {
                 let mut parts = number.split(|byte| *byte == b'\n');
                 let first = parts.next().unwrap_or_default();
                 let first = &first[..first.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1)];
-                let ends = first.ends_with(b"'.") && first.windows(8).any(|part| part == b"rejected");
+                let (first, end) = ([b"'", first].concat(), b"' rejected because extension not found in context '");
+                let ends = first.ends_with(b"'.") && first.windows(end.len()).any(|part| part == end);
                 let forged = parts.next().is_some() && !ends;
                 (
                     notice("res_pjsip_session.c", join(&[begin.as_bytes(), &number, rejected])),

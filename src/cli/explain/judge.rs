@@ -57,6 +57,8 @@ impl<'a> Judge<'a> {
             let (time, end) = self.filter.leading_date(text, now).unwrap_or((now, 0));
             (written, text) = (Some(time), text[end..].trim_ascii_start());
         }
+        // In the middle of a record every line is looked at.
+        let torn = self.filter.is_torn();
         let trace = self.filter.trace(&self.tracks, text, written, &moment);
         let (date, time) = self.date(&trace, written, unwrapped.time, now);
         let settings = &self.jail.filter;
@@ -74,7 +76,7 @@ impl<'a> Judge<'a> {
             outcome: Outcome::Missed,
             unwrapped: (text != line).then(|| String::from_utf8_lossy(text).into_owned()),
             date,
-            prefilter: self.prefilter(line),
+            prefilter: self.prefilter(line, torn),
             prefregex: trace.prefix,
             content: trace.content.clone(),
             failregex: rule(&settings.failregex, trace.failregex),
@@ -103,7 +105,7 @@ impl<'a> Judge<'a> {
         told
     }
 
-    fn prefilter(&self, line: &[u8]) -> Prefilter {
+    fn prefilter(&self, line: &[u8], torn: bool) -> Prefilter {
         match self.scan.reason(line, 0) {
             Some(Reason::EveryLine) => Prefilter { candidate: true, literal: None, every_line: true },
             Some(Reason::Escape) => Prefilter { candidate: true, literal: None, every_line: false },
@@ -111,7 +113,7 @@ impl<'a> Judge<'a> {
                 let literal = line.get(range).map(|text| String::from_utf8_lossy(text).into_owned());
                 Prefilter { candidate: true, literal, every_line: false }
             }
-            None => Prefilter { candidate: false, literal: None, every_line: false },
+            None => Prefilter { candidate: torn, literal: None, every_line: false },
         }
     }
 
