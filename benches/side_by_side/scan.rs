@@ -228,7 +228,7 @@ fn literals(jail: &str, dir: Option<&str>) -> Vec<u8> {
     let Ok((filter, _)) = Filter::new(&settings, &TimeZone::UTC) else { return Vec::new() };
     let relaxed = |text| Some(Pattern::new(text, Options::default()).ok()?.relaxed().to_owned());
     let relaxed: Vec<String> = filter.expanded().filter_map(relaxed).collect();
-    let sets = gather(relaxed.iter().map(String::as_str), None, Cut::Start, false).unwrap_or_default();
+    let sets = gather(relaxed.iter().map(String::as_str), Cut::Start, false).unwrap_or_default();
     let mut text = reduce(sets, 64).join(&b'\n');
     text.push(b'\n');
     text

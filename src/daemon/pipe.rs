@@ -60,6 +60,8 @@ pub struct Route {
     listening: Vec<bool>,
     /// For each jail the record in whose middle the last batch ended.
     torn: Vec<Option<Torn>>,
+    /// Whether records of several lines matter to some of them.
+    records: bool,
 }
 
 /// A line that some jails of the same filter have to look at.
@@ -158,7 +160,8 @@ impl Pipe {
         let listening: Vec<bool> = alike.iter().map(listens).collect();
         let around = listening.contains(&true).then(Around::default);
         let alike = alike.into_iter().map(Arc::from).collect();
-        Route { jails: jails.to_vec(), alike, scan: None, around, listening, torn: vec![None; jails.len()] }
+        let records = jails.iter().any(|jail| self.filters[self.jails[*jail].filter].has_records());
+        Route { jails: jails.to_vec(), alike, scan: None, around, listening, torn: vec![None; jails.len()], records }
     }
 
     /// The route of a log that every jail reads, ready for [`Route::candidates`].
@@ -414,6 +417,11 @@ impl Route {
             found.push(Candidate { range, jails: jails.clone(), doubtful })
         });
         found
+    }
+
+    /// Whether lines that are no candidates may belong to one before them: then [`Pipe::judge`] has to get every batch.
+    pub fn has_records(&self) -> bool {
+        self.records
     }
 
     /// Calls `found` for these lines, `live` being the present where the log is being written.

@@ -311,8 +311,13 @@ impl Filter {
     pub fn doubt(&mut self, line: &[u8], moment: &Moment<'_>) {
         let mut hits = Vec::new();
         let sessions = std::mem::take(&mut self.sessions);
+        let torn = self.is_torn();
         self.hits(line, None, moment, &mut hits);
         self.sessions = sessions;
+        if !torn {
+            // What begins no record hides nothing.
+            self.torn = None;
+        }
         if !hits.is_empty() {
             self.notes.daily(Note::Forged, moment.now, || {
                 let line = printable(&String::from_utf8_lossy(line)).into_owned();

@@ -49,20 +49,14 @@ impl Cut {
     }
 }
 
-/// The literals of a filter, from its relaxed failregexes; if one of them has none, from the relaxed prefregex. `escaped`:
-/// its lines may be wrapped in JSON. `None`: it has to see every line.
-pub fn gather<'a>(
-    fail: impl IntoIterator<Item = &'a str>,
-    prefix: Option<&str>,
-    cut: Cut,
-    escaped: bool,
-) -> Option<Literals> {
+/// The literals of relaxed expressions, of which each line that matters matches one. `escaped`: the lines may be wrapped in
+/// JSON. `None`: every line has to be seen.
+pub fn gather<'a>(all: impl IntoIterator<Item = &'a str>, cut: Cut, escaped: bool) -> Option<Literals> {
     let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok().map(|hir| slim(&hir));
-    let fail: Vec<&str> = fail.into_iter().collect();
-    let shared = Shared::new(&fail);
+    let all: Vec<&str> = all.into_iter().collect();
+    let shared = Shared::new(&all);
     let rule = Rule { cut, escaped, shared: &shared };
-    let all: Option<Literals> = fail.into_iter().map(|text| required(&parse(text)?, rule)).collect();
-    all.or_else(|| Some(vec![required(&parse(prefix?)?, rule)?]))
+    all.into_iter().map(|text| required(&parse(text)?, rule)).collect()
 }
 
 /// The same tree with one small class in the place of all that hold too many characters for literals: parts of it are
@@ -348,7 +342,7 @@ mod tests {
     use super::*;
 
     fn literals(pattern: &str, cut: Cut, escaped: bool) -> Option<Vec<String>> {
-        gather([pattern], None, cut, escaped)
+        gather([pattern], cut, escaped)
             .map(|sets| sets.concat().into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
     }
 
@@ -404,7 +398,7 @@ mod tests {
             r#"^log\.c: Event="(?:BadPassword|BadAccount)",.*,LocalAddress="[^"]*""#,
             r#"^log\.c: Event="BadSession",.*,LocalAddress="[^"]*""#,
         ];
-        let found = gather(fail, None, Cut::Start, true).unwrap();
+        let found = gather(fail, Cut::Start, true).unwrap();
         let found: Vec<Vec<_>> =
             found.iter().map(|set| set.iter().map(|l| String::from_utf8_lossy(l)).collect()).collect();
         assert_eq!(

@@ -516,7 +516,7 @@ mod tests {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
             let relaxed = regex::Regex::new(pattern.relaxed());
             let literals = crate::filter::prefilter::gather(
-                [pattern.relaxed()], None, crate::filter::prefilter::Cut::Start, false);
+                [pattern.relaxed()], crate::filter::prefilter::Cut::Start, false);
             for text in texts {
                 let text = text + "\n";
                 same_with_and_without_ascii(&pattern, &text);

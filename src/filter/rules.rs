@@ -103,9 +103,14 @@ impl Rules {
     /// first asked for; `cut` must be the same each time.
     pub fn literals(&self, escaped: bool, cut: impl FnOnce() -> Cut) -> Option<&Literals> {
         let gathered = self.literals[usize::from(escaped)].get_or_init(|| {
-            let prefix = self.prefix.as_ref().map(FailRegex::relaxed);
-            let begin = self.records.iter().flat_map(Records::begin);
-            prefilter::gather(self.fail.iter().chain(begin).map(FailRegex::relaxed), prefix, cut(), escaped)
+            let cut = cut();
+            let begin = || self.records.iter().flat_map(Records::begin);
+            let gather = |all: &mut dyn Iterator<Item = &FailRegex>| {
+                prefilter::gather(all.map(FailRegex::relaxed), cut, escaped)
+            };
+            // The prefregex stands for all failregexes, but not for what begins a record.
+            gather(&mut self.fail.iter().chain(begin()))
+                .or_else(|| gather(&mut std::iter::once(self.prefix.as_ref()?).chain(begin())))
         });
         gathered.as_ref()
     }

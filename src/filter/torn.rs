@@ -7,7 +7,7 @@
 //! proved is only told.
 //!
 //! A record that says how many bytes of a sender follow (`<F-BYTES>`) is judged by its first line; what follows it, so
-//! far, is not.
+//! far, is not (64 KiB at most).
 
 mod kinds;
 
@@ -64,6 +64,11 @@ fn named(groups: &Groups, usedns: UseDns) -> Option<Who> {
 }
 
 impl Filter {
+    /// Whether records may have several lines.
+    pub fn has_records(&self) -> bool {
+        self.rules.records.is_some()
+    }
+
     /// Whether a record has begun and not ended: then the next line of its log has to be looked at, whatever it holds.
     pub fn is_torn(&self) -> bool {
         self.torn.is_some()
@@ -124,7 +129,7 @@ impl Filter {
             return false;
         };
         let so_far = match groups.get("bytes").map(|bytes| bytes.parse()) {
-            Some(Ok(bytes)) if bytes > 0 => SoFar::Bytes(bytes),
+            Some(Ok(bytes)) if bytes > 0 => SoFar::Bytes(MOST.min(bytes)),
             Some(_) => return false,
             None => {
                 let (shown, text) = (shown.to_owned(), text.trim_end_matches('\n').to_owned());
@@ -147,7 +152,9 @@ impl Filter {
 
     /// Whom a line would blame that is not believed.
     fn blame(&mut self, line: &str, moment: &Moment<'_>, blamed: &mut Vec<Who>) {
-        if blamed.len() >= BLAMED {
+        let records = self.rules.records.as_ref();
+        let may_be_believed = || records.is_some_and(|all| all.may_be_believed(line, || self.literals(false).cloned()));
+        if blamed.len() >= BLAMED || !may_be_believed() {
             return;
         }
         let cut = match self.clock.detector.find(line, moment.now) {
@@ -212,6 +219,8 @@ impl Forgers {
     }
 }
 
+/// Bytes of a sender that follow a line, at most: a SIP message has 64 KiB. A line that says more hides no more.
+const MOST: usize = 64 << 10;
 /// Whom a record's lines blame, as far as it is told.
 const BLAMED: usize = 4;
 /// A sender is named again after this.
@@ -231,8 +240,8 @@ mod tests {
     /// 2026-11-20 10:00:00 UTC.
     const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
 
-    fn filter() -> Filter {
-        let settings = FilterSettings {
+    fn settings() -> FilterSettings {
+        FilterSettings {
             prefregex: Some(Spanned::bare("^ <F-CONTENT>.+</F-CONTENT>$")),
             failregex: [
                 "^call <ADDR> to '.*' refused$",
@@ -255,9 +264,12 @@ mod tests {
             datepattern: vec![Spanned::bare("^%Y-%m-%d %H:%M:%S")],
             maxlines: 1,
             ..FilterSettings::default()
-        };
+        }
+    }
+
+    fn filter() -> Filter {
         let zones = Zones { local: TimeZone::UTC, logtimezone: None };
-        Filter::of(&settings, UseDns::No, "auto", zones).unwrap().0
+        Filter::of(&settings(), UseDns::No, "auto", zones).unwrap().0
     }
 
     /// Who fails by these lines, each written now unless it goes on with another one.
@@ -317,6 +329,36 @@ mod tests {
         let lines = format!("@junk from 192.0.2.1, {} bytes:\n{packet}\n@bad 192.0.2.9", packet.len());
         assert_eq!(failed(&mut filter, &lines), ["192.0.2.1", "192.0.2.9"]);
         assert!(filter.records()[0].text.contains("192.0.2.1 sent"));
+    }
+
+    #[test]
+    fn what_begins_a_record_is_looked_at_also_where_the_prefregex_stands_for_the_failregexes() {
+        let mut settings = settings();
+        settings.prefregex = Some(Spanned::bare("^ bad <F-CONTENT>.+</F-CONTENT>$"));
+        settings.failregex = vec![Spanned::bare("^<ADDR>$")];
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let filter = Filter::of(&settings, UseDns::No, "auto", zones).unwrap().0;
+        let mut lines = Vec::new();
+        let block = b"x\n junk from 192.0.2.1, 5 bytes:\n bad 192.0.2.1\ny\n";
+        Scan::new(&[&filter], &[false]).candidates(block, |line, _| lines.push(line.start));
+        assert_eq!(lines, [2, 33]);
+    }
+
+    #[test]
+    fn no_number_hides_all_that_follows() {
+        let mut filter = filter();
+        let lines = format!("@junk from 192.0.2.1, {} bytes:\n{}@bad 192.0.2.9", u64::MAX, "x\n".repeat(MOST / 2));
+        assert_eq!(failed(&mut filter, &lines), ["192.0.2.1", "192.0.2.9"]);
+    }
+
+    #[test]
+    fn what_is_not_believed_begins_no_record() {
+        let mut filter = filter();
+        let moment = Moment { now: NOW, findtime: Span::from_secs(600), live: true, time: None, before: &[] };
+        for line in ["call 198.51.100.1 to '9", "junk from 198.51.100.1, 500 bytes:"] {
+            filter.doubt(format!("2026-11-20 10:00:00 {line}").as_bytes(), &moment);
+            assert_eq!(failed(&mut filter, "@bad 192.0.2.9"), ["192.0.2.9"]);
+        }
     }
 
     #[test]

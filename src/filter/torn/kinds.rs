@@ -6,7 +6,7 @@ use aho_corasick::AhoCorasick;
 
 use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
-use crate::filter::prefilter::{Cut, gather, reduce};
+use crate::filter::prefilter::{Cut, Literals, gather, reduce};
 use crate::filter::translate::Options;
 
 /// The compiled options.
@@ -17,6 +17,8 @@ pub struct Records {
     pub room: usize,
     /// Texts without which no line begins a record, and of which kind each is; `None`: each line has to be looked at.
     literals: OnceLock<Option<(AhoCorasick, Vec<usize>)>>,
+    /// Texts without which the filter believes no line anywhere.
+    believed: OnceLock<Option<AhoCorasick>>,
 }
 
 /// One `recordregex`.
@@ -47,7 +49,12 @@ impl Records {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Some(Records { kinds, room: settings.room.unwrap_or(ROOM), literals: OnceLock::new() }))
+        Ok(Some(Records {
+            kinds,
+            room: settings.room.unwrap_or(ROOM),
+            literals: OnceLock::new(),
+            believed: OnceLock::new(),
+        }))
     }
 
     /// What the first lines of records look like.
@@ -58,6 +65,12 @@ impl Records {
     /// The groups of the end of a record of this kind, if `text` ends one.
     pub fn end(&self, kind: usize, text: &str) -> Option<Groups> {
         groups(self.kinds.get(kind)?.end.as_ref()?, text)
+    }
+
+    /// Whether a line of a sender's may be one that the filter, which looks for these literals, would believe. A packet
+    /// can have very many lines.
+    pub fn may_be_believed(&self, line: &str, literals: impl FnOnce() -> Option<Literals>) -> bool {
+        holds_one(&self.believed, line, literals)
     }
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
@@ -84,7 +97,7 @@ impl Records {
     fn literals(&self) -> Option<(AhoCorasick, Vec<usize>)> {
         let (mut texts, mut kinds) = (Vec::new(), Vec::new());
         for (number, begin) in self.begin().enumerate() {
-            let sets = gather([begin.relaxed()], None, Cut::Start, false)?;
+            let sets = gather([begin.relaxed()], Cut::Start, false)?;
             texts.extend(reduce(sets, LITERALS));
             kinds.resize(texts.len(), number);
         }
@@ -114,6 +127,12 @@ impl Kind {
     }
 }
 
+/// Whether a text holds one of these, where it has to.
+fn holds_one(known: &OnceLock<Option<AhoCorasick>>, text: &str, literals: impl FnOnce() -> Option<Literals>) -> bool {
+    let known = known.get_or_init(|| AhoCorasick::new(reduce(literals()?, LITERALS)).ok());
+    known.as_ref().is_none_or(|known| known.is_match(text))
+}
+
 /// The groups of an expression, if it matches.
 pub fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
     Some(regex.groups(&regex.search(text).ok()??, text))
@@ -121,7 +140,7 @@ pub fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
 
 /// A sender's text.
 const TEXT: &str = "<F-TEXT/>";
-/// Literals of one kind's first lines at most.
+/// Literals at most, of one kind's first lines or of what is believed.
 const LITERALS: usize = 64;
 /// Where `recordroom` is not written.
 const ROOM: usize = 512;
