@@ -130,7 +130,7 @@ struct Shared {
     /// All failregexes without their backslashes.
     texts: Vec<String>,
     /// What was asked before.
-    known: RefCell<HashMap<Vec<u8>, bool>>,
+    known: RefCell<HashMap<Vec<u8>, i32>>,
 }
 
 impl Shared {
@@ -138,7 +138,8 @@ impl Shared {
         Shared { texts: fail.iter().map(|text| text.replace('\\', "")).collect(), known: RefCell::default() }
     }
 
-    fn holds(&self, text: &[u8]) -> bool {
+    /// What it takes from a text that so many of them hold it: nothing if only one does, and more the more do.
+    fn penalty(&self, text: &[u8]) -> i32 {
         if let Some(known) = self.known.borrow().get(text) {
             return *known;
         }
@@ -146,9 +147,12 @@ impl Shared {
         let most = text.len() - text.len() / 4;
         let parts = [&text[..most], &text[text.len() - most..]].map(memmem::Finder::new);
         let holding = self.texts.iter().filter(|text| parts.iter().any(|part| part.find(text.as_bytes()).is_some()));
-        let shared = holding.take(2).count() > 1;
-        self.known.borrow_mut().insert(text.to_vec(), shared);
-        shared
+        let penalty = match holding.take(HOLDERS).count() {
+            0 | 1 => 0,
+            many => SHARED + many as i32,
+        };
+        self.known.borrow_mut().insert(text.to_vec(), penalty);
+        penalty
     }
 }
 
@@ -289,8 +293,10 @@ fn scored(set: Vec<Vec<u8>>, rule: Rule<'_>) -> Option<Scored> {
         return None;
     }
     let least = set.iter().map(|l| weight(l, rule)).min()?;
-    let halves = if rule.cut == Cut::Anywhere { 2 } else { 1 };
-    let choice = if set.len() > halves && least >= WORD { CHOICE } else { 0 };
+    // Two may be one, with something before it that may be missing.
+    let few = if rule.cut == Cut::Anywhere { 4 } else { 2 };
+    let spelt = || set.iter().all(|literal| length(literal) >= WORD);
+    let choice = if set.len() > few && spelt() { CHOICE } else { 0 };
     Some((least + choice - 2 * set.len() as i32, set))
 }
 
@@ -298,6 +304,20 @@ fn scored(set: Vec<Vec<u8>>, rule: Rule<'_>) -> Option<Scored> {
 /// logs hold less of, and by what it is. Several words are a message. What several failregexes hold is the name of a
 /// program or a field, and stands in many other lines as well.
 fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
+    let word = |b: &u8| b.is_ascii_alphanumeric();
+    let inner = match (literal.iter().position(word), literal.iter().rposition(word)) {
+        (Some(first), Some(last)) => &literal[first..=last],
+        _ => literal,
+    };
+    let words = WORDS * memchr::memchr_iter(b' ', inner).count().min(2) as i32;
+    // A field's name, a program's, a source file's: what is said by a line stands behind it.
+    let label = [&b"="[..], b":", b".c", b".cpp"].iter().any(|end| literal.trim_ascii_end().ends_with(end));
+    let label = if label && words == 0 { LABEL } else { 0 };
+    length(literal).min(LONG) + words - label - rule.shared.penalty(inner)
+}
+
+/// How long a literal is, in tenths of a byte, a little more where logs hold less of its bytes.
+fn length(literal: &[u8]) -> i32 {
     let rarity = |b: &u8| match b {
         b' ' => 0,
         b'a'..=b'z' => 10,
@@ -305,15 +325,7 @@ fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
         b'A'..=b'Z' => 11,
         _ => 12,
     };
-    let length: i32 = literal.iter().map(rarity).sum();
-    let word = |b: &u8| b.is_ascii_alphanumeric();
-    let inner = match (literal.iter().position(word), literal.iter().rposition(word)) {
-        (Some(first), Some(last)) => &literal[first..=last],
-        _ => literal,
-    };
-    let words = WORDS * memchr::memchr_iter(b' ', inner).count().min(2) as i32;
-    let shared = if rule.shared.holds(inner) { SHARED } else { 0 };
-    length.min(LONG) + words - shared
+    literal.iter().map(rarity).sum()
 }
 
 /// Weight above which a longer literal is no better.
@@ -326,6 +338,10 @@ const WORD: i32 = 80;
 const CHOICE: i32 = 30;
 /// What it counts against a literal that several failregexes hold it.
 const SHARED: i32 = 60;
+/// What it counts against a literal that only says what comes.
+const LABEL: i32 = 50;
+/// So many failregexes are as good as all.
+const HOLDERS: usize = 20;
 /// Bytes of a literal, at least.
 const MIN: usize = 3;
 /// Literals of one expression, at most.
