@@ -147,7 +147,7 @@ fn data_has_every_step() {
             "followed": "now",
             "from_the_start": "never",
         },
-        "prefilter": { "candidate": true, "literal": " door:", "every_line": false },
+        "prefilter": { "candidate": true, "literal": " door: ", "every_line": false },
         "prefregex": null,
         "content": null,
         "failregex": {
