@@ -11,6 +11,7 @@ mod cover;
 pub mod date;
 mod decode;
 pub mod failregex;
+mod finder;
 mod forge;
 mod haystack;
 mod heads;
