@@ -219,7 +219,7 @@ impl World {
 
 /// A failure with nothing in it, at the epoch.
 pub fn failure(who: Who) -> Failure {
-    Failure { who, time: Timestamp::default(), count: 1, matches: Vec::new(), groups: IndexMap::new() }
+    Failure { who, time: Timestamp::default(), count: 1, matches: Vec::new(), groups: Default::default() }
 }
 
 /// A jail with `maxretry` 3, `findtime` and `bantime` ten minutes.
