@@ -48,6 +48,21 @@ fn a_misspelt_command_meets_the_one_that_was_meant() {
     assert!(text.contains("'status'"), "{text}");
 }
 
+#[test]
+fn check_recommends_what_cannot_be_forged_and_that_is_no_error() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let log = dir.path().join("freeswitch.log").display().to_string();
+    fs::write(dir.path().join("jail.local"), format!("[freeswitch]\nlogpath = {log}\n")).expect("written");
+    let here = dir.path().to_str().expect("text");
+    let (before, _) = said(&["check"], here);
+    assert!(!before.contains("backend = esl"), "{before}");
+    fs::write(&log, "").expect("written");
+    let (text, code) = said(&["check"], here);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("`freeswitch` reads a log in which a caller can write lines of his choice"), "{text}");
+    assert!(text.contains("`backend = esl`") && text.contains("1 note"), "{text}");
+}
+
 /// A directory whose jails are these, `HERE` being the directory, with a log in it.
 fn conf(jails: &str) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().expect("a scratch directory");

@@ -142,6 +142,7 @@ fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
     }
     let mut prepared = prepare::prepare(&cli.conf, &TimeZone::system());
     prepared.remark();
+    prepared.config.problems.extend(check::advice(&prepared.config, Path::new(check::LOGGER)));
     let report = check::check(prepared.config);
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
     Ok(u8::from(report.failed()))
