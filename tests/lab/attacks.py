@@ -118,10 +118,10 @@ def on_trust(daemon):
     check("`trusted` says so", until(lambda: OFFICE in daemon.ask("trusted").stdout, 10))
     written, answered = notices_of(OFFICE), lines_of(CRACKER)
     cracker = crack(CRACKER, 3000, 6)
-    sipp(OFFICE, "stale", 20, "-p", "5080", "-r", "5", timeout=15).wait(30)
+    sipp(OFFICE, "stale", 60, "-p", "5080", "-r", "10", timeout=20).wait(30)
     cracker.wait(30)
     stale = notices_of(OFFICE) - written
-    check("a stale phone of a trusted office bans nobody", stale == 20 and not daemon.banned_by(OFFICE), f"{stale} failures")
+    check("a stale phone of a trusted office bans nobody", stale == 60 and not daemon.banned_by(OFFICE), f"{stale} failures")
     office("beside the stale phone")
     guesses = lines_of(CRACKER) - answered
     check("a cracker in the same minute is stopped", daemon.banned_by(CRACKER) and in_kernel(CRACKER) and 0 < guesses <= 7,
