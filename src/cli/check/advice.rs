@@ -1,5 +1,6 @@
-//! What could be heard better here: logs that a caller can forge although the server has an event socket, and security
-//! events that are written nowhere. Advice is a note; nothing is wrong without it.
+//! What could be heard better here: logs that a caller can forge although the server has an event socket, security events
+//! that are written nowhere, and events that a jail hears and does not understand. Advice is a note; nothing is wrong
+//! without it.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,18 @@ pub fn advice(config: &Config, logger: &Path) -> Vec<Problem> {
     let deaf = others.into_iter().filter(|jail| speaks(jail, Protocol::Ami) && !reads_security(jail, logger)).collect();
     let freeswitch = (!config.servers.any(Protocol::Esl)).then(|| esl(forgeable)).flatten();
     let asterisk = (!config.servers.any(Protocol::Ami)).then(|| ami(deaf)).flatten();
-    freeswitch.into_iter().chain(asterisk).collect()
+    freeswitch.into_iter().chain(asterisk).chain(config.jails.iter().filter_map(speechless)).collect()
+}
+
+/// A jail that hears events of which its filter says nothing.
+fn speechless(jail: &JailSettings) -> Option<Problem> {
+    let events = jail.events.as_ref()?;
+    let (filter, word) = (events.filter.as_ref().unwrap_or(&jail.filter), word(events.server.protocol));
+    if filter.failregex.iter().any(|line| line.text.contains(&word)) {
+        return None;
+    }
+    let message = format!("no expression of its filter says `{word}`, with which each event begins: it finds none");
+    Some(Problem::new(Severity::Note, jail.origin.clone(), message).of_jail(&jail.name))
 }
 
 fn esl(jails: Vec<&JailSettings>) -> Option<Problem> {
@@ -33,7 +45,7 @@ fn esl(jails: Vec<&JailSettings>) -> Option<Problem> {
 fn ami(jails: Vec<&JailSettings>) -> Option<Problem> {
     let message = format!("{} no SecurityEvents, which tell of tries that leave no other line", names(&jails)?);
     let hint = "write `security => security` into [logfiles] of logger.conf and say `asterisk -rx 'logger reload'`; or, \
-                faster and never lost in a flood, an `[ami pbx]` into sipjail.conf and `backend = ami`";
+                faster and never lost in a flood, an `[ami pbx]` into sipjail.conf and `backend = ami[logs=yes]`";
     Some(Problem::new(Severity::Note, jails[0].origin.clone(), message).hint(hint))
 }
 
@@ -49,8 +61,13 @@ fn names(jails: &[&JailSettings]) -> Option<String> {
 
 /// Whether a jail's filter knows the events of such a server.
 fn speaks(jail: &JailSettings, protocol: Protocol) -> bool {
-    let word = protocol.word().to_uppercase() + " ";
+    let word = word(protocol);
     jail.filter.eventregex.iter().any(|line| line.text.contains(&word))
+}
+
+/// How each of its events begins.
+fn word(protocol: Protocol) -> String {
+    protocol.word().to_uppercase() + " "
 }
 
 /// Whether SecurityEvents are written into a log that the jail reads: as `logger.conf` says, else as the name of a log
@@ -137,6 +154,16 @@ mod tests {
         let on = "[logfiles]\nLOGS/security => [json]notice, security ; all\n";
         assert_eq!(said(ASTERISK, "", &["messages", "security"], on), []);
         assert_eq!(said(ASTERISK, "[ami pbx]\nusername = x\nsecret = x\n", &["messages"], "").len(), 0);
+    }
+
+    #[test]
+    fn a_jail_that_does_not_understand_what_it_hears_is_said() {
+        let hear = "[ami pbx]\nusername = x\nsecret = x\n[esl pbx]\npassword = x\n";
+        let both = "[asterisk]\nbackend = ami\n[sip-mgmt]\nbackend = ami[logs=yes]\n[freeswitch-mgmt]\nbackend = esl\n\
+                    [freeswitch-unknown]\nbackend = esl\n";
+        let found = said(both, hear, &[], "");
+        let jails: Vec<_> = found.iter().map(|problem| problem.jail.as_deref()).collect();
+        assert_eq!(jails, [Some("freeswitch-unknown"), Some("sip-mgmt")], "{found:?}");
     }
 
     #[test]
