@@ -42,6 +42,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         dbpurgeage,
         chance: Chance::new(),
         hears: Level::Debug,
+        keeps: true,
         flushed: now,
         checked: now,
         purged: now,

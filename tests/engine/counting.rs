@@ -231,6 +231,19 @@ fn counters_go_out_before_the_position_that_belongs_to_them_once_a_second() {
 }
 
 #[test]
+fn where_nobody_keeps_counters_none_go_out_and_bans_do() {
+    let mut world = World::new(vec![jail("sip")]);
+    world.engine.keep_no_counters();
+    world.pass(5);
+    world.changes.clear();
+    world.fail("sip", "192.0.2.1");
+    (0..3).for_each(|_| world.fail("sip", "192.0.2.2"));
+    world.pass(20);
+    assert!(matches!(world.changes[..], [Change::Ban { .. }]), "{:?}", world.changes);
+    assert_eq!(world.engine.status("sip").expect("it exists").currently_failed, 1);
+}
+
+#[test]
 fn in_a_flood_counters_go_out_every_ten_seconds_each_once_and_the_position_waits_with_them() {
     let mut world = World::new(vec![jail("sip")]);
     world.tick();
