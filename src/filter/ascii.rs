@@ -16,26 +16,28 @@ use super::straight::{Found, Straight};
 #[derive(Debug)]
 pub struct Ascii {
     hir: Hir,
-    size_limit: usize,
+    /// Bytes of the engine; `None`: there is none.
+    size_limit: Option<usize>,
     straight: Option<Straight>,
     /// For what does not go straight, or a text on which it does not. Made when it is first needed.
     engine: OnceLock<Option<meta::Regex>>,
 }
 
 impl Ascii {
-    /// From an expression's tree; none of its automata may take more than `size_limit` bytes.
-    pub fn new(hir: &Hir, size_limit: usize) -> Ascii {
+    /// From an expression's tree. Its engine may not take more than `size_limit` bytes; `None`: it has none, so texts on which
+    /// it does not go straight are left open.
+    pub fn new(hir: &Hir, size_limit: Option<usize>) -> Ascii {
         let hir = narrow(hir);
         let straight = Straight::new(&hir);
         Ascii { hir, size_limit, straight, engine: OnceLock::new() }
     }
 
-    fn engine(&self) -> Result<&meta::Regex, TooBig> {
-        self.engine.get_or_init(|| build(&self.hir, self.size_limit)).as_ref().ok_or(TooBig)
+    fn engine(&self) -> Result<&meta::Regex, NoEngine> {
+        self.engine.get_or_init(|| build(&self.hir, self.size_limit?)).as_ref().ok_or(NoEngine)
     }
 
     /// Whether it matches anywhere in `text`.
-    pub fn is_match(&self, text: &str) -> Result<bool, TooBig> {
+    pub fn is_match(&self, text: &str) -> Result<bool, NoEngine> {
         match self.straight.as_ref().map(|straight| straight.search(text, &mut [])) {
             Some(Found::No) => Ok(false),
             Some(Found::Yes(_)) => Ok(true),
@@ -48,7 +50,7 @@ impl Ascii {
         &self,
         text: &str,
         take: impl FnOnce(Range<usize>, &Groups<'_>) -> T,
-    ) -> Result<Option<T>, TooBig> {
+    ) -> Result<Option<T>, NoEngine> {
         let (mut few, mut many) = ([None; FEW], Vec::new());
         let slots = match self.hir.properties().explicit_captures_len() * 2 + 2 {
             count @ ..=FEW => &mut few[..count],
@@ -70,9 +72,9 @@ impl Ascii {
 /// An end of a group.
 pub type Slot = Option<NonMaxUsize>;
 
-/// An automaton would have taken more than it may.
+/// It did not go straight, and there is no other engine, as it would take more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooBig;
+pub struct NoEngine;
 
 /// Where the groups of a match lie.
 #[derive(Debug)]
@@ -224,7 +226,7 @@ mod tests {
     type Found = (Range<usize>, Vec<Option<Range<usize>>>);
 
     fn found(pattern: &str, text: &str) -> Option<Found> {
-        let ascii = Ascii::new(&regex_syntax::parse(pattern).unwrap(), 1 << 20);
+        let ascii = Ascii::new(&regex_syntax::parse(pattern).unwrap(), Some(1 << 20));
         let groups = ascii.hir.properties().explicit_captures_len() + 1;
         ascii.captures(text, |whole, found| (whole, (0..groups).skip(1).map(|n| found.get(n)).collect())).unwrap()
     }
