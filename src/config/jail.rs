@@ -247,6 +247,7 @@ impl Reader<'_> {
             unwrap: values.unwrap(),
             neighbours: neighbours.map_or(Neighbours::None, |value| values.neighbours(&value)),
             usedns: usedns.map_or(UseDns::default(), |value| values.usedns(&value)),
+            subnet: values.subnet(),
             maxretry: values.count("maxretry", 1).unwrap_or(3),
             maxmatches: values.count("maxmatches", 0).unwrap_or(5) as usize,
             findtime: values.findtime(),

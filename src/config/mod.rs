@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use tree::Tree;
 
-use crate::addr::Id;
+use crate::addr::{Id, Subnet};
 use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
@@ -143,6 +143,8 @@ pub struct JailSettings {
     pub neighbours: Neighbours,
     /// What is done with host names in a log.
     pub usedns: UseDns,
+    /// Which addresses count together.
+    pub subnet: Subnet,
     /// Failures that cause a ban.
     pub maxretry: u32,
     /// Matched lines kept per address.

@@ -140,6 +140,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
     row(Jail, "logpath_also", Lines, "", Ours, "logs that are read beside that one, all that exist"),
     row(Jail, "dedupe", Bool, "false", Ours, "whether lines that tell of one event count once: those of one `<F-CALLID>`, and a NOTICE beside a SecurityEvent (`<F-EVENT>`) within 2 s; the same words (`<F-EVENT>`, `<F-REASON>`) are two events"),
+    row(Jail, "subnet4", Number, "32", Ours, "leading bits of an IPv4 address that count and are banned together, 8 at least; 32: each address for itself"),
+    row(Jail, "subnet6", Number, "128", Ours, "the same for IPv6, 16 at least; our own jails say 64, since one host owns as much. Where such a network holds an address that is never counted or banned, each of the others is counted for itself"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
     row(Jail, "bantime", Time, "10m", Full, "how long a ban lasts; -1: until somebody lifts it"),

@@ -8,8 +8,10 @@ use ipnet::IpNet;
 use super::banning::{Placed, inside, mark_chosen};
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
+use crate::config::JailSettings;
 use crate::error::{Error, Kind};
 use crate::firewall::{FirewallError, MANUAL};
+use crate::jail::Jail;
 use crate::jail::ignore::{Rule, is_own};
 use crate::record::Level;
 use crate::store::Change;
@@ -86,6 +88,9 @@ impl Engine {
             }
         }
         known.extend(self.history.inside(id, jail));
+        for name in &names {
+            known.extend(self.networks_of(name, id).into_iter().map(|net| (name.clone(), net)));
+        }
         let mut lifted = 0;
         for (name, id) in known {
             if let Some(jail) = self.jails.get_mut(&name)
@@ -100,10 +105,13 @@ impl Engine {
             out.push(Request::Keep(Change::Unban { jail: name.to_string(), id }));
         }
         for name in &names {
-            let failures = &mut self.jails[name].failures;
+            let Jail { failures, settings: JailSettings { subnet, .. }, .. } = &mut self.jails[name];
             match id {
                 Id::Net(_) => failures.forget_inside(id),
                 Id::Ip(_) | Id::Raw(_) => drop(failures.forget(id)),
+            }
+            if let Some(net) = subnet.of(id) {
+                failures.forget(&net);
             }
         }
         if lifted == 0 {
@@ -146,6 +154,16 @@ impl Engine {
         let forgotten = gone.into_iter().map(|(jail, id)| Change::Unban { jail: jail.to_string(), id });
         out.extend(forgotten.map(Request::Keep));
         Ok(lifted)
+    }
+
+    /// The networks around an address that a jail knows, where it bans by network: who wants the address let in means
+    /// those. In a jail that never makes one, a network is what somebody banned by that name.
+    fn networks_of(&self, name: &Arc<str>, id: &Id) -> Vec<Id> {
+        let jail = &self.jails[name];
+        let (Some(_), Id::Ip(ip)) = (jail.settings.subnet.of(id), id) else { return Vec::new() };
+        let widths = 1..IpNet::from(*ip).max_prefix_len();
+        let known = |net: &Id| jail.bans.get(net).is_some() || self.history.get(net, name).is_some();
+        widths.map(|bits| Id::net(*ip, bits)).filter(known).collect()
     }
 
     /// Whether somebody may mean to ban this; locking oneself out nobody means.

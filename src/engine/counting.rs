@@ -154,6 +154,7 @@ impl Engine {
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
+        let id = jail.liable(id, &self.own, &self.answers, now);
         let (time, maxretry) = (failure.time, jail.settings.maxretry);
         jail.failures.clean(now);
         let mut retry = jail.failures.add(&id, failure);

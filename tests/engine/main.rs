@@ -7,6 +7,7 @@ mod counting;
 mod firewall;
 mod growing;
 mod model;
+mod networks;
 mod questions;
 mod reload;
 mod restart;

@@ -8,11 +8,11 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
-use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
+use sipjail::config::{Action, JailSettings, Kind, Own};
 use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup, Taken};
 use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
-use sipjail::line::{Neighbours, Position, Unwrap};
+use sipjail::line::Position;
 use sipjail::record::{Level, Record};
 use sipjail::store::{Change, Saved};
 use sipjail::ticket::{Counter, Failure, SavedBan, Ticket, Who};
@@ -224,30 +224,7 @@ pub fn failure(who: Who) -> Failure {
 
 /// A jail with `maxretry` 3, `findtime` and `bantime` ten minutes.
 pub fn jail(name: &str) -> JailSettings {
-    JailSettings {
-        name: name.into(),
-        origin: Origin::default(),
-        enabled: Enabled::Yes,
-        backend: "auto".into(),
-        filter: FilterSettings::default(),
-        journal: None,
-        events: None,
-        logpath: Vec::new(),
-        logpath_first: false,
-        logencoding: "auto".into(),
-        logtimezone: None,
-        unwrap: Unwrap::None,
-        neighbours: Neighbours::None,
-        usedns: UseDns::Warn,
-        maxretry: 3,
-        maxmatches: 3,
-        findtime: Span::from_secs(600),
-        bantime: Bantime::For(Span::from_secs(600)),
-        increment: Increment::default(),
-        ignore: Ignore { myself: true, ..Ignore::default() },
-        dedupe: false,
-        actions: vec![action("ipset")],
-    }
+    JailSettings { maxmatches: 3, actions: vec![action("ipset")], ..JailSettings::bare(name, "auto") }
 }
 
 pub fn action(name: &str) -> Action {
