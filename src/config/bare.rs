@@ -30,6 +30,7 @@ impl JailSettings {
             bantime: Bantime::For(Span::from_secs(600)),
             increment: Increment::default(),
             ignore: Ignore { myself: true, ..Ignore::default() },
+            protect: false,
             dedupe: false,
             actions: Vec::new(),
         }

@@ -254,6 +254,7 @@ impl Reader<'_> {
             bantime: values.bantime(),
             increment: values.increment(),
             ignore: values.ignore(),
+            protect: values.truth("protect").unwrap_or(false),
             dedupe: values.truth("dedupe").unwrap_or(false),
             actions,
         };

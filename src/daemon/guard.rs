@@ -143,6 +143,7 @@ impl Guard {
             dbmaxmatches: main.dbmaxmatches,
             dbpurgeage: main.dbpurgeage,
             own: host::addresses(),
+            protected: Vec::new(),
             zone: zone.clone(),
         };
         let engine = Engine::start(setup, now, &mut out).map_err(host::refused)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
-use super::banning::{Placed, inside, mark_chosen};
+use super::banning::{Placed, inside, mark_chosen, mark_forced};
+use super::protecting::because;
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::config::JailSettings;
@@ -24,6 +25,7 @@ impl Engine {
         jail: &str,
         id: Id,
         bantime: Option<Bantime>,
+        force: bool,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
@@ -32,7 +34,14 @@ impl Engine {
             self.start_manual(now, out).map_err(refused)?;
         }
         let name = self.find(jail)?.0.clone();
-        if self.jails[&name].ignore.at_once(&id, &[]) == Some(Rule::Ip) {
+        let jail = &self.jails[&name];
+        let peer = self.protected.hit(&id).filter(|_| jail.settings.protect);
+        if let (Some(peer), false) = (peer, force) {
+            let error = Error::new(Kind::Usage, format!("`{id}` is not banned: {}", because(&id, peer)));
+            return Err(error.hint("`sipjail ban --force` bans it all the same"));
+        }
+        let forced = peer.is_some();
+        if jail.ignore.at_once(&id, &[]) == Some(Rule::Ip) {
             let text = format!("[{name}] {id} is banned by hand although ignoreip holds it");
             out.push(Request::Log(records::actions(Level::Warning, text)));
         }
@@ -40,6 +49,9 @@ impl Engine {
         let mut ticket = Ticket { id, time: now, bantime, bancount: 1, failures: 0, matches, groups, restored: false };
         if bantime.is_some() {
             mark_chosen(&mut ticket);
+        }
+        if forced {
+            mark_forced(&mut ticket);
         }
         match self.place(&name, ticket, now, out) {
             Placed::Banned => Ok(true),

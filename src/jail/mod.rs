@@ -11,6 +11,7 @@ pub mod dedupe;
 pub mod failures;
 pub mod history;
 pub mod ignore;
+pub mod protected;
 pub mod question;
 pub mod ranges;
 pub mod roll;
@@ -29,6 +30,7 @@ pub use dedupe::Dedupe;
 pub use failures::Failures;
 pub use history::History;
 pub use ignore::Ignore;
+pub use protected::Protected;
 pub use question::{Answer, Question};
 
 /// One jail: its settings, who has failed and who is banned.
@@ -72,11 +74,12 @@ impl Jail {
 
     /// Whom a failure of `id` is counted against: the network that `subnet4` or `subnet6` makes of it, unless that holds
     /// somebody who must not be hit along with it.
-    pub fn liable(&self, id: Id, own: &[IpAddr], known: &Answers, now: Timestamp) -> Id {
-        match self.settings.subnet.of(&id) {
-            Some(net) if !self.ignore.spares(&self.settings.name, &net, own, known, now) => net,
-            _ => id,
-        }
+    pub fn liable(&self, id: Id, own: &[IpAddr], known: &Answers, protected: &Protected, now: Timestamp) -> Id {
+        let spared = |net: &Id| {
+            self.settings.protect && protected.touches(net)
+                || self.ignore.spares(&self.settings.name, net, own, known, now)
+        };
+        self.settings.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id)
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

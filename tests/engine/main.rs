@@ -8,6 +8,7 @@ mod firewall;
 mod growing;
 mod model;
 mod networks;
+mod protecting;
 mod questions;
 mod reload;
 mod restart;

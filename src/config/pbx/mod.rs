@@ -1,0 +1,76 @@
+//! The peers of a PBX, as its own files name them: trunks, registrars, proxies. Read so that they are never banned.
+//!
+//! Only what an operator wrote counts; what phones register lies in databases that nobody reads here. Each dialect has a
+//! small reader of its own. Files are the host's, but some are written by web pages and by hand in a hurry: nothing in them
+//! may take more than bounded time and memory, and what cannot be understood is passed over and said.
+
+pub mod asterisk;
+pub mod host;
+pub mod shelf;
+pub mod sofia;
+
+use std::path::Path;
+
+use super::{Origin, Problem, Severity};
+use crate::addr::Id;
+use crate::ticket::Who;
+use shelf::Shelf;
+
+/// Somebody whom this host or its PBX cannot do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// An address, a network, or a host name that has to be looked up.
+    pub who: Who,
+    /// In which role, and where that is written.
+    pub why: String,
+}
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub struct Peers {
+    /// In the order of the files.
+    pub list: Vec<Peer>,
+    /// What was passed over.
+    pub problems: Vec<Problem>,
+    /// What was looked at, to see whether it changes.
+    pub shelf: Shelf,
+}
+
+/// Reads the files of an Asterisk and of a FreeSWITCH; neither folder need exist.
+pub fn read(asterisk: &Path, freeswitch: &Path) -> Peers {
+    let mut peers = Peers::default();
+    asterisk::read(asterisk, &mut peers);
+    sofia::read(freeswitch, &mut peers);
+    peers
+}
+
+impl Peers {
+    /// Takes in what stands at a place, if it names a host.
+    fn take(&mut self, text: &str, role: &str, origin: &Origin) {
+        let Some(who) = host::who(text) else { return };
+        if let Who::Id(Id::Net(net)) = who
+            && net.prefix_len() < COARSEST
+        {
+            let problem = Problem::new(
+                Severity::Warning,
+                origin.clone(),
+                format!("`{net}` is half a world: it is not protected"),
+            );
+            return self.problems.push(problem.hint(format!("name networks of /{COARSEST} and longer")));
+        }
+        if self.list.len() >= MAX_PEERS {
+            return;
+        }
+        if self.list.len() + 1 == MAX_PEERS {
+            let message = format!("more than {MAX_PEERS} peers are named; those from here on are not protected");
+            self.problems.push(Problem::new(Severity::Warning, origin.clone(), message));
+        }
+        self.list.push(Peer { who, why: format!("{role} in {origin}") });
+    }
+}
+
+/// A shorter prefix is taken for a slip of the pen.
+const COARSEST: u8 = 8;
+
+/// Peers that are taken in.
+const MAX_PEERS: usize = 20_000;
