@@ -32,7 +32,7 @@ use crate::config::JailSettings;
 use crate::config::pbx::Peer;
 use crate::error::Error;
 use crate::firewall::script::{Counters, Deed, Method};
-use crate::firewall::{Firewall, FirewallError};
+use crate::firewall::{Firewall, FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::answers::Answers;
 use crate::jail::{History, Jail, Protected};
@@ -349,6 +349,11 @@ impl Engine {
     pub fn protect(&mut self, list: Vec<Peer>, now: Timestamp, out: &mut Vec<Request>) {
         self.take_protected(list, now, out);
         self.refresh_names(now, out);
+    }
+
+    /// Whether a jail protects anybody, the one for bans by hand apart: that one does where others do.
+    pub fn protects(&self) -> bool {
+        self.jails.iter().any(|(name, jail)| jail.settings.protect && **name != *MANUAL)
     }
 
     /// Who is protected, with the addresses of names.
