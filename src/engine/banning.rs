@@ -22,12 +22,18 @@ pub enum Placed {
     Already,
     /// It would be over already.
     Expired,
+    /// It would hit somebody who is protected.
+    Spared,
 }
 
 impl Engine {
     /// Bans, or prolongs a ban. The ticket's `bancount` is filled in here, its length too unless somebody chose one.
     pub(super) fn place(&mut self, name: &Arc<str>, ticket: Ticket, now: Timestamp, out: &mut Vec<Request>) -> Placed {
         let Some(jail) = self.jails.get(name) else { return Placed::Expired };
+        if jail.settings.protect && self.protected.touches(&ticket.id) && !is_forced(&ticket) {
+            self.say_spared(name, &ticket.id, now, out);
+            return Placed::Spared;
+        }
         if jail.bans.get(&ticket.id).is_some() {
             self.place_again(name, ticket, now, out)
         } else {

@@ -36,9 +36,9 @@ impl Engine {
         let name = self.find(jail)?.0.clone();
         let jail = &self.jails[&name];
         let peer = self.protected.hit(&id).filter(|_| jail.settings.protect);
+        let shown = id.to_string();
         if let (Some(peer), false) = (peer, force) {
-            let error = Error::new(Kind::Usage, format!("`{id}` is not banned: {}", because(&id, peer)));
-            return Err(error.hint("`sipjail ban --force` bans it all the same"));
+            return Err(spared(&shown, &because(&id, peer)));
         }
         let forced = peer.is_some();
         if jail.ignore.at_once(&id, &[]) == Some(Rule::Ip) {
@@ -58,6 +58,7 @@ impl Engine {
             Placed::Already => Ok(false),
             Placed::Expired => Err(Error::new(Kind::Usage, "such a ban is over before it begins")
                 .hint("give a time above zero, or -1 for ever")),
+            Placed::Spared => Err(spared(&shown, "it is protected")),
         }
     }
 
@@ -193,6 +194,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn spared(id: &str, why: &str) -> Error {
+    let error = Error::new(Kind::Usage, format!("`{id}` is not banned: {why}"));
+    error.hint("`sipjail ban --force` bans it all the same")
 }
 
 pub(super) fn refused(e: FirewallError) -> Error {

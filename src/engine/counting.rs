@@ -178,9 +178,6 @@ impl Engine {
             return;
         }
         let Some(sentence) = jail.failures.take(&id) else { return };
-        if jail.settings.protect && self.protected.touches(&id) {
-            return self.say_spared(name, &id, now, out);
-        }
         let (time, failures) = (sentence.last(), sentence.failures());
         // Of somebody who is banned until then anyway, nobody reads the story.
         let told = jail.bans.get(&id).is_none_or(|ban| jail.bans.prolongs(ban, time, None));

@@ -34,6 +34,23 @@ pub struct Peers {
     pub problems: Vec<Problem>,
     /// What was looked at, to see whether it changes.
     pub shelf: Shelf,
+    room: Room,
+}
+
+/// How many more are taken in.
+#[derive(Debug)]
+struct Room {
+    addresses: usize,
+    /// Each is looked up every few minutes.
+    names: usize,
+    /// That they are too many.
+    said: bool,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room { addresses: 20_000, names: 500, said: false }
+    }
 }
 
 /// Reads the files of an Asterisk and of a FreeSWITCH; neither folder need exist.
@@ -58,19 +75,21 @@ impl Peers {
             );
             return self.problems.push(problem.hint(format!("name networks of /{COARSEST} and longer")));
         }
-        if self.list.len() >= MAX_PEERS {
+        let (room, what) = match who {
+            Who::Name(_) => (&mut self.room.names, "host names"),
+            Who::Id(_) => (&mut self.room.addresses, "addresses"),
+        };
+        if *room == 0 {
+            if !std::mem::replace(&mut self.room.said, true) {
+                let message = format!("the files name too many {what}: those from here on are not protected");
+                self.problems.push(Problem::new(Severity::Warning, origin.clone(), message));
+            }
             return;
         }
-        if self.list.len() + 1 == MAX_PEERS {
-            let message = format!("more than {MAX_PEERS} peers are named; those from here on are not protected");
-            self.problems.push(Problem::new(Severity::Warning, origin.clone(), message));
-        }
+        *room -= 1;
         self.list.push(Peer { who, why: format!("{role} in {origin}") });
     }
 }
 
 /// A shorter prefix is taken for a slip of the pen.
 const COARSEST: u8 = 8;
-
-/// Peers that are taken in.
-const MAX_PEERS: usize = 20_000;
