@@ -34,8 +34,13 @@ impl Engine {
     /// A worker answers.
     pub(super) fn answered(&mut self, token: u64, answer: &Answer, now: Timestamp, out: &mut Vec<Request>) {
         let Some((question, queue)) = self.parking.close(token) else { return };
-        out.extend(complaint(&question, answer).map(Request::Log));
+        if self.answers.is_news(&question, answer) {
+            out.extend(complaint(&question, answer).map(Request::Log));
+        }
         self.answers.learn(&question, answer, now);
+        if let Question::Resolve(name) = &question {
+            self.rename_protected(name, now, out);
+        }
         for parked in queue {
             self.arrive(parked, Some((&question, answer)), now, out);
         }
@@ -154,6 +159,7 @@ impl Engine {
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
+        let id = jail.liable(id, &self.own, &self.answers, &self.protected, now);
         let (time, maxretry) = (failure.time, jail.settings.maxretry);
         jail.failures.clean(now);
         let mut retry = jail.failures.add(&id, failure);

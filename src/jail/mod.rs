@@ -11,21 +11,26 @@ pub mod dedupe;
 pub mod failures;
 pub mod history;
 pub mod ignore;
+pub mod protected;
 pub mod question;
 pub mod ranges;
 pub mod roll;
 pub mod tags;
+
+use std::net::IpAddr;
 
 use crate::addr::Id;
 use crate::config::{JailSettings, Own};
 use crate::ticket::Failure;
 use crate::time::Timestamp;
 
+pub use answers::Answers;
 pub use bans::{Ban, Bans};
 pub use dedupe::Dedupe;
 pub use failures::Failures;
 pub use history::History;
 pub use ignore::Ignore;
+pub use protected::Protected;
 pub use question::{Answer, Question};
 
 /// One jail: its settings, who has failed and who is banned.
@@ -65,6 +70,16 @@ impl Jail {
     /// Whether a failure is no other line's event, as far as the jail wants to know: `dedupe`.
     pub fn is_new(&mut self, failure: &Failure, now: Timestamp) -> bool {
         !self.settings.dedupe || self.dedupe.is_new(failure, self.settings.findtime, now)
+    }
+
+    /// Whom a failure of `id` is counted against: the network that `subnet4` or `subnet6` makes of it, unless that holds
+    /// somebody who must not be hit along with it.
+    pub fn liable(&self, id: Id, own: &[IpAddr], known: &Answers, protected: &Protected, now: Timestamp) -> Id {
+        let spared = |net: &Id| {
+            self.settings.protect && protected.touches(net)
+                || self.ignore.spares(&self.settings.name, net, own, known, now)
+        };
+        self.settings.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id)
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

@@ -178,6 +178,12 @@ impl<'a> Judge<'a> {
                 }
                 None => {
                     let tries = failure.count;
+                    let spared = |net: &Id| {
+                        let (rules, known) = (Ignore::new(&self.jail.ignore), Answers::default());
+                        rules.spares(&self.jail.name, net, self.own, &known, now)
+                    };
+                    let id = self.jail.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id);
+                    told.who = Some(id.to_string());
                     let failures = self.failures.add(&id, failure);
                     let bans = failures >= self.jail.maxretry;
                     if bans {
