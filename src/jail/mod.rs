@@ -3,6 +3,7 @@
 //! Nothing but compute: `now` and chance are arguments, whom to ask about a name or a program it says, and the answer
 //! comes back as another call. What it decides the engine carries out.
 
+pub mod accounts;
 pub mod aged;
 pub mod answers;
 pub mod bans;
