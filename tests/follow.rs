@@ -661,6 +661,7 @@ fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
         increment: Increment::default(),
         ignore: Ignore::default(),
         dedupe: false,
+        trust: None,
         actions: Vec::new(),
     }
 }

@@ -29,6 +29,7 @@ impl JailSettings {
             increment: Increment::default(),
             ignore: Ignore { myself: true, ..Ignore::default() },
             dedupe: false,
+            trust: None,
             actions: Vec::new(),
         }
     }

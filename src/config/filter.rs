@@ -18,7 +18,7 @@ use super::number::int;
 use super::tags;
 use super::tree::Tree;
 use super::value::Value;
-use super::{FilterSettings, Origin, Original, Problem, RecordSettings, Severity};
+use super::{FilterSettings, Origin, Original, Problem, RecordSettings, Severity, SignSettings};
 use crate::text;
 
 /// The options of a filter file that do something, in fail2ban's order; everything else in it is material for tags.
@@ -26,7 +26,16 @@ pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
 /// Those of our own, which fail2ban passes over.
-const OURS: [&str; 4] = ["eventregex", "neighbours", "recordregex", "recordroom"];
+const OURS: [&str; 8] = [
+    "eventregex",
+    "neighbours",
+    "recordregex",
+    "recordroom",
+    "trustregex",
+    "eventtrustregex",
+    "restartregex",
+    "eventrestartregex",
+];
 
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
@@ -141,6 +150,12 @@ impl FilterFile {
             record: RecordSettings {
                 regex: both("recordregex"),
                 room: first("recordroom").and_then(|value| usize::try_from(int(value.text())?).ok()),
+            },
+            signs: SignSettings {
+                trust: both("trustregex"),
+                event_trust: both("eventtrustregex"),
+                restart: both("restartregex"),
+                event_restart: both("eventrestartregex"),
             },
         };
         let (usedns, neighbours) = (first("usedns").cloned(), first("neighbours").cloned());

@@ -7,7 +7,7 @@ use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
 use super::{
-    Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, UseDns, brackets, ignore,
+    Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, Trust, UseDns, brackets, ignore,
 };
 use crate::expr::{Expr, ExprError};
 use crate::line::{Neighbours, Unwrap};
@@ -264,6 +264,16 @@ impl<'a> Values<'a> {
             command: self.text("ignorecommand").filter(|text| !text.is_empty()).map(str::to_owned),
             cache,
         }
+    }
+
+    /// `trusttime` and what belongs to it, ours.
+    pub fn trust(&mut self) -> Option<Trust> {
+        let trust = Trust {
+            time: self.options.get("trusttime").filter(|value| !value.text().is_empty()).and(self.time("trusttime"))?,
+            maxretry: self.count("trustmaxretry", 1).unwrap_or(50),
+            outage: self.count("outage", 0).unwrap_or(10),
+        };
+        Some(trust).filter(|trust| trust.time > Span::default())
     }
 
     /// A yes or no; what is neither is warned about.

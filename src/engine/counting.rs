@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::banning::Placed;
+use super::trusting::limit;
 use super::{Engine, Parked, Request, Waiting, acting, records};
 use crate::addr::Id;
 use crate::config::UseDns;
@@ -125,6 +126,7 @@ impl Engine {
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
             Judgement::Count if !jail.is_new(&failure, now) => {}
+            Judgement::Count if self.is_spared(at, &failure, out) => {}
             Judgement::Count => self.count(at, &name, failure, now, out),
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {
@@ -154,10 +156,13 @@ impl Engine {
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
-        let (time, maxretry) = (failure.time, jail.settings.maxretry);
+        let time = failure.time;
+        let lenient = limit(&self.trusted, jail, &id, time);
+        let maxretry = lenient.unwrap_or(jail.settings.maxretry);
         jail.failures.clean(now);
         let mut retry = jail.failures.add(&id, failure);
         if jail.settings.increment.enabled
+            && lenient.is_none()
             && let Some(row) = self.history.get(&id, name)
             && time > row.time
         {
@@ -177,6 +182,9 @@ impl Engine {
         let told = jail.bans.get(&id).is_none_or(|ban| jail.bans.prolongs(ban, time, None));
         let (groups, matches) = if told { sentence.story() } else { Default::default() };
         let ticket = Ticket { id, time, bantime: None, bancount: 1, failures, matches, groups, restored: false };
+        if lenient.is_some() {
+            self.end_trust(at, &ticket, out);
+        }
         let _: Placed = self.place(name, ticket, now, out);
     }
 

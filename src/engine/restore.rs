@@ -4,6 +4,7 @@
 //! end, the others are adopted as bans.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -16,10 +17,12 @@ use crate::config::{Action, JailSettings, Kind, Own, UseDns};
 use crate::firewall::script::Deed;
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::history::Row;
+use crate::jail::outage::Outage;
+use crate::jail::trust::Trusted;
 use crate::jail::{Ban, History, Jail};
 use crate::record::Level;
 use crate::store::{Change, Saved};
-use crate::ticket::{Counter, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// See [`Engine::start`].
@@ -35,6 +38,8 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         drop_said: None,
         fresh: Vec::new(),
         unclaimed: HashMap::new(),
+        trusted: Trusted::default(),
+        outage: Outage::default(),
         positions: IndexMap::new(),
         own,
         zone,
@@ -46,7 +51,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         checked: now,
         purged: now,
     };
-    engine.take_back(saved);
+    engine.take_back(saved, now);
     let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
     let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
     let manual = Jail::new(manual(&jails));
@@ -69,8 +74,10 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 }
 
 impl Engine {
-    pub(super) fn take_back(&mut self, saved: Remembered) {
+    pub(super) fn take_back(&mut self, saved: Remembered, now: Timestamp) {
         (self.history, self.unclaimed) = (saved.history, saved.counters);
+        self.trusted = Trusted::default();
+        saved.trust.into_iter().for_each(|(ip, lease)| self.trusted.restore(ip, lease, now));
     }
 
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
@@ -230,6 +237,7 @@ pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -
 pub struct Remembered {
     history: History,
     counters: HashMap<String, Vec<(Id, Counter)>>,
+    trust: Vec<(IpAddr, Lease)>,
 }
 
 impl Remembered {
@@ -243,6 +251,11 @@ impl Remembered {
     pub fn counter(&mut self, jail: String, id: Id, counter: Counter) {
         self.counters.entry(jail).or_default().push((id, counter));
     }
+
+    /// Adds an address that is on trust.
+    pub fn lease(&mut self, ip: IpAddr, lease: Lease) {
+        self.trust.push((ip, lease));
+    }
 }
 
 impl From<Saved> for Remembered {
@@ -250,6 +263,7 @@ impl From<Saved> for Remembered {
         let mut remembered = Remembered::default();
         saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
         saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
+        saved.trust.into_iter().for_each(|(ip, lease)| remembered.lease(ip, lease));
         remembered
     }
 }

@@ -12,16 +12,19 @@ pub mod dedupe;
 pub mod failures;
 pub mod history;
 pub mod ignore;
+pub mod outage;
 pub mod question;
 pub mod ranges;
 pub mod roll;
 pub mod tags;
+pub mod trust;
 
 use crate::addr::Id;
 use crate::config::{JailSettings, Own};
 use crate::ticket::Failure;
 use crate::time::Timestamp;
 
+pub use accounts::Accounts;
 pub use bans::{Ban, Bans};
 pub use dedupe::Dedupe;
 pub use failures::Failures;
@@ -41,6 +44,10 @@ pub struct Jail {
     pub ignore: Ignore,
     /// What more lines may tell of.
     pub dedupe: Dedupe,
+    /// Which accounts failed from addresses on trust.
+    pub repeated: Accounts,
+    /// Failures that did not count because of trust.
+    pub spared: u64,
 }
 
 impl Jail {
@@ -51,6 +58,8 @@ impl Jail {
             bans: Bans::new(settings.bantime),
             ignore: Ignore::new(&settings.ignore),
             dedupe: Dedupe::default(),
+            repeated: Accounts::default(),
+            spared: 0,
             settings,
         }
     }

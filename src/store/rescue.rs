@@ -87,6 +87,7 @@ pub fn salvage(aside: &Path) -> Saved {
     saved.bans = bans.into_values().collect();
     let _ = read::counters(&conn, &mut saved.counters);
     let _ = read::positions(&conn, &mut saved.positions);
+    let _ = read::trust(&conn, &mut saved.trust);
     saved
 }
 

@@ -134,7 +134,8 @@ const TABLES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Times are microseconds; `matches` is what `data` makes of a list of texts; `path` is a BLOB where it is not UTF-8.
+/// Times are microseconds; `matches` is what `data` makes of a list of texts; `path` is a BLOB where it is not UTF-8;
+/// `accounts` are hashes of eight bytes each.
 const OURS: &str = "
 CREATE TABLE IF NOT EXISTS sipjail_meta(name TEXT NOT NULL PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS sipjail_counters(
@@ -144,7 +145,9 @@ CREATE TABLE IF NOT EXISTS sipjail_counters(
 CREATE TABLE IF NOT EXISTS sipjail_positions(
     jail TEXT NOT NULL, path NOT NULL,
     dev INTEGER, ino INTEGER, \"offset\" INTEGER NOT NULL, first_line TEXT,
-    PRIMARY KEY(jail, path));";
+    PRIMARY KEY(jail, path));
+CREATE TABLE IF NOT EXISTS sipjail_trust(
+    ip TEXT NOT NULL PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, accounts BLOB);";
 
 #[cfg(test)]
 mod tests {

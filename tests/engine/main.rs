@@ -11,4 +11,5 @@ mod questions;
 mod reload;
 mod restart;
 mod taking;
+mod trust;
 mod world;
