@@ -124,8 +124,11 @@ impl Engine {
         let Who::Id(id) = &failure.who else { return };
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
-            Judgement::Count if !jail.is_new(&failure, now) => {}
-            Judgement::Count => self.count(at, &name, failure, now, out),
+            Judgement::Count => {
+                if let Some(failure) = jail.counted(failure, &self.key.0, now) {
+                    self.count(at, &name, failure, now, out);
+                }
+            }
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {
                 let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
@@ -156,6 +159,7 @@ impl Engine {
         let Who::Id(id) = failure.who.clone() else { return };
         let (time, maxretry) = (failure.time, jail.settings.maxretry);
         jail.failures.clean(now);
+        let spread = jail.numbers.dialled(&jail.settings.spread, &id, &failure);
         let mut retry = jail.failures.add(&id, failure);
         if jail.settings.increment.enabled
             && let Some(row) = self.history.get(&id, name)
@@ -168,11 +172,25 @@ impl Engine {
                 retry = jail.failures.raise(&id, weight - 1);
             }
         }
-        if retry < maxretry {
-            return;
+        match spread {
+            Some((number, mut ids)) => {
+                ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none());
+                out.push(Request::Log(records::spread(name, number, ids.len(), &jail.settings.spread)));
+                // What others did is judged now, so their bans count from now.
+                ids.iter().for_each(|id| self.sentence(name, id, Some(time), now, out));
+            }
+            None if retry >= maxretry => self.sentence(name, &id, None, now, out),
+            None => {}
         }
-        let Some(sentence) = jail.failures.take(&id) else { return };
-        let (time, failures) = (sentence.last(), sentence.failures());
+    }
+
+    /// Bans somebody whose failures are too many, from `since` or his last one on.
+    fn sentence(&mut self, name: &Arc<str>, id: &Id, since: Option<Timestamp>, now: Timestamp, out: &mut Vec<Request>) {
+        let Some(jail) = self.jails.get_mut(name) else { return };
+        let Some(sentence) = jail.failures.take(id) else { return };
+        jail.accounts.forget(id);
+        let id = id.clone();
+        let (time, failures) = (since.unwrap_or(sentence.last()), sentence.failures());
         // Of somebody who is banned until then anyway, nobody reads the story.
         let told = jail.bans.get(&id).is_none_or(|ban| jail.bans.prolongs(ban, time, None));
         let (groups, matches) = if told { sentence.story() } else { Default::default() };

@@ -8,7 +8,9 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
-use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
+use sipjail::config::{
+    Action, CountBy, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, Spread, UseDns,
+};
 use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup, Taken};
 use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
@@ -246,6 +248,9 @@ pub fn jail(name: &str) -> JailSettings {
         increment: Increment::default(),
         ignore: Ignore { myself: true, ..Ignore::default() },
         dedupe: false,
+        countby: CountBy::Line,
+        samefailtime: Span::from_secs(3600),
+        spread: Spread::default(),
         actions: vec![action("ipset")],
     }
 }
@@ -265,6 +270,7 @@ pub struct Database {
     pub bans: IndexMap<(String, Id), SavedBan>,
     pub counters: IndexMap<(String, Id), Counter>,
     pub positions: IndexMap<(String, PathBuf), Position>,
+    pub key: Option<[u8; 16]>,
 }
 
 impl Database {
@@ -291,6 +297,7 @@ impl Database {
             Change::Position { jail, position } => {
                 self.positions.insert((jail, position.path.clone()), position);
             }
+            Change::Key(key) => self.key = Some(key),
             Change::Jail { .. } | Change::Purge { .. } => {}
         }
     }
@@ -302,6 +309,7 @@ impl Database {
             bans: self.bans.values().cloned().collect(),
             counters: counters.collect(),
             positions: positions.collect(),
+            key: self.key,
         }
     }
 }
