@@ -92,6 +92,8 @@ pub struct Counter {
     pub failures: u32,
     /// The last matched lines.
     pub matches: Texts,
+    /// The accounts among them and when each was new, as hashes; none where the jail counts lines.
+    pub accounts: Vec<(u64, Timestamp)>,
 }
 
 /// What is known of the logins from an address that is on trust.
@@ -101,8 +103,8 @@ pub struct Lease {
     pub since: Timestamp,
     /// The newest one.
     pub last: Timestamp,
-    /// Which accounts, by a hash of their names.
-    pub accounts: Vec<u64>,
+    /// Which accounts, as hashes, and when each was first met.
+    pub accounts: Vec<(u64, Timestamp)>,
 }
 
 /// One row of `bips`: the newest ban of an identity in a jail.

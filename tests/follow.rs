@@ -11,7 +11,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sipjail::config::{Enabled, FilterSettings, Ignore, Increment, JailSettings, LogPath, Origin, Spanned, UseDns};
+use sipjail::config::{
+    CountBy, Enabled, FilterSettings, Ignore, Increment, JailSettings, LogPath, Origin, Spanned, Spread, UseDns,
+};
 use sipjail::daemon::follow::{Change, FollowJail, Follower, Logs};
 use sipjail::daemon::inbox::Message;
 use sipjail::filter::Filter;
@@ -662,6 +664,9 @@ fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
         ignore: Ignore::default(),
         dedupe: false,
         trust: None,
+        countby: CountBy::Line,
+        samefailtime: Span::from_secs(3600),
+        spread: Spread::default(),
         actions: Vec::new(),
     }
 }

@@ -72,6 +72,12 @@ pub struct FilterPart {
     /// Failures of such addresses that did not count.
     #[serde(default)]
     pub spared: u64,
+    /// Failures that were not counted because their account had failed a while ago: `countby`.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Failures that were not counted because they named no account: `countby = user`.
+    #[serde(default)]
+    pub nameless: u64,
     /// What is asked of systemd's journal, where that is read in place of logs: any of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journalmatch: Option<Vec<String>>,
@@ -154,6 +160,8 @@ impl Args {
                 dropped: status.dropped,
                 trusted: house.engine.trusted(Some(jail), house.now)?.len(),
                 spared: status.spared,
+                repeated: status.repeated,
+                nameless: status.nameless,
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
                 events: house
                     .engine
@@ -249,10 +257,12 @@ impl JailReply {
             lines.insert(4, format!("|  |- Events:\t{}", events.text()));
         }
         // Amid the branch, so that whoever reads fail2ban's tree by names, by branches or from its end goes on doing so.
-        let FilterPart { gave_up, forgotten, dropped, trusted, spared, .. } = filter;
+        let FilterPart { gave_up, forgotten, dropped, trusted, spared, repeated, nameless, .. } = filter;
         let rare = [
             ("Addresses on trust", &(*trusted as u64)),
-            ("Failures spared", spared),
+            ("On trust, not counted", spared),
+            ("Repeated, not counted", repeated),
+            ("Without account, not counted", nameless),
             ("Lines given up", gave_up),
             ("Addresses forgotten", forgotten),
             ("Failures dropped", dropped),
@@ -280,6 +290,8 @@ mod tests {
                 dropped: 0,
                 trusted: 0,
                 spared: 0,
+                repeated: 0,
+                nameless: 0,
                 journalmatch: None,
                 events: None,
             },
@@ -294,7 +306,7 @@ mod tests {
         assert_eq!(reply.text(), tree.replace("Total failed:\t0", rare));
         (reply.filter.gave_up, reply.filter.forgotten) = (0, 0);
         (reply.filter.trusted, reply.filter.spared) = (2, 7);
-        let trust = "Total failed:\t0\n|  |- Addresses on trust:\t2\n|  |- Failures spared:\t7";
+        let trust = "Total failed:\t0\n|  |- Addresses on trust:\t2\n|  |- On trust, not counted:\t7";
         assert_eq!(reply.text(), tree.replace("Total failed:\t0", trust));
         (reply.filter.trusted, reply.filter.spared) = (0, 0);
         let events = EventsPart {

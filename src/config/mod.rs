@@ -7,6 +7,7 @@
 pub mod action;
 mod bare;
 pub mod brackets;
+pub mod counting;
 pub mod daemon;
 pub mod events;
 pub mod filter;
@@ -39,6 +40,7 @@ use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
 pub use action::{Action, Kind, Own};
+pub use counting::{CountBy, Spread};
 pub use events::{Events, Protocol, Secret, Server};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
@@ -159,6 +161,12 @@ pub struct JailSettings {
     pub dedupe: bool,
     /// Leniency for those who have logged in: `trusttime`.
     pub trust: Option<Trust>,
+    /// What counts as a failure.
+    pub countby: CountBy,
+    /// How long a failing account is the same failure for `countby`.
+    pub samefailtime: Span,
+    /// When a number that is dialled from many addresses bans them all.
+    pub spread: Spread,
     /// What bans, in order.
     pub actions: Vec<Action>,
 }

@@ -101,11 +101,7 @@ impl Engine {
             out.push(Request::Keep(Change::Unban { jail: name.to_string(), id }));
         }
         for name in &names {
-            let failures = &mut self.jails[name].failures;
-            match id {
-                Id::Net(_) => failures.forget_inside(id),
-                Id::Ip(_) | Id::Raw(_) => drop(failures.forget(id)),
-            }
+            self.jails[name].forgive(id);
         }
         if lifted == 0 {
             out.push(Request::Log(records::not_banned(id)));

@@ -125,9 +125,12 @@ impl Engine {
         let Who::Id(id) = &failure.who else { return };
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
-            Judgement::Count if !jail.is_new(&failure, now) => {}
-            Judgement::Count if self.is_spared(at, &failure, out) => {}
-            Judgement::Count => self.count(at, &name, failure, now, out),
+            Judgement::Count => {
+                let Some(failure) = jail.counted(failure, &self.key.0, now) else { return };
+                if !self.is_spared(at, &failure, out) {
+                    self.count(at, &name, failure, now, out);
+                }
+            }
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {
                 let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
@@ -160,6 +163,7 @@ impl Engine {
         let lenient = limit(&self.trusted, jail, &id, time);
         let maxretry = lenient.unwrap_or(jail.settings.maxretry);
         jail.failures.clean(now);
+        let spread = jail.numbers.dialled(&jail.settings.spread, &id, &failure);
         let mut retry = jail.failures.add(&id, failure);
         if jail.settings.increment.enabled
             && lenient.is_none()
@@ -173,18 +177,35 @@ impl Engine {
                 retry = jail.failures.raise(&id, weight - 1);
             }
         }
-        if retry < maxretry {
-            return;
+        match spread {
+            Some((number, mut ids)) => {
+                let spared = |id: &Id| limit(&self.trusted, jail, id, time).is_some();
+                ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none() && !spared(id));
+                out.push(Request::Log(records::spread(name, number, ids.len(), &jail.settings.spread)));
+                // What others did is judged now, so their bans count from now.
+                ids.iter().for_each(|id| self.sentence(name, id, Some(time), now, out));
+            }
+            None if retry >= maxretry => {
+                if lenient.is_some() {
+                    self.end_trust(name, &id, retry, out);
+                }
+                self.sentence(name, &id, None, now, out)
+            }
+            None => {}
         }
-        let Some(sentence) = jail.failures.take(&id) else { return };
-        let (time, failures) = (sentence.last(), sentence.failures());
+    }
+
+    /// Bans somebody whose failures are too many, from `since` or his last one on.
+    fn sentence(&mut self, name: &Arc<str>, id: &Id, since: Option<Timestamp>, now: Timestamp, out: &mut Vec<Request>) {
+        let Some(jail) = self.jails.get_mut(name) else { return };
+        let Some(sentence) = jail.failures.take(id) else { return };
+        jail.accounts.forget(id);
+        let id = id.clone();
+        let (time, failures) = (since.unwrap_or(sentence.last()), sentence.failures());
         // Of somebody who is banned until then anyway, nobody reads the story.
         let told = jail.bans.get(&id).is_none_or(|ban| jail.bans.prolongs(ban, time, None));
         let (groups, matches) = if told { sentence.story() } else { Default::default() };
         let ticket = Ticket { id, time, bantime: None, bancount: 1, failures, matches, groups, restored: false };
-        if lenient.is_some() {
-            self.end_trust(at, &ticket, out);
-        }
         let _: Placed = self.place(name, ticket, now, out);
     }
 

@@ -2,6 +2,7 @@
 //! every line is counted once.
 
 use super::{Engine, Request};
+use crate::config::CountBy;
 use crate::store::Change;
 use crate::time::{Span, Timestamp};
 
@@ -20,6 +21,10 @@ impl Engine {
         self.flushed = now;
         self.flush_of(&|_| true, out);
         if self.trusted.changed() > 0 {
+            // Without it the accounts in them mean nothing.
+            if !std::mem::replace(&mut self.key.1, true) {
+                out.push(Request::Keep(Change::Key(self.key.0.0)));
+            }
             out.push(Request::Keep(Change::Trust(self.trusted.changes())));
         }
     }
@@ -27,8 +32,12 @@ impl Engine {
     /// The same of some jails.
     pub(super) fn flush_of(&mut self, wanted: &dyn Fn(&str) -> bool, out: &mut Vec<Request>) {
         for (name, jail) in self.jails.iter_mut().filter(|(name, _)| wanted(name)) {
-            let counters = jail.failures.changes();
+            let counters = jail.changes();
             if !counters.is_empty() {
+                if jail.settings.countby != CountBy::Line && !self.key.1 {
+                    self.key.1 = true;
+                    out.push(Request::Keep(Change::Key(self.key.0.0)));
+                }
                 out.push(Request::Keep(Change::Failures { jail: name.clone(), counters }));
             }
         }

@@ -35,7 +35,7 @@ use crate::firewall::{Firewall, FirewallError};
 use crate::jail::answers::Answers;
 use crate::jail::outage::Outage;
 use crate::jail::trust::Trusted;
-use crate::jail::{History, Jail};
+use crate::jail::{History, Jail, Key};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
@@ -78,6 +78,8 @@ pub struct Engine {
     dbmaxmatches: usize,
     dbpurgeage: Span,
     chance: Chance,
+    /// What makes hashes of accounts, and whether it is kept already.
+    key: (Key, bool),
     /// What matters less is not put into words.
     hears: Level,
     flushed: Timestamp,
@@ -187,6 +189,12 @@ pub struct JailStatus {
     /// Failures from addresses on trust that did not count.
     #[serde(default)]
     pub spared: u64,
+    /// Failures that were not counted because their account had failed a while ago: `countby`.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Failures that were not counted because they named no account: `countby = user`.
+    #[serde(default)]
+    pub nameless: u64,
 }
 
 /// One ban, for `banned`.
@@ -283,9 +291,10 @@ impl Engine {
         Ok(&self.find(jail)?.1.settings)
     }
 
-    /// Failures of a jail that did not count, since another line had told of the same event: `dedupe`.
-    pub fn told_again(&self, jail: &str) -> u64 {
-        self.jails.get(jail).map_or(0, |jail| jail.dedupe.again())
+    /// Failures of a jail that did not count: another line had told of the same event (`dedupe`), or they named an account that
+    /// had just failed, or none (`countby`).
+    pub fn uncounted(&self, jail: &str) -> u64 {
+        self.jails.get(jail).map_or(0, Jail::uncounted)
     }
 
     /// A jail's numbers; an unknown jail is an error with a hint.
@@ -300,6 +309,8 @@ impl Engine {
             forgotten: jail.failures.forgotten(),
             dropped: self.dropped.get(name).copied().unwrap_or(0),
             spared: jail.spared,
+            repeated: jail.accounts.again(),
+            nameless: jail.nameless,
         })
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::banning::{Chance, is_chosen};
+use super::banning::{Chance, is_chosen, new_key};
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
@@ -19,7 +19,7 @@ use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::history::Row;
 use crate::jail::outage::Outage;
 use crate::jail::trust::Trusted;
-use crate::jail::{Ban, History, Jail};
+use crate::jail::{Ban, History, Jail, Key};
 use crate::record::Level;
 use crate::store::{Change, Saved};
 use crate::ticket::{Counter, Lease, SavedBan, Ticket};
@@ -46,6 +46,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         dbmaxmatches,
         dbpurgeage,
         chance: Chance::new(),
+        key: (new_key(), false),
         hears: Level::Debug,
         flushed: now,
         checked: now,
@@ -78,6 +79,7 @@ impl Engine {
         (self.history, self.unclaimed) = (saved.history, saved.counters);
         self.trusted = Trusted::default();
         saved.trust.into_iter().for_each(|(ip, lease)| self.trusted.restore(ip, lease, now));
+        self.key = saved.key.map_or_else(|| (self.key.0.clone(), false), |key| (Key(key), true));
     }
 
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
@@ -119,7 +121,7 @@ impl Engine {
         let jail = &mut self.jails[&name];
         let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
         for (id, counter) in self.unclaimed.remove(&*name).unwrap_or_default() {
-            jail.failures.restore(id, counter, now);
+            jail.restore(id, counter, now);
         }
         let slow = jail.ignore.is_slow().then(|| ids.clone());
         if !ids.is_empty() {
@@ -238,6 +240,7 @@ pub struct Remembered {
     history: History,
     counters: HashMap<String, Vec<(Id, Counter)>>,
     trust: Vec<(IpAddr, Lease)>,
+    key: Option<[u8; 16]>,
 }
 
 impl Remembered {
@@ -256,11 +259,16 @@ impl Remembered {
     pub fn lease(&mut self, ip: IpAddr, lease: Lease) {
         self.trust.push((ip, lease));
     }
+
+    /// What made the hashes of accounts in them.
+    pub fn key(&mut self, key: Option<[u8; 16]>) {
+        self.key = key;
+    }
 }
 
 impl From<Saved> for Remembered {
     fn from(saved: Saved) -> Remembered {
-        let mut remembered = Remembered::default();
+        let mut remembered = Remembered { key: saved.key, ..Remembered::default() };
         saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
         saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
         saved.trust.into_iter().for_each(|(ip, lease)| remembered.lease(ip, lease));

@@ -10,9 +10,9 @@ use crate::config::Trust;
 use crate::error::Error;
 use crate::jail::Jail;
 use crate::jail::outage::Verdict;
-use crate::jail::trust::{Trusted, account};
+use crate::jail::trust::Trusted;
 use crate::record::Level;
-use crate::ticket::{Failure, Sign, Ticket, Who};
+use crate::ticket::{Failure, Sign, Who};
 use crate::time::{Span, Timestamp};
 
 /// An address on trust, for `trusted`.
@@ -61,8 +61,9 @@ impl Engine {
         };
         match (sign, who) {
             (Sign::LoggedIn, Who::Id(id)) => {
-                let user = groups.get("user").map(String::as_str);
-                if self.trusted.login(id, user, trusttime, *time) {
+                let user = groups.get("user").filter(|user| !user.is_empty());
+                let account = user.map(|user| self.key.0.account(user));
+                if self.trusted.login(id, account, trusttime, *time) {
                     out.push(Request::Log(records::trusted(name, id, *time, &self.zone)));
                 }
             }
@@ -86,16 +87,16 @@ impl Engine {
         if !self.trusted.holds(id, trust.time, time) {
             return false;
         }
-        let user = account(user);
-        let verdict = match self.trusted.knows(id, user) {
-            true => self.outage.judge(id, user, trust.outage, time),
+        let account = self.key.0.account(user);
+        let verdict = match self.trusted.knows(id, account) {
+            true => self.outage.judge(id, account, trust.outage, time),
             false => Verdict::Counts,
         };
         if let Verdict::Begins(failed) = verdict {
             out.push(Request::Log(records::outage(name, failed)));
         }
         let within = trust.time.max(jail.settings.findtime);
-        let spared = verdict != Verdict::Counts || !jail.repeated.is_new(id, user, within, time);
+        let spared = verdict != Verdict::Counts || !jail.repeated.is_new(id, account, within, time);
         if spared {
             jail.spared += 1;
             if self.hears <= Level::Info {
@@ -106,11 +107,11 @@ impl Engine {
     }
 
     /// Too much came from an address on trust: it is banned, and needs another login afterwards.
-    pub(super) fn end_trust(&mut self, at: usize, ticket: &Ticket, out: &mut Vec<Request>) {
-        self.trusted.end(&ticket.id);
-        if let Some((name, jail)) = self.jails.get_index_mut(at) {
-            jail.repeated.forget(&ticket.id);
-            out.push(Request::Log(records::distrusted(name, &ticket.id, ticket.failures)));
+    pub(super) fn end_trust(&mut self, name: &Arc<str>, id: &Id, failures: u32, out: &mut Vec<Request>) {
+        self.trusted.end(id);
+        if let Some(jail) = self.jails.get_mut(name) {
+            jail.repeated.forget(id);
+            out.push(Request::Log(records::distrusted(name, id, failures)));
         }
     }
 

@@ -12,25 +12,28 @@ pub mod dedupe;
 pub mod failures;
 pub mod history;
 pub mod ignore;
+pub mod lately;
 pub mod outage;
 pub mod question;
 pub mod ranges;
 pub mod roll;
+pub mod spread;
 pub mod tags;
 pub mod trust;
 
 use crate::addr::Id;
-use crate::config::{JailSettings, Own};
-use crate::ticket::Failure;
+use crate::config::{CountBy, JailSettings, Own};
+use crate::ticket::{Counter, Failure, Who};
 use crate::time::Timestamp;
 
-pub use accounts::Accounts;
+pub use accounts::{Account, Accounts, Key};
 pub use bans::{Ban, Bans};
 pub use dedupe::Dedupe;
 pub use failures::Failures;
 pub use history::History;
 pub use ignore::Ignore;
 pub use question::{Answer, Question};
+pub use spread::Numbers;
 
 /// One jail: its settings, who has failed and who is banned.
 pub struct Jail {
@@ -48,6 +51,12 @@ pub struct Jail {
     pub repeated: Accounts,
     /// Failures that did not count because of trust.
     pub spared: u64,
+    /// Which accounts failed from where; where lines count, none is kept.
+    pub accounts: Accounts,
+    /// Which numbers were dialled from where; none where that is all one.
+    pub numbers: Numbers,
+    /// Failures that did not count since they named no account.
+    pub nameless: u64,
 }
 
 impl Jail {
@@ -60,6 +69,9 @@ impl Jail {
             dedupe: Dedupe::default(),
             repeated: Accounts::default(),
             spared: 0,
+            accounts: Accounts::default(),
+            numbers: Numbers::default(),
+            nameless: 0,
             settings,
         }
     }
@@ -72,9 +84,67 @@ impl Jail {
         self.bans.set_bantime(self.settings.bantime)
     }
 
-    /// Whether a failure is no other line's event, as far as the jail wants to know: `dedupe`.
-    pub fn is_new(&mut self, failure: &Failure, now: Timestamp) -> bool {
-        !self.settings.dedupe || self.dedupe.is_new(failure, self.settings.findtime, now)
+    /// A failure as it counts here; nothing of one that does not: another line has told of the event (`dedupe`), or it names an
+    /// account that has just failed, or none (`countby`).
+    pub fn counted(&mut self, failure: Failure, key: &Key, now: Timestamp) -> Option<Failure> {
+        if self.settings.dedupe && !self.dedupe.is_new(&failure, self.settings.findtime, now) {
+            return None;
+        }
+        let (CountBy::User | CountBy::UserOrLine, Who::Id(id)) = (self.settings.countby, &failure.who) else {
+            return Some(failure);
+        };
+        match failure.groups.get("user").filter(|user| !user.is_empty()) {
+            Some(user) => {
+                let new = self.accounts.is_new(id, key.account(user), self.settings.samefailtime, failure.time);
+                // "After 5 tries" of one account is one account.
+                new.then_some(Failure { count: 1, ..failure })
+            }
+            None if self.settings.countby == CountBy::UserOrLine => Some(failure),
+            None => {
+                self.nameless += 1;
+                None
+            }
+        }
+    }
+
+    /// Failures that did not count, so far.
+    pub fn uncounted(&self) -> u64 {
+        self.dedupe.again() + self.accounts.again() + self.nameless
+    }
+
+    /// Takes back a counter that was kept, with its accounts.
+    pub fn restore(&mut self, id: Id, mut counter: Counter, now: Timestamp) {
+        let accounts = std::mem::take(&mut counter.accounts);
+        if self.settings.countby != CountBy::Line && !accounts.is_empty() {
+            self.accounts.restore(&id, accounts.into_iter().map(|(account, since)| (Account(account), since)));
+        }
+        self.failures.restore(id, counter, now);
+    }
+
+    /// Every counter that changed since the last call, with its accounts: see [`Failures::changes`].
+    pub fn changes(&mut self) -> Vec<(Id, Option<Counter>)> {
+        let mut changes = self.failures.changes();
+        if self.settings.countby != CountBy::Line {
+            for (id, counter) in &mut changes {
+                let accounts = self.accounts.of(id).iter().map(|(account, since)| (account.0, *since));
+                counter.iter_mut().for_each(|counter| counter.accounts = accounts.clone().collect());
+            }
+        }
+        changes
+    }
+
+    /// Forgets the failures of `id`, and where it is a network of everything in it.
+    pub fn forgive(&mut self, id: &Id) {
+        match id {
+            Id::Net(_) => {
+                self.failures.forget_inside(id);
+                self.accounts.forget_inside(id);
+            }
+            Id::Ip(_) | Id::Raw(_) => {
+                self.failures.forget(id);
+                self.accounts.forget(id);
+            }
+        }
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use super::accounts::{Account, Accounts, Key};
+use super::accounts::{Account, Accounts};
 use crate::addr::Id;
 use crate::ticket::Lease;
 use crate::time::{Span, Timestamp};
@@ -52,7 +52,7 @@ impl Default for Trusted {
 impl Trusted {
     /// Somebody logged in, as this account if it is known, at `time`; whether that puts the address on trust, `within` being
     /// how long a login counts.
-    pub fn login(&mut self, id: &Id, user: Option<&str>, within: Span, time: Timestamp) -> bool {
+    pub fn login(&mut self, id: &Id, account: Option<Account>, within: Span, time: Timestamp) -> bool {
         let Some(ip) = id.ip() else { return false };
         let new = !self.holds(id, within, time);
         let held = self.leases.entry(ip).or_insert(Held { since: time, last: time, kept: None });
@@ -62,8 +62,8 @@ impl Trusted {
         }
         // A phone registers each minute: what is kept need not be that exact.
         let mut changed = new || held.kept.is_none_or(|kept| held.last - kept >= EXACT);
-        if let Some(user) = user.filter(|user| !user.is_empty()) {
-            changed |= self.accounts.is_new(id, account(user), within, time);
+        if let Some(account) = account {
+            changed |= self.accounts.is_new(id, account, within, time);
         }
         if changed {
             self.changed.insert(ip);
@@ -79,9 +79,9 @@ impl Trusted {
     }
 
     /// Whether it was this account that logged in from there. Of a network a few addresses are looked at.
-    pub fn knows(&self, id: &Id, user: Account) -> bool {
+    pub fn knows(&self, id: &Id, account: Account) -> bool {
         let mut inside = self.inside(id).take(LOOKED_AT);
-        inside.any(|(ip, _)| self.accounts.of(&Id::Ip(*ip)).iter().any(|(account, _)| *account == user))
+        inside.any(|(ip, _)| self.accounts.of(&Id::Ip(*ip)).iter().any(|(known, _)| *known == account))
     }
 
     /// Ends the trust of an address, or of all inside a network; how many that were.
@@ -109,7 +109,7 @@ impl Trusted {
         let Lease { since, last, accounts } = lease;
         let last = last.min(now);
         self.leases.insert(ip, Held { since: since.min(last), last, kept: Some(last) });
-        self.accounts.restore(&Id::Ip(ip), accounts.into_iter().map(|account| (Account(account), last)));
+        self.accounts.restore(&Id::Ip(ip), accounts.into_iter().map(|(account, met)| (Account(account), met)));
         self.forget_oldest();
     }
 
@@ -142,7 +142,7 @@ impl Trusted {
     }
 
     fn lease(&self, ip: IpAddr, held: &Held) -> Lease {
-        let accounts = self.accounts.of(&Id::Ip(ip)).iter().map(|(account, _)| account.0).collect();
+        let accounts = self.accounts.of(&Id::Ip(ip)).iter().map(|(account, met)| (account.0, *met)).collect();
         Lease { since: held.since, last: held.last, accounts }
     }
 
@@ -169,12 +169,6 @@ impl Trusted {
             self.forgotten += 1;
         }
     }
-}
-
-/// The account of this name, the same in each run: it is kept, and no secret hangs on it. Who finds another name for it gains
-/// what an account that is known gives, and that is less than his own login gave him.
-pub fn account(user: &str) -> Account {
-    Key::default().account(user)
 }
 
 fn range(id: &Id) -> Option<RangeInclusive<IpAddr>> {
@@ -209,8 +203,8 @@ mod tests {
         let mut trusted = Trusted::default();
         let office = id("192.0.2.1");
         assert!(!trusted.holds(&office, HOUR, at(0)));
-        assert!(trusted.login(&office, Some("100"), HOUR, at(0)));
-        assert!(!trusted.login(&office, Some("100"), HOUR, at(3000)), "it is on trust already");
+        assert!(trusted.login(&office, Some(Account(100)), HOUR, at(0)));
+        assert!(!trusted.login(&office, Some(Account(100)), HOUR, at(3000)), "it is on trust already");
         assert!(trusted.holds(&office, HOUR, at(6599)) && !trusted.holds(&office, HOUR, at(6600)));
         assert!(!trusted.holds(&id("192.0.2.2"), HOUR, at(1)) && !trusted.holds(&id("bob"), HOUR, at(1)));
         assert!(trusted.login(&office, None, HOUR, at(6600)));
@@ -229,14 +223,14 @@ mod tests {
     #[test]
     fn a_network_is_trusted_for_an_address_inside() {
         let mut trusted = Trusted::default();
-        trusted.login(&id("2001:db8:1:2::7"), Some("100"), HOUR, at(0));
+        trusted.login(&id("2001:db8:1:2::7"), Some(Account(100)), HOUR, at(0));
         assert!(trusted.holds(&id("2001:db8:1:2::/64"), HOUR, at(1)));
         assert!(!trusted.holds(&id("2001:db8:1:3::/64"), HOUR, at(1)) && !trusted.holds(&id("0.0.0.0/1"), HOUR, at(1)));
-        assert!(trusted.knows(&id("2001:db8:1:2::/64"), account("100")));
-        assert!(!trusted.knows(&id("2001:db8:1:2::/64"), account("101")));
+        assert!(trusted.knows(&id("2001:db8:1:2::/64"), Account(100)));
+        assert!(!trusted.knows(&id("2001:db8:1:2::/64"), Account(101)));
         assert_eq!(trusted.end(&id("2001:db8:1:2::/64")), 1);
         assert!(!trusted.holds(&id("2001:db8:1:2::7"), HOUR, at(1)));
-        assert!(!trusted.knows(&id("2001:db8:1:2::7"), account("100")));
+        assert!(!trusted.knows(&id("2001:db8:1:2::7"), Account(100)));
     }
 
     #[test]
@@ -244,14 +238,14 @@ mod tests {
         let mut trusted = Trusted::default();
         let mut kept = Vec::new();
         for minute in 0..21 {
-            trusted.login(&id("192.0.2.1"), Some("100"), HOUR, at(60 * minute));
+            trusted.login(&id("192.0.2.1"), Some(Account(100)), HOUR, at(60 * minute));
             kept.extend(trusted.changes().into_iter().filter_map(|(_, lease)| Some(lease?.last)));
         }
         assert_eq!(kept, [at(0), at(600), at(1200)]);
-        trusted.login(&id("192.0.2.1"), Some("101"), HOUR, at(1210));
+        trusted.login(&id("192.0.2.1"), Some(Account(101)), HOUR, at(1210));
         assert_eq!(trusted.changed(), 1, "an account more is worth it");
         trusted.changes();
-        trusted.login(&id("192.0.2.1"), Some("101"), HOUR, at(1220));
+        trusted.login(&id("192.0.2.1"), Some(Account(101)), HOUR, at(1220));
         assert_eq!(trusted.changed(), 0);
         trusted.be_exact();
         assert_eq!(trusted.changes()[0].1.as_ref().map(|lease| lease.last), Some(at(1220)));
@@ -260,13 +254,13 @@ mod tests {
     #[test]
     fn they_are_the_same_after_a_restart_and_no_login_is_later_than_now() {
         let mut before = Trusted::default();
-        before.login(&id("192.0.2.1"), Some("100"), HOUR, at(0));
-        before.login(&id("192.0.2.1"), Some("101"), HOUR, at(100));
+        before.login(&id("192.0.2.1"), Some(Account(100)), HOUR, at(0));
+        before.login(&id("192.0.2.1"), Some(Account(101)), HOUR, at(100));
         let kept = before.changes();
         let mut after = Trusted::default();
         kept.clone().into_iter().for_each(|(ip, lease)| after.restore(ip, lease.expect("it holds"), at(200)));
         assert_eq!(after.changed(), 0);
-        assert!(after.holds(&id("192.0.2.1"), HOUR, at(3699)) && after.knows(&id("192.0.2.1"), account("101")));
+        assert!(after.holds(&id("192.0.2.1"), HOUR, at(3699)) && after.knows(&id("192.0.2.1"), Account(101)));
         let mut earlier = Trusted::default();
         kept.into_iter().for_each(|(ip, lease)| earlier.restore(ip, lease.expect("it holds"), at(-500)));
         assert!(!earlier.holds(&id("192.0.2.1"), HOUR, at(3100)));
@@ -287,7 +281,7 @@ mod tests {
         let mut trusted = Trusted { max_addresses: 160, ..Trusted::default() };
         for n in 0..1000_u32 {
             let ip = Id::Ip(std::net::Ipv4Addr::from(0x0a00_0000 + n).into());
-            trusted.login(&ip, Some("100"), HOUR, at(n.into()));
+            trusted.login(&ip, Some(Account(100)), HOUR, at(n.into()));
             assert!(trusted.leases.len() <= 160 && trusted.holds(&ip, HOUR, at(n.into())));
         }
         assert!(trusted.forgotten() >= 840);

@@ -40,6 +40,9 @@ pub fn prepare(conn: &mut Connection, version: Option<i64>) -> Result<(), StoreE
     for (table, columns, indices) in TABLES {
         tx.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {table}({columns}); {indices}"))?;
     }
+    if !has_accounts(&tx)? {
+        tx.execute_batch("ALTER TABLE sipjail_counters ADD COLUMN accounts BLOB")?;
+    }
     tx.execute("DELETE FROM fail2banDb WHERE version <> ?1", [VERSION])?;
     tx.execute("INSERT INTO fail2banDb(version) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM fail2banDb)", [VERSION])?;
     tx.execute("INSERT OR REPLACE INTO sipjail_meta(name, value) VALUES ('version', ?1)", [OUR_VERSION])?;
@@ -84,6 +87,12 @@ fn rebuild(tx: &Transaction<'_>, new: &(&str, &str, &str), columns: &str, which:
 fn has_table(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)";
     conn.query_row(sql, [name], |row| row.get(0))
+}
+
+/// Whether counters hold accounts; earlier versions had none, and pass the column over.
+fn has_accounts(conn: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('sipjail_counters') WHERE name = 'accounts')";
+    conn.query_row(sql, [], |row| row.get(0))
 }
 
 /// The version of our own tables.
@@ -134,13 +143,13 @@ const TABLES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Times are microseconds; `matches` is what `data` makes of a list of texts; `path` is a BLOB where it is not UTF-8;
-/// `accounts` are hashes of eight bytes each.
+/// Times are microseconds; `matches` and `accounts` are what `data` makes of lists; `path` is a BLOB where it is not UTF-8.
 const OURS: &str = "
 CREATE TABLE IF NOT EXISTS sipjail_meta(name TEXT NOT NULL PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS sipjail_counters(
     jail TEXT NOT NULL, ip TEXT NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, retry INTEGER NOT NULL, failures INTEGER NOT NULL, matches JSON,
+    accounts BLOB,
     PRIMARY KEY(jail, ip));
 CREATE TABLE IF NOT EXISTS sipjail_positions(
     jail TEXT NOT NULL, path NOT NULL,

@@ -8,7 +8,9 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
-use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
+use sipjail::config::{
+    Action, CountBy, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, Spread, UseDns,
+};
 use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup, Taken};
 use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
@@ -254,6 +256,9 @@ pub fn jail(name: &str) -> JailSettings {
         ignore: Ignore { myself: true, ..Ignore::default() },
         dedupe: false,
         trust: None,
+        countby: CountBy::Line,
+        samefailtime: Span::from_secs(3600),
+        spread: Spread::default(),
         actions: vec![action("ipset")],
     }
 }
@@ -274,6 +279,7 @@ pub struct Database {
     pub counters: IndexMap<(String, Id), Counter>,
     pub positions: IndexMap<(String, PathBuf), Position>,
     pub trust: IndexMap<IpAddr, Lease>,
+    pub key: Option<[u8; 16]>,
 }
 
 impl Database {
@@ -304,6 +310,7 @@ impl Database {
                 Some(lease) => drop(self.trust.insert(ip, lease)),
                 None => drop(self.trust.swap_remove(&ip)),
             }),
+            Change::Key(key) => self.key = Some(key),
             Change::Jail { .. } | Change::Purge { .. } => {}
         }
     }
@@ -316,6 +323,7 @@ impl Database {
             counters: counters.collect(),
             positions: positions.collect(),
             trust: self.trust.iter().map(|(ip, lease)| (*ip, lease.clone())).collect(),
+            key: self.key,
         }
     }
 }
