@@ -231,6 +231,8 @@ pub fn filter_with(dir: &Path, name: &str, parameters: &IndexMap<String, String>
 fn once(tree: &Tree, wanted: &Reference, logtype: Option<&str>) -> Result<FilterSettings, Refused> {
     let mut file = FilterFile::open(tree, wanted, logtype, Options::new())?;
     let Filled { mut settings, maxlines, .. } = file.settings(&Options::new()).map_err(refuse)?;
+    // Without a jail nobody has a `trusttime`.
+    settings.signs = SignSettings::default();
     settings.maxlines = match maxlines.map(|value| (int(value.text()), value)) {
         Some((Some(number), value)) => usize::try_from(number).ok().filter(|n| *n > 0).ok_or_else(|| {
             vec![Problem::new(Severity::Error, value.origin(), "`maxlines` has to be a whole number from 1 on")]

@@ -109,7 +109,7 @@ impl Jail {
 
     /// Failures that did not count, so far.
     pub fn uncounted(&self) -> u64 {
-        self.dedupe.again() + self.accounts.again() + self.nameless
+        self.dedupe.again() + self.accounts.again() + self.nameless + self.spared
     }
 
     /// Takes back a counter that was kept, with its accounts.

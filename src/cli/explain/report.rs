@@ -45,6 +45,10 @@ pub struct Told {
     pub content: Option<String>,
     /// Which failregex matched.
     pub failregex: Option<Rule>,
+    /// Which trustregex matched, where none did.
+    pub trustregex: Option<Rule>,
+    /// Which restartregex, likewise.
+    pub restartregex: Option<Rule>,
     /// What its groups hold, with those of earlier lines of the same session.
     pub groups: IndexMap<String, String>,
     /// By what it is ignored.
@@ -65,6 +69,8 @@ pub struct Told {
     pub findtime: i64,
     /// Seconds that a first ban lasts; `null`: for ever.
     pub bantime: Option<i64>,
+    /// Seconds for which a login counts; `null`: nobody is on trust.
+    pub trusttime: Option<i64>,
 }
 
 /// What becomes of a line.
@@ -89,6 +95,10 @@ pub enum Outcome {
     Counted,
     /// It is the failure that causes a ban.
     Banned,
+    /// It is a login, which puts its address on trust.
+    Trusted,
+    /// The PBX was started or reloaded.
+    Restarted,
 }
 
 /// A line's date.
@@ -245,6 +255,11 @@ impl Told {
         if let Some(rule) = &self.failregex {
             row("failregex", rule.to_text());
         }
+        for (option, rule) in [("trustregex", &self.trustregex), ("restartregex", &self.restartregex)] {
+            if let Some(rule) = rule {
+                row(option, rule.to_text());
+            }
+        }
         if !self.groups.is_empty() {
             let group = |(name, value): (&String, &String)| format!("{name} = `{}`", long(value));
             row("groups", self.groups.iter().map(group).collect::<Vec<_>>().join(", "));
@@ -286,6 +301,10 @@ impl Told {
                 }
                 Some(Ignored { by: By::Ignorecommand, .. }) => format!("{who} is ignored by ignorecommand"),
             },
+            Outcome::Trusted => {
+                format!("a login: {who} is on trust for {}", Span::from_secs(self.trusttime.unwrap_or_default()))
+            }
+            Outcome::Restarted => "no failure: the PBX was started or reloaded".into(),
             Outcome::Counted | Outcome::Banned => {
                 let Some(Counted { tries, failures, bans }) = &self.counted else { return String::new() };
                 let stands = if *tries > 1 { format!(" (the line stands for {tries})") } else { String::new() };
