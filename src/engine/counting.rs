@@ -125,12 +125,9 @@ impl Engine {
         let Who::Id(id) = &failure.who else { return };
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
-            Judgement::Count => {
-                let Some(failure) = jail.counted(failure, &self.key.0, now) else { return };
-                if !self.is_spared(at, &failure, out) {
-                    self.count(at, &name, failure, now, out);
-                }
-            }
+            Judgement::Count if !jail.is_new(&failure, now) => {}
+            Judgement::Count if self.is_spared(at, &failure, out) => {}
+            Judgement::Count => self.count(at, &name, failure, now, out),
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {
                 let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
@@ -140,6 +137,8 @@ impl Engine {
     }
 
     fn count(&mut self, at: usize, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+        let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
+        let Some(failure) = jail.counted(failure, &self.key.0) else { return };
         if let Who::Id(id) = &failure.who
             && self.hears <= Level::Info
         {

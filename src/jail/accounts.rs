@@ -12,7 +12,7 @@ use crate::addr::Id;
 pub type Accounts = Lately<Id, Account>;
 
 /// What makes of an account's name an [`Account`]. A key that is kept gives the same after a restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Key(pub [u8; 16]);
 
 /// The name of an account, as 64 bits of its hash.

@@ -84,12 +84,13 @@ impl Jail {
         self.bans.set_bantime(self.settings.bantime)
     }
 
-    /// A failure as it counts here; nothing of one that does not: another line has told of the event (`dedupe`), or it names an
-    /// account that has just failed, or none (`countby`).
-    pub fn counted(&mut self, failure: Failure, key: &Key, now: Timestamp) -> Option<Failure> {
-        if self.settings.dedupe && !self.dedupe.is_new(&failure, self.settings.findtime, now) {
-            return None;
-        }
+    /// Whether a failure is no other line's event, as far as the jail wants to know: `dedupe`.
+    pub fn is_new(&mut self, failure: &Failure, now: Timestamp) -> bool {
+        !self.settings.dedupe || self.dedupe.is_new(failure, self.settings.findtime, now)
+    }
+
+    /// A failure as it counts by `countby`; nothing of one that does not: it names an account that has just failed, or none.
+    pub fn counted(&mut self, failure: Failure, key: &Key) -> Option<Failure> {
         let (CountBy::User | CountBy::UserOrLine, Who::Id(id)) = (self.settings.countby, &failure.who) else {
             return Some(failure);
         };
