@@ -46,8 +46,10 @@ pub struct Told {
     /// Which failregex matched.
     pub failregex: Option<Rule>,
     /// Which trustregex matched, where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trustregex: Option<Rule>,
     /// Which restartregex, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub restartregex: Option<Rule>,
     /// What its groups hold, with those of earlier lines of the same session.
     pub groups: IndexMap<String, String>,
@@ -70,6 +72,7 @@ pub struct Told {
     /// Seconds that a first ban lasts; `null`: for ever.
     pub bantime: Option<i64>,
     /// Seconds for which a login counts; `null`: nobody is on trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trusttime: Option<i64>,
 }
 
