@@ -19,6 +19,11 @@ impl CountBy {
     /// The words for it.
     pub const WORDS: &[(&str, CountBy)] =
         &[("line", CountBy::Line), ("user", CountBy::User), ("user-or-line", CountBy::UserOrLine)];
+
+    /// The word for this.
+    pub fn word(self) -> &'static str {
+        CountBy::WORDS.iter().find(|(_, countby)| *countby == self).map_or("line", |(word, _)| word)
+    }
 }
 
 /// When a number (`<F-NUMBER>`) is dialled from so many addresses that all of them are banned.

@@ -23,7 +23,10 @@ pub struct Numbers {
 impl Numbers {
     /// Everybody who has dialled the number of this failure lately, if they are enough, with the digits that it is known by.
     pub fn dialled(&mut self, rule: &Spread, id: &Id, failure: &Failure) -> Option<(u64, Vec<Id>)> {
-        let known = last_digits(failure.groups.get("number")?, rule.digits).filter(|_| rule.from > 0)?;
+        if rule.from == 0 {
+            return None;
+        }
+        let known = last_digits(failure.groups.get("number")?, rule.digits)?;
         self.dialled.is_new(&known, id.clone(), rule.within, failure.time);
         let lately = self.dialled.of(&known).iter().filter(|(_, since)| *since > failure.time - rule.within);
         let from: Vec<Id> = lately.map(|(id, _)| id.clone()).collect();

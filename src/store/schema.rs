@@ -181,6 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn counters_without_accounts_get_a_column_for_them() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        prepare(&mut conn, None).unwrap();
+        conn.execute_batch("ALTER TABLE sipjail_counters DROP COLUMN accounts").unwrap();
+        conn.execute("INSERT INTO sipjail_counters VALUES ('sip', '192.0.2.1', 1, 2, 3, 4, NULL)", []).unwrap();
+        let retry = |conn: &Connection| {
+            let mut found = Vec::new();
+            super::super::read::counters(conn, &mut found).unwrap();
+            found.iter().map(|(_, _, counter)| (counter.retry, counter.accounts.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(retry(&conn), [(3, 0)], "it can be read before");
+        for _ in 0..2 {
+            prepare(&mut conn, Some(VERSION)).unwrap();
+        }
+        assert!(has_accounts(&conn).unwrap());
+        assert_eq!(retry(&conn), [(3, 0)]);
+    }
+
+    #[test]
     fn what_a_later_program_wrote_is_left_alone() {
         let mut conn = Connection::open_in_memory().unwrap();
         prepare(&mut conn, None).unwrap();

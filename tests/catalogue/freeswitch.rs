@@ -22,7 +22,7 @@ fn jail(id: &str) -> Option<&'static str> {
 }
 
 /// Every stock jail, also the one that is off.
-fn all() -> Stock {
+pub fn all() -> Stock {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("jail.local"), "[freeswitch-toll]\nenabled = true\n").unwrap();
     Stock::under(dir.path(), |_| true)
@@ -32,7 +32,7 @@ fn all() -> Stock {
 fn every_line_counts_in_the_jail_that_it_is_for_and_nowhere_else() {
     let mut stock = all();
     let mut verdicts = BTreeMap::new();
-    for Row { id, verdict, host, line } in rows("freeswitch.tsv") {
+    for Row { id, verdict, host, line, .. } in rows("freeswitch.tsv") {
         let found = stock.read(format!("{line}\n").as_bytes());
         let wanted: Vec<Found> = jail(&id).map(|jail| one(jail, host)).into_iter().collect();
         assert_eq!(found, wanted, "{id}: {line}");
@@ -99,12 +99,14 @@ fn all_once(line: &str) -> Vec<Found> {
 #[test]
 fn a_call_abroad_is_joined_with_its_caller_where_that_was_asked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let jail = "[freeswitch-toll]\nenabled = true\nfilter = freeswitch-toll[mode=calls]\n";
+    let jail = "[freeswitch-toll]\nenabled = true\nfilter = freeswitch-toll[mode=calls]\nspread = 3\n";
     std::fs::write(dir.path().join("jail.local"), jail).unwrap();
     let mut stock = Stock::under(dir.path(), |name| name == "freeswitch-toll");
     let context: Vec<Row> = rows("freeswitch.tsv").into_iter().filter(|r| r.verdict == Verdict::Context).collect();
     let log: String = context.iter().map(|row| format!("{}\n", row.line)).collect();
     assert_eq!(stock.read(log.as_bytes()), [one("freeswitch-toll", "203.0.113.24".parse().ok())]);
+    let number = ("203.0.113.24".parse().unwrap(), Some("00972599580679".to_owned()));
+    assert_eq!(stock.accounts(log.as_bytes()), [number]);
     let log = std::fs::read(fixture("freeswitch-1.10.12/freeswitch.log")).unwrap();
     // Seven of ten numbers: another account, and two that mean nothing, are no fraud.
     let callers = counts(stock.read_at(&log, None));
