@@ -158,7 +158,7 @@ impl Args {
                 gave_up: house.gave_up.get(jail).copied().unwrap_or(0),
                 forgotten: status.forgotten,
                 dropped: status.dropped,
-                trusted: house.engine.trusted(Some(jail), house.now)?.len(),
+                trusted: house.engine.trusted_count(jail, house.now)?,
                 spared: status.spared,
                 repeated: status.repeated,
                 nameless: status.nameless,

@@ -152,7 +152,7 @@ impl Engine {
         &mut self,
         at: usize,
         name: &Arc<str>,
-        failure: Failure,
+        mut failure: Failure,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) {
@@ -161,6 +161,10 @@ impl Engine {
         let time = failure.time;
         let lenient = limit(&self.trusted, jail, &id, time);
         let maxretry = lenient.unwrap_or(jail.settings.maxretry);
+        if lenient.is_some() && failure.groups.contains_key("user") {
+            // "After 5 tries" of one account is one account.
+            failure.count = 1;
+        }
         jail.failures.clean(now);
         let spread = jail.numbers.dialled(&jail.settings.spread, &id, &failure);
         let mut retry = jail.failures.add(&id, failure);

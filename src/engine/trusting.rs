@@ -48,6 +48,12 @@ impl Engine {
         Ok(self.trusted.list(time, now).map(status).collect())
     }
 
+    /// How many are on trust as a jail's `trusttime` says.
+    pub fn trusted_count(&self, jail: &str, now: Timestamp) -> Result<usize, Error> {
+        let trust = self.find(jail)?.1.settings.trust;
+        Ok(trust.map_or(0, |trust| self.trusted.count(trust.time, now)))
+    }
+
     /// Ends the trust of an address, or of all inside a network; how many that were. The next login is trusted anew.
     pub fn distrust(&mut self, id: &Id) -> usize {
         self.trusted.end(id)
@@ -68,8 +74,9 @@ impl Engine {
                 }
             }
             (Sign::Restarted, _) => {
-                self.outage.restarted(*time);
-                out.push(Request::Log(records::restarted(name, *time, &self.zone)));
+                if self.outage.restarted(*time) {
+                    out.push(Request::Log(records::restarted(name, *time, &self.zone)));
+                }
             }
             // A name server has no say in whom to trust.
             (Sign::LoggedIn, Who::Name(_)) | (Sign::Failed, _) => {}

@@ -37,9 +37,11 @@ pub enum Verdict {
 }
 
 impl Outage {
-    /// The PBX was started or reloaded.
-    pub fn restarted(&mut self, time: Timestamp) {
+    /// The PBX was started or reloaded; whether that is news, and not what another jail has told of the same log.
+    pub fn restarted(&mut self, time: Timestamp) -> bool {
+        let new = self.restarted < Some(time);
         self.restarted = self.restarted.max(Some(time));
+        new
     }
 
     /// A known account failed. More than `limit` of them at once are an outage; 0: none ever is.

@@ -74,8 +74,11 @@ impl Trusted {
 
     /// Whether somebody has logged in from there, less than `within` before `time`.
     pub fn holds(&self, id: &Id, within: Span, time: Timestamp) -> bool {
-        // Most addresses are on no list, and on many hosts there is none.
-        !self.leases.is_empty() && self.inside(id).any(|(_, held)| held.last > time - within)
+        let holds = |held: &Held| held.last > time - within;
+        match id {
+            Id::Ip(ip) => self.leases.get(ip).is_some_and(holds),
+            Id::Net(_) | Id::Raw(_) => self.inside(id).any(|(_, held)| holds(held)),
+        }
     }
 
     /// Whether it was this account that logged in from there. Of a network a few addresses are looked at.
@@ -93,8 +96,12 @@ impl Trusted {
 
     /// Every address on trust with its first and last login, in their order.
     pub fn list(&self, within: Span, now: Timestamp) -> impl Iterator<Item = (IpAddr, Lease)> + '_ {
-        let held = self.leases.iter().filter(move |(_, held)| held.last > now - within);
-        held.map(|(ip, held)| (*ip, self.lease(*ip, held)))
+        self.held(within, now).map(|(ip, held)| (*ip, self.lease(*ip, held)))
+    }
+
+    /// How many there are.
+    pub fn count(&self, within: Span, now: Timestamp) -> usize {
+        self.held(within, now).count()
     }
 
     /// Forgets whom nobody trusts any more.
@@ -144,6 +151,10 @@ impl Trusted {
     fn lease(&self, ip: IpAddr, held: &Held) -> Lease {
         let accounts = self.accounts.of(&Id::Ip(ip)).iter().map(|(account, met)| (account.0, *met)).collect();
         Lease { since: held.since, last: held.last, accounts }
+    }
+
+    fn held(&self, within: Span, now: Timestamp) -> impl Iterator<Item = (&IpAddr, &Held)> {
+        self.leases.iter().filter(move |(_, held)| held.last > now - within)
     }
 
     fn inside(&self, id: &Id) -> impl Iterator<Item = (&IpAddr, &Held)> {

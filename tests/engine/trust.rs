@@ -86,6 +86,19 @@ fn failures_that_name_no_account_count_each() {
 }
 
 #[test]
+fn after_n_tries_of_one_account_is_one_account() {
+    let mut world = World::new(vec![lenient("sip")]);
+    world.log_in("sip", OFFICE, "100");
+    for account in 0..9 {
+        let time = world.now;
+        world.failure("sip", Failure { time, count: 5, ..of(OFFICE, &account.to_string(), Sign::Failed) });
+    }
+    assert_eq!(world.banned("sip").len(), 0);
+    world.fail_as("sip", OFFICE, "one more");
+    assert_eq!(world.banned("sip"), [OFFICE]);
+}
+
+#[test]
 fn a_login_protects_in_every_jail_that_trusts_and_in_no_other() {
     let mut world = World::new(vec![lenient("sip"), lenient("flood"), jail("strict")]);
     world.log_in("sip", OFFICE, "100");
