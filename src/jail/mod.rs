@@ -80,6 +80,9 @@ impl Jail {
     pub fn follow(&mut self, settings: JailSettings) -> Vec<Id> {
         self.failures.limit(settings.findtime, settings.maxmatches);
         self.ignore = Ignore::new(&settings.ignore);
+        if settings.countby == CountBy::Line {
+            self.accounts = Accounts::default();
+        }
         self.settings = settings;
         self.bans.set_bantime(self.settings.bantime)
     }
