@@ -170,6 +170,7 @@ impl Judge<'_> {
             dbmaxmatches: usize::MAX,
             dbpurgeage: Span(i64::MAX),
             own: Vec::new(),
+            protected: Vec::new(),
             zone: zone.clone(),
         };
         let mut out = Vec::new();

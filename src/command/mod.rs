@@ -13,6 +13,7 @@ pub mod distrust;
 pub mod get;
 pub mod jails;
 pub mod ping;
+pub mod protected;
 pub mod reload;
 pub mod set;
 pub mod status;
@@ -46,6 +47,7 @@ pub enum Command {
     Banned(banned::Args),
     Trusted(trusted::Args),
     Distrust(distrust::Args),
+    Protected(protected::Args),
     Reload(reload::Args),
     Ping(ping::Args),
     Stop(stop::Args),
@@ -129,6 +131,7 @@ impl Command {
             Command::Distrust(args) => args.words(),
             Command::Reload(_) => vec!["reload".into()],
             Command::Ping(_) => vec!["ping".into()],
+            Command::Protected(_) => vec!["protected".into()],
             Command::Stop(args) => args.words(),
             Command::Get(args) => args.words(),
             Command::Set(args) => args.words(),
@@ -146,6 +149,7 @@ impl Command {
             Command::Trusted(args) => args.run(house).map(data),
             Command::Distrust(args) => args.run(house).map(data),
             Command::Ping(args) => Ok(data(args.run())),
+            Command::Protected(args) => Ok(data(args.run(house))),
             Command::Get(args) => args.run(house).map(data),
             Command::Take(args) => args.run(house).map(data),
             Command::Set(args) if args.of_the_daemon().is_none() => args.run(house).map(data),
@@ -166,6 +170,7 @@ impl Command {
             Command::Distrust(_) => shown::<distrust::DistrustReply>(reply),
             Command::Reload(_) => shown::<reload::ReloadReply>(reply),
             Command::Ping(_) => shown::<ping::Pong>(reply),
+            Command::Protected(_) => shown::<protected::ProtectedReply>(reply),
             Command::Stop(_) => shown::<stop::StopReply>(reply),
             Command::Get(_) | Command::Set(_) => shown::<get::Setting>(reply),
             Command::Take(_) => shown::<take::TakeReply>(reply),
@@ -266,6 +271,8 @@ mod tests {
             "status asterisk",
             "ban 203.0.113.7 --jail asterisk --for 2h",
             "ban 203.0.113.7 --for -1",
+            "ban 203.0.113.7 --force",
+            "protected",
             "unban 203.0.113.7",
             "unban --all",
             "banned --jail asterisk",

@@ -132,6 +132,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Main, "logtarget", Text, "/var/log/sipjail.log", Full, "where the log goes: a path, STDOUT, STDERR, SYSOUT, SYSLOG, SYSTEMD-JOURNAL"),
     row(Main, "syslogsocket", Text, "auto", Full, "the socket for the target SYSLOG"),
     row(Main, "allowipv6", Word(&["auto", "yes", "no"]), "auto", Full, "whether a name in a log may mean IPv6 addresses; `auto` is yes"),
+    row(Main, "asteriskdir", Path, "/etc/asterisk", Ours, "where Asterisk's files lie; the peers that they name are protected"),
+    row(Main, "freeswitchdir", Path, "/etc/freeswitch", Ours, "where FreeSWITCH's files lie, likewise"),
     row(Thread, "stacksize", Number, "0", Without, "memory for each thread of fail2ban's"),
 
     row(Jail, "enabled", Word(&["true", "false", "auto"]), "false", Full, "whether the jail is on; `auto`: once one of its logs exists"),
@@ -149,6 +151,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "spread", Number, "0", Ours, "from so many addresses a number (`<F-NUMBER>`) is dialled within `spreadtime`, and all of them are banned; 0: never"),
     row(Jail, "spreadtime", Time, "1h", Ours, "the time within which they must dial it; the counter of each must run, so `findtime` ends it too"),
     row(Jail, "spreaddigits", Number, "9", Ours, "the last digits of a number that have to be the same, 18 at most; a shorter number (112, 911) is never spread"),
+    row(Jail, "subnet4", Number, "32", Ours, "leading bits of an IPv4 address that count and are banned together, 8 at least; 32: each address for itself"),
+    row(Jail, "subnet6", Number, "128", Ours, "the same for IPv6, 16 at least; our own jails say 64, since one host owns as much. Where such a network holds an address that is never counted or banned, each of the others is counted for itself"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
     row(Jail, "trusttime", Time, "", Ours, "how long an address is on trust after a login with a password (`trustregex`), counted from its last one; the jails of one daemon share what they know of logins. Where unset, nobody is on trust"),
@@ -165,6 +169,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "maxmatches", Number, "5", Full, "matched lines kept per address"),
     row(Jail, "ignoreself", Bool, "true", Full, "whether this host's own addresses are never counted"),
     row(Jail, "ignoreip", List, "", Full, "who is never counted: addresses, networks, host names, `file:PATH`"),
+    row(Jail, "protect", Bool, "false", Ours, "whether a ban never hits this host, its gateway and name servers, who is logged in by ssh, and the peers that the PBX's files name (`sipjail protected` lists them); such failures are counted, and a warning stands in for the ban. Our own jails say true"),
     row(Jail, "ignorecommand", Text, "", Full, "a command that says by exit code 0 who is not counted"),
     row(Jail, "ignorecache", Text, "", Full, "how long slow answers are kept: `key=\"<ip>\", max-count=100, max-time=5m`"),
     row(Jail, "action", Lines, "", Full, "what bans: `ipset`, or `name[option=value]` of a file in `action.d`"),
@@ -251,6 +256,8 @@ mod tests {
         assert_eq!(Some(default("socket")), main.socket.to_str());
         assert_eq!(Some(default("pidfile")), main.pidfile.to_str());
         assert_eq!(Some(default("dbfile")), main.dbfile.as_deref().and_then(|p| p.to_str()));
+        assert_eq!(Some(default("asteriskdir")), main.asteriskdir.to_str());
+        assert_eq!(Some(default("freeswitchdir")), main.freeswitchdir.to_str());
         assert_eq!(default("logtarget"), main.logtarget);
         assert_eq!(default("dbmaxmatches"), main.dbmaxmatches.to_string());
         assert_eq!(crate::time::Span::parse(default("dbpurgeage")), Ok(main.dbpurgeage));

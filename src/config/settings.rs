@@ -10,6 +10,7 @@ use super::{
     CountBy, FilterSettings, Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, Spread,
     Trust, UseDns, brackets, ignore,
 };
+use crate::addr::Subnet;
 use crate::expr::{Expr, ExprError};
 use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
@@ -174,6 +175,22 @@ impl<'a> Values<'a> {
             self.report(Severity::Error, value.origin(), message, None);
         }
         lines.unwrap_or(1)
+    }
+
+    /// `subnet4` and `subnet6`, ours.
+    pub fn subnet(&mut self) -> Subnet {
+        let mut bits = |option: &str, least: i64, most: u8| {
+            let Some(value) = self.options.get(option) else { return most };
+            let bits = int(value.text()).filter(|bits| (least..=most.into()).contains(bits));
+            bits.and_then(|bits| u8::try_from(bits).ok()).unwrap_or_else(|| {
+                let message =
+                    format!("`{option}` has to be a whole number from {least} to {most}, not `{}`", value.text());
+                self.report(Severity::Error, value.origin(), message, None);
+                self.last(Original::Ignores);
+                most
+            })
+        };
+        Subnet { v4: bits("subnet4", MIN_SUBNET4, 32), v6: bits("subnet6", MIN_SUBNET6, 128) }
     }
 
     /// `findtime`.
@@ -350,6 +367,10 @@ impl<'a> Values<'a> {
 /// There is no such server; why is among the problems.
 #[derive(Clone, Copy, Debug)]
 pub struct Unknown;
+
+/// Nobody owns more than this; a network beyond it is a slip of the pen that would ban half a world.
+const MIN_SUBNET4: i64 = 8;
+const MIN_SUBNET6: i64 = 16;
 
 const BACKENDS: [&str; 3] = ["auto", "polling", "pyinotify"];
 

@@ -22,12 +22,18 @@ pub enum Placed {
     Already,
     /// It would be over already.
     Expired,
+    /// It would hit somebody who is protected.
+    Spared,
 }
 
 impl Engine {
     /// Bans, or prolongs a ban. The ticket's `bancount` is filled in here, its length too unless somebody chose one.
     pub(super) fn place(&mut self, name: &Arc<str>, ticket: Ticket, now: Timestamp, out: &mut Vec<Request>) -> Placed {
         let Some(jail) = self.jails.get(name) else { return Placed::Expired };
+        if jail.settings.protect && self.protected.touches(&ticket.id) && !is_forced(&ticket) {
+            self.say_spared(name, &ticket.id, now, out);
+            return Placed::Spared;
+        }
         if jail.bans.get(&ticket.id).is_some() {
             self.place_again(name, ticket, now, out)
         } else {
@@ -141,7 +147,8 @@ impl Engine {
     /// Remembers a ban and gives it out to be kept.
     pub(super) fn keep_ban(&mut self, name: &Arc<str>, mut ticket: Ticket, bantime: Bantime, out: &mut Vec<Request>) {
         let (time, bancount) = (ticket.time, ticket.bancount);
-        let row = Row { time, bantime: Some(bantime).into(), bancount, chosen: is_chosen(&ticket) };
+        let (chosen, forced) = (is_chosen(&ticket), is_forced(&ticket));
+        let row = Row { time, bantime: Some(bantime).into(), bancount, chosen, forced };
         self.history.put(ticket.id.clone(), name, row);
         let extra = ticket.matches.len().saturating_sub(self.dbmaxmatches);
         ticket.matches.drain(..extra);
@@ -157,6 +164,17 @@ pub fn mark_chosen(ticket: &mut Ticket) {
 /// Whether somebody chose the length of this ban.
 pub fn is_chosen(ticket: &Ticket) -> bool {
     ticket.failures == 0 && ticket.groups.get(CHOSEN.0).is_some_and(|by| by == CHOSEN.1)
+}
+
+/// Marks a ticket of somebody who is protected and whom somebody wants banned all the same.
+pub fn mark_forced(ticket: &mut Ticket) {
+    mark_chosen(ticket);
+    ticket.groups.insert(FORCED.0.into(), FORCED.1.into());
+}
+
+/// Whether somebody wanted this ban whoever it hits.
+pub fn is_forced(ticket: &Ticket) -> bool {
+    is_chosen(ticket) && ticket.groups.get(FORCED.0).is_some_and(|force| force == FORCED.1)
 }
 
 /// Who lies inside `id`, among `ids`.
@@ -191,6 +209,9 @@ impl Chance {
 
 /// A group that stands in the database beside the captured ones.
 const CHOSEN: (&str, &str) = ("by", "hand");
+
+/// Likewise, never without the other.
+const FORCED: (&str, &str) = ("force", "yes");
 
 /// Bans that end in one call at most; the next call follows at once.
 const MAX_EXPIRED: usize = 1000;

@@ -35,8 +35,13 @@ impl Engine {
     /// A worker answers.
     pub(super) fn answered(&mut self, token: u64, answer: &Answer, now: Timestamp, out: &mut Vec<Request>) {
         let Some((question, queue)) = self.parking.close(token) else { return };
-        out.extend(complaint(&question, answer).map(Request::Log));
+        if self.answers.is_news(&question, answer) {
+            out.extend(complaint(&question, answer).map(Request::Log));
+        }
         self.answers.learn(&question, answer, now);
+        if let Question::Resolve(name) = &question {
+            self.rename_protected(name, now, out);
+        }
         for parked in queue {
             self.arrive(parked, Some((&question, answer)), now, out);
         }
@@ -126,7 +131,6 @@ impl Engine {
         let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
             Judgement::Count if !jail.is_new(&failure, now) => {}
-            Judgement::Count if self.is_spared(at, &failure, out) => {}
             Judgement::Count => self.count(at, &name, failure, now, out),
             Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
             Judgement::Ask(questions) => {
@@ -137,12 +141,18 @@ impl Engine {
     }
 
     fn count(&mut self, at: usize, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+        let Some((_, jail)) = self.jails.get_index(at) else { return };
+        let Who::Id(id) = failure.who.clone() else { return };
+        // Who is counted as a network has his accounts and his trust as one.
+        let liable = jail.liable(id.clone(), &self.own, &self.answers, &self.protected, now);
+        let failure = Failure { who: Who::Id(liable), ..failure };
+        if self.is_spared(at, &failure, out) {
+            return;
+        }
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Some(failure) = jail.counted(failure, &self.key.0) else { return };
-        if let Who::Id(id) = &failure.who
-            && self.hears <= Level::Info
-        {
-            out.push(Request::Log(records::found(name, id, failure.time, &self.zone)));
+        if self.hears <= Level::Info {
+            out.push(Request::Log(records::found(name, &id, failure.time, &self.zone)));
         }
         self.tally(at, name, failure, now, out);
     }
@@ -158,6 +168,7 @@ impl Engine {
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
+        let id = jail.liable(id, &self.own, &self.answers, &self.protected, now);
         let time = failure.time;
         let lenient = limit(&self.trusted, jail, &id, time);
         let maxretry = lenient.unwrap_or(jail.settings.maxretry);

@@ -11,6 +11,7 @@ mod counting;
 mod guard;
 mod keeping;
 mod parking;
+mod protecting;
 mod records;
 mod reload;
 mod restore;
@@ -29,13 +30,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::addr::Id;
 use crate::config::JailSettings;
+use crate::config::pbx::Peer;
 use crate::error::Error;
 use crate::firewall::script::{Counters, Deed, Method};
-use crate::firewall::{Firewall, FirewallError};
+use crate::firewall::{Firewall, FirewallError, MANUAL};
+use crate::jail::aged::Aged;
 use crate::jail::answers::Answers;
 use crate::jail::outage::Outage;
 use crate::jail::trust::Trusted;
-use crate::jail::{History, Jail, Key};
+use crate::jail::{History, Jail, Key, Protected};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
@@ -74,6 +77,9 @@ pub struct Engine {
     /// Positions that are not kept yet.
     positions: IndexMap<(Arc<str>, PathBuf), Position>,
     own: Vec<IpAddr>,
+    protected: Protected,
+    /// Whose ban did not come about for that, said lately.
+    spared: Aged<Id, ()>,
     zone: TimeZone,
     dbmaxmatches: usize,
     dbpurgeage: Span,
@@ -101,6 +107,8 @@ pub struct Setup {
     pub dbpurgeage: Span,
     /// This host's own addresses, for `ignoreself`.
     pub own: Vec<IpAddr>,
+    /// Whom jails with `protect` never ban.
+    pub protected: Vec<Peer>,
     /// For the times in log records.
     pub zone: TimeZone,
 }
@@ -261,6 +269,7 @@ impl Engine {
             self.guard.mend(&mut self.jails, now, out);
             self.jails.values_mut().for_each(|jail| jail.failures.clean(now));
             self.give_up_waiting(now, out);
+            self.refresh_names(now, out);
             self.strike(now, out);
         }
         if now >= self.purged + PURGE_EVERY {
@@ -336,7 +345,7 @@ impl Engine {
     /// identity is an error. The jail `manual` is made when first used.
     ///
     /// As in fail2ban, `ignoreip` does not stop it (a warning is logged); an address of this host, and a network that
-    /// holds one, is an error.
+    /// holds one, is an error, and so is who is protected in that jail.
     pub fn ban(
         &mut self,
         jail: &str,
@@ -345,9 +354,39 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
-        let banned = self.ban_by_hand(jail, id, bantime, now, out);
+        let banned = self.ban_by_hand(jail, id, bantime, false, now, out);
         self.strike(now, out);
         banned
+    }
+
+    /// The same, also of who is protected; that ban holds until it is over or lifted.
+    pub fn ban_anyway(
+        &mut self,
+        jail: &str,
+        id: Id,
+        bantime: Option<Bantime>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        let banned = self.ban_by_hand(jail, id, bantime, true, now, out);
+        self.strike(now, out);
+        banned
+    }
+
+    /// Others are protected than before. Bans that hit one of them end; names are looked up.
+    pub fn protect(&mut self, list: Vec<Peer>, now: Timestamp, out: &mut Vec<Request>) {
+        self.take_protected(list, now, out);
+        self.refresh_names(now, out);
+    }
+
+    /// Whether a jail protects anybody, the one for bans by hand apart: that one does where others do.
+    pub fn protects(&self) -> bool {
+        self.jails.iter().any(|(name, jail)| jail.settings.protect && **name != *MANUAL)
+    }
+
+    /// Who is protected, with the addresses of names.
+    pub fn protected(&self) -> &Protected {
+        &self.protected
     }
 
     /// Takes in bans that another program made, each into its jail, and says what became of each. One that holds bites

@@ -14,6 +14,7 @@ pub mod history;
 pub mod ignore;
 pub mod lately;
 pub mod outage;
+pub mod protected;
 pub mod question;
 pub mod ranges;
 pub mod roll;
@@ -21,17 +22,21 @@ pub mod spread;
 pub mod tags;
 pub mod trust;
 
+use std::net::IpAddr;
+
 use crate::addr::Id;
 use crate::config::{CountBy, JailSettings, Own};
 use crate::ticket::{Counter, Failure, Who};
 use crate::time::Timestamp;
 
 pub use accounts::{Account, Accounts, Key};
+pub use answers::Answers;
 pub use bans::{Ban, Bans};
 pub use dedupe::Dedupe;
 pub use failures::Failures;
 pub use history::History;
 pub use ignore::Ignore;
+pub use protected::Protected;
 pub use question::{Answer, Question};
 pub use spread::Numbers;
 
@@ -149,6 +154,20 @@ impl Jail {
                 self.accounts.forget(id);
             }
         }
+        if let Some(net) = self.settings.subnet.of(id) {
+            self.failures.forget(&net);
+            self.accounts.forget(&net);
+        }
+    }
+
+    /// Whom a failure of `id` is counted against: the network that `subnet4` or `subnet6` makes of it, unless that holds
+    /// somebody who must not be hit along with it.
+    pub fn liable(&self, id: Id, own: &[IpAddr], known: &Answers, protected: &Protected, now: Timestamp) -> Id {
+        let spared = |net: &Id| {
+            self.settings.protect && protected.touches(net)
+                || self.ignore.spares(&self.settings.name, net, own, known, now)
+        };
+        self.settings.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id)
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

@@ -8,6 +8,8 @@ mod counting;
 mod firewall;
 mod growing;
 mod model;
+mod networks;
+mod protecting;
 mod questions;
 mod reload;
 mod restart;

@@ -249,3 +249,17 @@ fn without_a_restart_known_accounts_that_fail_are_counted() {
     assert_eq!(all_fail(&mut world), 0, "they have failed before");
     assert!(!world.heard(Level::Warning, "accounts that are known"));
 }
+
+#[test]
+fn a_jail_that_counts_networks_trusts_networks() {
+    let subnet = sipjail::addr::Subnet { v4: 32, v6: 64 };
+    let mut world = World::new(vec![JailSettings { subnet, ..lenient("sip") }]);
+    world.log_in("sip", "2001:db8:1:2::7", "100");
+    (0..40).for_each(|n| world.fail_as("sip", &format!("2001:db8:1:2::{n:x}"), "101"));
+    assert_eq!(world.banned("sip").len(), 0, "one stale phone, whatever address it makes up");
+    (0..3).for_each(|n| world.fail_as("sip", &format!("2001:db8:1:3::{n:x}"), "101"));
+    assert_eq!(world.banned("sip"), ["2001:db8:1:3::/64"]);
+    (0..10).for_each(|n| world.fail_as("sip", "2001:db8:1:2::9", &n.to_string()));
+    assert_eq!(world.banned("sip").len(), 2);
+    assert_eq!(world.trusted("sip"), 0);
+}

@@ -189,6 +189,13 @@ impl<'a> Judge<'a> {
                     told.ignored = Some(ignored);
                 }
                 None => {
+                    let spared = |net: &Id| {
+                        let (rules, known) = (Ignore::new(&self.jail.ignore), Answers::default());
+                        rules.spares(&self.jail.name, net, self.own, &known, now)
+                    };
+                    let id = self.jail.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id);
+                    told.who = Some(id.to_string());
+                    let failure = Failure { who: Who::Id(id.clone()), ..failure };
                     // The hashes are nobody else's, so any key will do.
                     let Some(failure) = self.counts.counted(failure, &Key::default()) else {
                         told.outcome = Outcome::Uncounted;
