@@ -7,6 +7,7 @@
 pub mod action;
 mod bare;
 pub mod brackets;
+pub mod counting;
 pub mod daemon;
 pub mod events;
 pub mod filter;
@@ -40,6 +41,7 @@ use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
 pub use action::{Action, Kind, Own};
+pub use counting::{CountBy, Spread};
 pub use events::{Events, Protocol, Secret, Server, Servers};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
@@ -170,6 +172,12 @@ pub struct JailSettings {
     pub protect: bool,
     /// One event that several lines tell of counts once.
     pub dedupe: bool,
+    /// What counts as a failure.
+    pub countby: CountBy,
+    /// How long a failing account is the same failure for `countby`.
+    pub samefailtime: Span,
+    /// When a number that is dialled from many addresses bans them all.
+    pub spread: Spread,
     /// What bans, in order.
     pub actions: Vec<Action>,
 }

@@ -7,7 +7,8 @@ use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
 use super::{
-    Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, UseDns, brackets, ignore,
+    CountBy, FilterSettings, Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, Spread,
+    UseDns, brackets, ignore,
 };
 use crate::addr::Subnet;
 use crate::expr::{Expr, ExprError};
@@ -215,6 +216,34 @@ impl<'a> Values<'a> {
         bantime
     }
 
+    /// `countby`; without accounts there is nothing to count.
+    pub fn countby(&mut self, filter: &FilterSettings) -> CountBy {
+        let Some(value) = self.options.get("countby") else { return CountBy::Line };
+        let countby = self.word("countby", value, CountBy::WORDS);
+        if countby != CountBy::Line && !filter.names("user") {
+            let message = format!("`countby = {}`, but the filter names no `<F-USER>`", value.text());
+            self.warn(&value.origin(), &message, Some("a filter of ours has the option `account = yes` for it"));
+        }
+        countby
+    }
+
+    /// `spread`, `spreadtime`, `spreaddigits`.
+    pub fn spread(&mut self, filter: &FilterSettings) -> Spread {
+        let default = Spread::default();
+        let from = self.count("spread", 0).unwrap_or(default.from);
+        let digits = self.count("spreaddigits", 1).unwrap_or(default.digits);
+        if digits > Spread::MOST_DIGITS {
+            let message = format!("`spreaddigits = {digits}` is read as {}", Spread::MOST_DIGITS);
+            self.warn(&self.options["spreaddigits"].origin(), &message, None);
+        }
+        if from > 0 && !filter.names("number") {
+            let message = format!("`spread = {from}`, but the filter names no `<F-NUMBER>`: it never happens");
+            self.warn(&self.options["spread"].origin(), &message, None);
+        }
+        let within = self.time("spreadtime").unwrap_or(default.within);
+        Spread { from, within, digits: digits.min(Spread::MOST_DIGITS) }
+    }
+
     /// `bantime.increment` and its family.
     pub fn increment(&mut self) -> Increment {
         let default = Increment::default();
@@ -293,7 +322,8 @@ impl<'a> Values<'a> {
         Some(yes)
     }
 
-    fn time(&mut self, option: &str) -> Option<Span> {
+    /// A length of time.
+    pub fn time(&mut self, option: &str) -> Option<Span> {
         self.parsed(option, |text| Span::parse(text).map_err(|e| e.to_string()))
     }
 

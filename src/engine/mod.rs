@@ -35,7 +35,7 @@ use crate::firewall::script::{Counters, Deed, Method};
 use crate::firewall::{Firewall, FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::answers::Answers;
-use crate::jail::{History, Jail, Protected};
+use crate::jail::{History, Jail, Key, Protected};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
@@ -76,6 +76,8 @@ pub struct Engine {
     dbmaxmatches: usize,
     dbpurgeage: Span,
     chance: Chance,
+    /// What makes hashes of accounts, and whether it is kept already.
+    key: (Key, bool),
     /// What matters less is not put into words.
     hears: Level,
     flushed: Timestamp,
@@ -184,6 +186,12 @@ pub struct JailStatus {
     /// Failures that were not counted because too many waited for an answer to a slow question.
     #[serde(default)]
     pub dropped: u64,
+    /// Failures that were not counted because their account had failed a while ago: `countby`.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Failures that were not counted because they named no account: `countby = user`.
+    #[serde(default)]
+    pub nameless: u64,
 }
 
 /// One ban, for `banned`.
@@ -276,9 +284,10 @@ impl Engine {
         Ok(&self.find(jail)?.1.settings)
     }
 
-    /// Failures of a jail that did not count, since another line had told of the same event: `dedupe`.
-    pub fn told_again(&self, jail: &str) -> u64 {
-        self.jails.get(jail).map_or(0, |jail| jail.dedupe.again())
+    /// Failures of a jail that did not count: another line had told of the same event (`dedupe`), or they named an account that
+    /// had just failed, or none (`countby`).
+    pub fn uncounted(&self, jail: &str) -> u64 {
+        self.jails.get(jail).map_or(0, Jail::uncounted)
     }
 
     /// A jail's numbers; an unknown jail is an error with a hint.
@@ -292,6 +301,8 @@ impl Engine {
             banned: jail.bans.iter().map(|(id, _)| id.to_string()).collect(),
             forgotten: jail.failures.forgotten(),
             dropped: self.dropped.get(name).copied().unwrap_or(0),
+            repeated: jail.accounts.again(),
+            nameless: jail.nameless,
         })
     }
 

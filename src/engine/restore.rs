@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::banning::{Chance, is_chosen, is_forced};
+use super::banning::{Chance, is_chosen, is_forced, new_key};
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
@@ -17,7 +17,7 @@ use crate::firewall::script::Deed;
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::history::Row;
-use crate::jail::{Ban, History, Jail, Protected};
+use crate::jail::{Ban, History, Jail, Key, Protected};
 use crate::record::Level;
 use crate::store::{Change, Saved};
 use crate::ticket::{Counter, SavedBan, Ticket};
@@ -44,6 +44,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         dbmaxmatches,
         dbpurgeage,
         chance: Chance::new(),
+        key: (new_key(), false),
         hears: Level::Debug,
         flushed: now,
         checked: now,
@@ -75,6 +76,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 impl Engine {
     pub(super) fn take_back(&mut self, saved: Remembered) {
         (self.history, self.unclaimed) = (saved.history, saved.counters);
+        self.key = saved.key.map_or_else(|| (self.key.0.clone(), false), |key| (Key(key), true));
     }
 
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
@@ -116,7 +118,7 @@ impl Engine {
         let jail = &mut self.jails[&name];
         let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
         for (id, counter) in self.unclaimed.remove(&*name).unwrap_or_default() {
-            jail.failures.restore(id, counter, now);
+            jail.restore(id, counter, now);
         }
         let slow = jail.ignore.is_slow().then(|| ids.clone());
         if !ids.is_empty() {
@@ -250,6 +252,7 @@ pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -
 pub struct Remembered {
     history: History,
     counters: HashMap<String, Vec<(Id, Counter)>>,
+    key: Option<[u8; 16]>,
 }
 
 impl Remembered {
@@ -263,11 +266,16 @@ impl Remembered {
     pub fn counter(&mut self, jail: String, id: Id, counter: Counter) {
         self.counters.entry(jail).or_default().push((id, counter));
     }
+
+    /// What made the hashes of accounts in them.
+    pub fn key(&mut self, key: Option<[u8; 16]>) {
+        self.key = key;
+    }
 }
 
 impl From<Saved> for Remembered {
     fn from(saved: Saved) -> Remembered {
-        let mut remembered = Remembered::default();
+        let mut remembered = Remembered { key: saved.key, ..Remembered::default() };
         saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
         saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
         remembered

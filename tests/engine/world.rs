@@ -280,6 +280,7 @@ pub struct Database {
     pub bans: IndexMap<(String, Id), SavedBan>,
     pub counters: IndexMap<(String, Id), Counter>,
     pub positions: IndexMap<(String, PathBuf), Position>,
+    pub key: Option<[u8; 16]>,
 }
 
 impl Database {
@@ -306,6 +307,7 @@ impl Database {
             Change::Position { jail, position } => {
                 self.positions.insert((jail, position.path.clone()), position);
             }
+            Change::Key(key) => self.key = Some(key),
             Change::Jail { .. } | Change::Purge { .. } => {}
         }
     }
@@ -317,6 +319,7 @@ impl Database {
             bans: self.bans.values().cloned().collect(),
             counters: counters.collect(),
             positions: positions.collect(),
+            key: self.key,
         }
     }
 }
