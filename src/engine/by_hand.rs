@@ -76,8 +76,8 @@ impl Engine {
         }
         out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
         let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
-        let failure =
-            Failure { who: Who::Id(id), time: now, count, matches, groups: IndexMap::new(), sign: Sign::Failed };
+        let who = Who::Id(jail.liable(id, &self.own, &self.answers, &self.protected, now));
+        let failure = Failure { who, time: now, count, matches, groups: IndexMap::new(), sign: Sign::Failed };
         if let Some(at) = at {
             self.tally(at, &name, failure, now, out);
         }

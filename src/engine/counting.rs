@@ -168,7 +168,6 @@ impl Engine {
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
-        let id = jail.liable(id, &self.own, &self.answers, &self.protected, now);
         let time = failure.time;
         let lenient = limit(&self.trusted, jail, &id, time);
         let maxretry = lenient.unwrap_or(jail.settings.maxretry);

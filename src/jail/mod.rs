@@ -97,6 +97,16 @@ impl Jail {
         !self.settings.dedupe || self.dedupe.is_new(failure, self.settings.findtime, now)
     }
 
+    /// Whom a failure of `id` is counted against: the network that `subnet4` or `subnet6` makes of it, unless that holds
+    /// somebody who must not be hit along with it.
+    pub fn liable(&self, id: Id, own: &[IpAddr], known: &Answers, protected: &Protected, now: Timestamp) -> Id {
+        let spared = |net: &Id| {
+            self.settings.protect && protected.touches(net)
+                || self.ignore.spares(&self.settings.name, net, own, known, now)
+        };
+        self.settings.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id)
+    }
+
     /// A failure as it counts by `countby`; nothing of one that does not: it names an account that has just failed, or none.
     pub fn counted(&mut self, failure: Failure, key: &Key) -> Option<Failure> {
         let (CountBy::User | CountBy::UserOrLine, Who::Id(id)) = (self.settings.countby, &failure.who) else {
@@ -142,7 +152,7 @@ impl Jail {
         changes
     }
 
-    /// Forgets the failures of `id`, and where it is a network of everything in it.
+    /// Forgets the failures of `id`: of the network that it counts as, and where it is a network itself of everything in it.
     pub fn forgive(&mut self, id: &Id) {
         match id {
             Id::Net(_) => {
@@ -150,24 +160,12 @@ impl Jail {
                 self.accounts.forget_inside(id);
             }
             Id::Ip(_) | Id::Raw(_) => {
-                self.failures.forget(id);
-                self.accounts.forget(id);
+                for id in [Some(id.clone()), self.settings.subnet.of(id)].into_iter().flatten() {
+                    self.failures.forget(&id);
+                    self.accounts.forget(&id);
+                }
             }
         }
-        if let Some(net) = self.settings.subnet.of(id) {
-            self.failures.forget(&net);
-            self.accounts.forget(&net);
-        }
-    }
-
-    /// Whom a failure of `id` is counted against: the network that `subnet4` or `subnet6` makes of it, unless that holds
-    /// somebody who must not be hit along with it.
-    pub fn liable(&self, id: Id, own: &[IpAddr], known: &Answers, protected: &Protected, now: Timestamp) -> Id {
-        let spared = |net: &Id| {
-            self.settings.protect && protected.touches(net)
-                || self.ignore.spares(&self.settings.name, net, own, known, now)
-        };
-        self.settings.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id)
     }
 
     /// Whether bans go into the kernel's sets; otherwise they are listed and logged, and its scripts carry them out.

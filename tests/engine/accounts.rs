@@ -1,6 +1,6 @@
 //! What counts as a failure of its own: `countby` and `samefailtime`, over restarts too, and `spread`.
 
-use sipjail::addr::Id;
+use sipjail::addr::{Id, Subnet};
 use sipjail::config::{CountBy, IgnoreItem, JailSettings, Spread};
 use sipjail::record::Level;
 use sipjail::store::Change;
@@ -48,6 +48,21 @@ fn one_stale_phone_is_no_scanner_however_long_it_tries() {
     assert_eq!((world.banned("slow").len(), world.uncounted("slow")), (0, (2, 14 * 24 - 2, 0)));
     (0..3).for_each(|_| world.named("sip", "192.0.2.1", "user", "100"));
     assert_eq!(world.banned("sip"), ["192.0.2.1"], "the plain jail counts every guess");
+}
+
+#[test]
+fn a_network_that_counts_as_one_has_its_accounts_together() {
+    let mut world = World::new(vec![JailSettings { subnet: Subnet { v4: 32, v6: 64 }, ..slow() }]);
+    for host in 1..5 {
+        world.named("slow", &format!("2001:db8:1:2::{host}"), "user", "100");
+    }
+    assert_eq!(world.uncounted("slow"), (1, 3, 0));
+    let mut world = world.restart(vec![JailSettings { subnet: Subnet { v4: 32, v6: 64 }, ..slow() }], 60);
+    for account in ["100", "101", "102"] {
+        assert_eq!(world.banned("slow").len(), 0);
+        world.named("slow", "2001:db8:1:2::9", "user", account);
+    }
+    assert_eq!(world.banned("slow"), ["2001:db8:1:2::/64"]);
 }
 
 #[test]

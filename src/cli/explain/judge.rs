@@ -14,7 +14,7 @@ use crate::filter::near::Tracks;
 use crate::filter::{Filter, Hit, Moment, Reason, Scan, Trace, Verdict};
 use crate::jail::answers::Answers;
 use crate::jail::ignore::{self, Case, Ignore, Judgement};
-use crate::jail::{Jail, Key};
+use crate::jail::{Jail, Key, Protected};
 use crate::line::Unwrap;
 use crate::source::unwrap::unwrap;
 use crate::ticket::{Failure, Sign, Who};
@@ -189,11 +189,7 @@ impl<'a> Judge<'a> {
                     told.ignored = Some(ignored);
                 }
                 None => {
-                    let spared = |net: &Id| {
-                        let (rules, known) = (Ignore::new(&self.jail.ignore), Answers::default());
-                        rules.spares(&self.jail.name, net, self.own, &known, now)
-                    };
-                    let id = self.jail.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id);
+                    let id = self.counts.liable(id, self.own, &Answers::default(), &Protected::default(), now);
                     told.who = Some(id.to_string());
                     let failure = Failure { who: Who::Id(id.clone()), ..failure };
                     // The hashes are nobody else's, so any key will do.
