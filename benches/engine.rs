@@ -13,7 +13,7 @@ use sipjail::addr::Id;
 use sipjail::config;
 use sipjail::engine::{Engine, Event, Setup};
 use sipjail::firewall::DryRun;
-use sipjail::ticket::{Failure, Who};
+use sipjail::ticket::{Failure, Sign, Who};
 use sipjail::time::{Span, Timestamp};
 
 fn failures(c: &mut Criterion) {
@@ -68,6 +68,7 @@ fn failure(n: u32) -> Failure {
              '{address}:5060' - Wrong password"
         )],
         groups: groups.into(),
+        sign: Sign::Failed,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A jail of which nothing is said yet: what fail2ban's server takes where no command says otherwise.
 
-use super::{Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
+use super::{CountBy, Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, Spread, UseDns};
 use crate::addr::Subnet;
 use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
@@ -32,6 +32,10 @@ impl JailSettings {
             ignore: Ignore { myself: true, ..Ignore::default() },
             protect: false,
             dedupe: false,
+            trust: None,
+            countby: CountBy::Line,
+            samefailtime: Span::from_secs(3600),
+            spread: Spread::default(),
             actions: Vec::new(),
         }
     }

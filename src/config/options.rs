@@ -3,6 +3,7 @@
 //! The reader, "did you mean", the manual and `check` walk it. An option of fail2ban's that we do not act on stands here
 //! too, so that it is reported instead of swallowed.
 
+use super::CountBy;
 use crate::line::{Neighbours, Unwrap};
 
 /// One option.
@@ -91,6 +92,9 @@ pub const UNWRAP: [&str; Unwrap::WORDS.len()] = words(Unwrap::WORDS);
 /// The words that `neighbours` takes.
 pub const NEIGHBOURS: [&str; Neighbours::WORDS.len()] = words(Neighbours::WORDS);
 
+/// The words that `countby` takes.
+pub const COUNTBY: [&str; CountBy::WORDS.len()] = words(CountBy::WORDS);
+
 const fn words<T, const N: usize>(table: &[(&'static str, T)]) -> [&'static str; N] {
     let mut words = [""; N];
     let mut i = 0;
@@ -144,8 +148,16 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "dedupe", Bool, "false", Ours, "whether lines that tell of one event count once: those of one `<F-CALLID>`, and a NOTICE beside a SecurityEvent (`<F-EVENT>`) within 2 s; the same words (`<F-EVENT>`, `<F-REASON>`) are two events"),
     row(Jail, "subnet4", Number, "32", Ours, "leading bits of an IPv4 address that count and are banned together, 8 at least; 32: each address for itself"),
     row(Jail, "subnet6", Number, "128", Ours, "the same for IPv6, 16 at least; our own jails say 64, since one host owns as much. Where such a network holds an address that is never counted or banned, each of the others is counted for itself"),
+    row(Jail, "countby", Word(&COUNTBY), "line", Ours, "what counts as a failure: each line, or each account (`<F-USER>`) from an address once every `samefailtime`; then a line without an account counts for nothing (`user`) or for itself (`user-or-line`)"),
+    row(Jail, "samefailtime", Time, "1h", Ours, "how long a failing account is the same failure for `countby`"),
+    row(Jail, "spread", Number, "0", Ours, "from so many addresses a number (`<F-NUMBER>`) is dialled within `spreadtime`, and all of them are banned; 0: never"),
+    row(Jail, "spreadtime", Time, "1h", Ours, "the time within which they must dial it; the counter of each must run, so `findtime` ends it too"),
+    row(Jail, "spreaddigits", Number, "9", Ours, "the last digits of a number that have to be the same, 18 at most; a shorter number (112, 911) is never spread"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
+    row(Jail, "trusttime", Time, "", Ours, "how long an address is on trust after a login with a password (`trustregex`), counted from its last one; the jails of one daemon share what they know of logins. Where unset, nobody is on trust"),
+    row(Jail, "trustmaxretry", Number, "50", Ours, "in place of `maxretry`, if that is not more, for an address on trust; a failure counts there only if its account (`<F-USER>`) has not failed from there within `trusttime` or `findtime`"),
+    row(Jail, "outage", Number, "10", Ours, "when more accounts than this, each known to log in from its address, fail within 10 s, soon after the PBX was started or reloaded (`restartregex`), failures of such accounts do not count for 60 s; 0: they do"),
     row(Jail, "bantime", Time, "10m", Full, "how long a ban lasts; -1: until somebody lifts it"),
     row(Jail, "bantime.increment", Bool, "false", Full, "whether those who come back are banned for longer"),
     row(Jail, "bantime.factor", Expression, "1", Full, "`banFactor` in the formula; a factor on the multipliers"),
@@ -169,6 +181,10 @@ pub const OPTIONS: &[Opt] = &[
     row(Filter, "failregex", Regexes, "", Full, "what a failure looks like, the first match decides"),
     row(Filter, "ignoreregex", Regexes, "", Full, "what is no failure although a failregex matches"),
     row(Filter, "eventregex", Regexes, "", Ours, "what a failure looks like among the events of `ami` and `esl`; where unset, `failregex` says it"),
+    row(Filter, "trustregex", Regexes, "", Ours, "what a login with a password looks like, for jails with a `trusttime`; tried where no failregex matches"),
+    row(Filter, "eventtrustregex", Regexes, "", Ours, "the same among the events of `ami` and `esl`, beside `eventregex`"),
+    row(Filter, "restartregex", Regexes, "", Ours, "what the PBX writes when it is started or reloaded, for jails with a `trusttime`; needs no address"),
+    row(Filter, "eventrestartregex", Regexes, "", Ours, "the same among the events of `ami` and `esl`, beside `eventregex`"),
     row(Filter, "maxlines", Number, "1", Full, "lines that are looked at together"),
     row(Filter, "datepattern", Lines, "", Full, "where and how the date is written; the usual forms where unset"),
     row(Filter, "neighbours", Word(&NEIGHBOURS), "none", Ours, "whether a line is believed only if it fits those before it: `freeswitch` for the file of mod_logfile, where a caller can break a record so that the rest looks like another one"),

@@ -7,7 +7,8 @@ use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
 use super::{
-    Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, UseDns, brackets, ignore,
+    CountBy, FilterSettings, Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, Spread,
+    Trust, UseDns, brackets, ignore,
 };
 use crate::addr::Subnet;
 use crate::expr::{Expr, ExprError};
@@ -215,6 +216,34 @@ impl<'a> Values<'a> {
         bantime
     }
 
+    /// `countby`; without accounts there is nothing to count.
+    pub fn countby(&mut self, filter: &FilterSettings) -> CountBy {
+        let Some(value) = self.options.get("countby") else { return CountBy::Line };
+        let countby = self.word("countby", value, CountBy::WORDS);
+        if countby != CountBy::Line && !filter.names("user") {
+            let message = format!("`countby = {}`, but the filter names no `<F-USER>`", value.text());
+            self.warn(&value.origin(), &message, Some("a filter of ours has the option `account = yes` for it"));
+        }
+        countby
+    }
+
+    /// `spread`, `spreadtime`, `spreaddigits`.
+    pub fn spread(&mut self, filter: &FilterSettings) -> Spread {
+        let default = Spread::default();
+        let from = self.count("spread", 0).unwrap_or(default.from);
+        let digits = self.count("spreaddigits", 1).unwrap_or(default.digits);
+        if digits > Spread::MOST_DIGITS {
+            let message = format!("`spreaddigits = {digits}` is read as {}", Spread::MOST_DIGITS);
+            self.warn(&self.options["spreaddigits"].origin(), &message, None);
+        }
+        if from > 0 && !filter.names("number") {
+            let message = format!("`spread = {from}`, but the filter names no `<F-NUMBER>`: it never happens");
+            self.warn(&self.options["spread"].origin(), &message, None);
+        }
+        let within = self.time("spreadtime").unwrap_or(default.within);
+        Spread { from, within, digits: digits.min(Spread::MOST_DIGITS) }
+    }
+
     /// `bantime.increment` and its family.
     pub fn increment(&mut self) -> Increment {
         let default = Increment::default();
@@ -283,6 +312,17 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// `trusttime` and what belongs to it, ours; written empty, it takes back what a file before said.
+    pub fn trust(&mut self) -> Option<Trust> {
+        self.text("trusttime").filter(|text| !text.is_empty())?;
+        let trust = Trust {
+            time: self.time("trusttime")?,
+            maxretry: self.count("trustmaxretry", 1).unwrap_or(50),
+            outage: self.count("outage", 0).unwrap_or(10),
+        };
+        Some(trust).filter(|trust| trust.time > Span::default())
+    }
+
     /// A yes or no; what is neither is warned about.
     pub fn truth(&mut self, option: &str) -> Option<bool> {
         let value = self.options.get(option)?;
@@ -293,7 +333,8 @@ impl<'a> Values<'a> {
         Some(yes)
     }
 
-    fn time(&mut self, option: &str) -> Option<Span> {
+    /// A length of time.
+    pub fn time(&mut self, option: &str) -> Option<Span> {
         self.parsed(option, |text| Span::parse(text).map_err(|e| e.to_string()))
     }
 
@@ -375,6 +416,11 @@ mod tests {
         assert_eq!(read(&[("bantime", "")], |v| v.bantime()).1, 1);
         assert_eq!(read(&[("unwrap", "Auto")], |v| v.unwrap()), (Unwrap::Auto, 0));
         assert_eq!(read(&[("logtimezone", "UTC+0200")], |v| v.logtimezone()), (Some(7200), 0));
+        let trust = Trust { time: Span::from_secs(21_600), maxretry: 50, outage: 3 };
+        assert_eq!(read(&[("trusttime", "6h"), ("outage", "3")], |v| v.trust()), (Some(trust), 0));
+        assert_eq!(read(&[("trusttime", ""), ("outage", "x")], |v| v.trust()), (None, 0));
+        assert_eq!(read(&[("trusttime", "0")], |v| v.trust()), (None, 0));
+        assert_eq!(read(&[("trusttime", "soon")], |v| v.trust()), (None, 1));
         let lines = [
             ("bantime.increment", "true"),
             ("bantime.factor", "2*2"),

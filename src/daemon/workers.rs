@@ -361,7 +361,7 @@ mod tests {
 
     fn counters(ids: u32) -> Change {
         let (first, last) = Default::default();
-        let counter = Counter { first, last, retry: 2, failures: 2, matches: Texts::default() };
+        let counter = Counter { first, last, retry: 2, failures: 2, matches: Texts::default(), accounts: Vec::new() };
         let counters = (0..ids).map(|n| (Id::from(IpAddr::from(n.to_be_bytes())), (n == 0).then(|| counter.clone())));
         Change::Failures { jail: "sip".into(), counters: counters.collect() }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::firewall::script::Deed;
-use crate::jail::bantime;
 use crate::jail::history::Row;
+use crate::jail::{Key, bantime};
 use crate::record::Level;
 use crate::store::Change;
 use crate::ticket::Ticket;
@@ -180,6 +180,12 @@ pub fn is_forced(ticket: &Ticket) -> bool {
 /// Who lies inside `id`, among `ids`.
 pub fn inside<'a>(id: &Id, ids: impl Iterator<Item = &'a Id>) -> Vec<Id> {
     ids.filter(|other| id.contains(other)).cloned().collect()
+}
+
+/// A key for hashes of accounts that nobody can guess.
+pub fn new_key() -> Key {
+    let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    Key((u128::from(random()) << 64 | u128::from(random())).to_le_bytes())
 }
 
 /// Chance for `bantime.rndtime`: good enough to spread ends of bans, of no use for secrets.

@@ -9,14 +9,12 @@ use super::banning::{Placed, inside, mark_chosen, mark_forced};
 use super::protecting::because;
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
-use crate::config::JailSettings;
 use crate::error::{Error, Kind};
 use crate::firewall::{FirewallError, MANUAL};
-use crate::jail::Jail;
 use crate::jail::ignore::{Rule, is_own};
 use crate::record::Level;
 use crate::store::Change;
-use crate::ticket::{Failure, Named, Ticket, Who};
+use crate::ticket::{Failure, Named, Sign, Ticket, Who};
 use crate::time::{Bantime, Timestamp};
 
 impl Engine {
@@ -78,7 +76,8 @@ impl Engine {
         }
         out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
         let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
-        let failure = Failure { who: Who::Id(id), time: now, count, matches, groups: Named::default() };
+        let who = Who::Id(jail.liable(id, &self.own, &self.answers, &self.protected, now));
+        let failure = Failure { who, time: now, count, matches, groups: Named::default(), sign: Sign::Failed };
         if let Some(at) = at {
             self.tally(at, &name, failure, now, out);
         }
@@ -118,14 +117,7 @@ impl Engine {
             out.push(Request::Keep(Change::Unban { jail: name.to_string(), id }));
         }
         for name in &names {
-            let Jail { failures, settings: JailSettings { subnet, .. }, .. } = &mut self.jails[name];
-            match id {
-                Id::Net(_) => failures.forget_inside(id),
-                Id::Ip(_) | Id::Raw(_) => drop(failures.forget(id)),
-            }
-            if let Some(net) = subnet.of(id) {
-                failures.forget(&net);
-            }
+            self.jails[name].forgive(id);
         }
         if lifted == 0 {
             out.push(Request::Log(records::not_banned(id)));

@@ -2,6 +2,7 @@
 //! every line is counted once.
 
 use super::{Engine, Request};
+use crate::config::CountBy;
 use crate::store::Change;
 use crate::time::{Span, Timestamp};
 
@@ -12,7 +13,7 @@ impl Engine {
             return None;
         }
         match self.jails.values().map(|jail| jail.failures.changed()).sum() {
-            0 if self.positions.is_empty() => None,
+            0 if self.positions.is_empty() && self.trusted.changed() == 0 => None,
             1..=FEW => Some(self.flushed + SOON),
             _ => Some(self.flushed + LATER),
         }
@@ -22,13 +23,24 @@ impl Engine {
     pub(super) fn flush(&mut self, now: Timestamp, out: &mut Vec<Request>) {
         self.flushed = now;
         self.flush_of(&|_| true, out);
+        if self.trusted.changed() > 0 {
+            // Without it the accounts in them mean nothing.
+            if !std::mem::replace(&mut self.key.1, true) {
+                out.push(Request::Keep(Change::Key(self.key.0.0)));
+            }
+            out.push(Request::Keep(Change::Trust(self.trusted.changes())));
+        }
     }
 
     /// The same of some jails.
     pub(super) fn flush_of(&mut self, wanted: &dyn Fn(&str) -> bool, out: &mut Vec<Request>) {
         for (name, jail) in self.jails.iter_mut().filter(|(name, _)| wanted(name)) {
-            let counters = jail.failures.changes();
+            let counters = jail.changes();
             if !counters.is_empty() {
+                if jail.settings.countby != CountBy::Line && !self.key.1 {
+                    self.key.1 = true;
+                    out.push(Request::Keep(Change::Key(self.key.0.0)));
+                }
                 out.push(Request::Keep(Change::Failures { jail: name.clone(), counters }));
             }
         }
@@ -44,7 +56,7 @@ const SOON: Span = Span::from_secs(1);
 
 /// Many counters: in a flood most of them change all the time, and each is written once for all that happened meanwhile.
 /// A crash loses nothing by it, since the position waits with them and the lines are read again. Positions alone too: lines
-/// that changed nothing may be read twice.
+/// that changed nothing may be read twice. And logins, which go on all day.
 const LATER: Span = Span::from_secs(10);
 
 /// Changes that are worth no waiting.

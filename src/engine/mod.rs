@@ -17,6 +17,7 @@ mod reload;
 mod restore;
 mod stopping;
 mod taking;
+mod trusting;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -35,11 +36,13 @@ use crate::firewall::script::{Counters, Deed, Method};
 use crate::firewall::{Firewall, FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::answers::Answers;
-use crate::jail::{History, Jail, Protected};
+use crate::jail::outage::Outage;
+use crate::jail::trust::Trusted;
+use crate::jail::{History, Jail, Key, Protected};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
-use crate::ticket::{Counter, Failure, SavedBan};
+use crate::ticket::{Counter, Failure, SavedBan, Sign};
 use crate::time::{Bantime, Span, Timestamp};
 
 use banning::Chance;
@@ -51,6 +54,7 @@ pub use banning::mark_chosen;
 pub use restore::Remembered;
 pub use stopping::Leave;
 pub use taking::Taken;
+pub use trusting::TrustStatus;
 
 /// The guard's whole state.
 pub struct Engine {
@@ -66,6 +70,10 @@ pub struct Engine {
     unclaimed: HashMap<String, Vec<(Id, Counter)>>,
     /// Bans that the firewall does not have yet, by jail; none between two calls.
     fresh: Vec<(Arc<str>, Vec<Id>)>,
+    /// Addresses from which somebody logged in, whichever jail's log told of it.
+    trusted: Trusted,
+    /// Whether the PBX itself may be the cause of failures.
+    outage: Outage,
     /// Positions that are not kept yet.
     positions: IndexMap<(Arc<str>, PathBuf), Position>,
     own: Vec<IpAddr>,
@@ -76,6 +84,8 @@ pub struct Engine {
     dbmaxmatches: usize,
     dbpurgeage: Span,
     chance: Chance,
+    /// What makes hashes of accounts, and whether it is kept already.
+    key: (Key, bool),
     /// What matters less is not put into words.
     hears: Level,
     /// Off where nobody keeps counters.
@@ -108,7 +118,7 @@ pub struct Setup {
 /// What happened, for [`Engine::handle`].
 #[derive(Debug)]
 pub enum Event {
-    /// Filters found failures, each in a jail.
+    /// Filters found failures and other signs, each in a jail.
     Failures(Vec<(Arc<str>, Failure)>),
     /// Everything before this position has been handed in.
     Position {
@@ -186,6 +196,15 @@ pub struct JailStatus {
     /// Failures that were not counted because too many waited for an answer to a slow question.
     #[serde(default)]
     pub dropped: u64,
+    /// Failures from addresses on trust that did not count.
+    #[serde(default)]
+    pub spared: u64,
+    /// Failures that were not counted because their account had failed a while ago: `countby`.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Failures that were not counted because they named no account: `countby = user`.
+    #[serde(default)]
+    pub nameless: u64,
 }
 
 /// One ban, for `banned`.
@@ -218,6 +237,10 @@ impl Engine {
         match event {
             Event::Failures(failures) => {
                 for (jail, failure) in failures {
+                    if failure.sign != Sign::Failed {
+                        self.told(&jail, &failure, out);
+                        continue;
+                    }
                     let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
                     self.arrive(parked, None, now, out);
                 }
@@ -255,6 +278,7 @@ impl Engine {
             self.purged = now;
             self.guard.renew(&mut self.jails, now, out);
             self.history.purge(self.dbpurgeage, now);
+            self.purge_trust(now);
             out.push(Request::Keep(Change::Purge { age: self.dbpurgeage, now }));
         }
         if self.flush_due().is_some_and(|due| now >= due) {
@@ -283,9 +307,10 @@ impl Engine {
         Ok(&self.find(jail)?.1.settings)
     }
 
-    /// Failures of a jail that did not count, since another line had told of the same event: `dedupe`.
-    pub fn told_again(&self, jail: &str) -> u64 {
-        self.jails.get(jail).map_or(0, |jail| jail.dedupe.again())
+    /// Failures of a jail that did not count: another line had told of the same event (`dedupe`), or they named an account that
+    /// had just failed, or none (`countby`).
+    pub fn uncounted(&self, jail: &str) -> u64 {
+        self.jails.get(jail).map_or(0, Jail::uncounted)
     }
 
     /// A jail's numbers; an unknown jail is an error with a hint.
@@ -299,6 +324,9 @@ impl Engine {
             banned: jail.bans.iter().map(|(id, _)| id.to_string()).collect(),
             forgotten: jail.failures.forgotten(),
             dropped: self.dropped.get(name).copied().unwrap_or(0),
+            spared: jail.spared,
+            repeated: jail.accounts.again(),
+            nameless: jail.nameless,
         })
     }
 
@@ -438,8 +466,8 @@ impl Engine {
     }
 
     /// What another database kept, in place of what was known; no jail may run.
-    pub fn remember(&mut self, saved: Remembered) {
-        self.take_back(saved);
+    pub fn remember(&mut self, saved: Remembered, now: Timestamp) {
+        self.take_back(saved, now);
     }
 
     /// How much is kept from now on, see [`Setup`].

@@ -158,11 +158,12 @@ const PATIENCE: Span = Span::from_secs(300);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::Named;
+    use crate::ticket::{Named, Sign};
 
     fn failure(id: &str, secs: i64) -> Parked {
         let (who, time) = (Who::Id(Id::parse(id)), Timestamp::from_secs(secs));
-        let failure = Failure { who, time, count: 1, matches: Vec::new(), groups: Named::default() };
+        let failure =
+            Failure { who, time, count: 1, matches: Vec::new(), groups: Named::default(), sign: Sign::Failed };
         Parked { jail: "j".into(), what: Waiting::Failure(failure), arrived: time }
     }
 

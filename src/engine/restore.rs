@@ -4,11 +4,12 @@
 //! end, the others are adopted as bans.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::banning::{Chance, is_chosen, is_forced};
+use super::banning::{Chance, is_chosen, is_forced, new_key};
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
@@ -17,10 +18,12 @@ use crate::firewall::script::Deed;
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::history::Row;
-use crate::jail::{Ban, History, Jail, Protected};
+use crate::jail::outage::Outage;
+use crate::jail::trust::Trusted;
+use crate::jail::{Ban, History, Jail, Key, Protected};
 use crate::record::Level;
 use crate::store::{Change, Saved};
-use crate::ticket::{Counter, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// See [`Engine::start`].
@@ -36,6 +39,8 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         drop_said: None,
         fresh: Vec::new(),
         unclaimed: HashMap::new(),
+        trusted: Trusted::default(),
+        outage: Outage::default(),
         positions: IndexMap::new(),
         own,
         protected: Protected::new(protected, |_| Vec::new()),
@@ -44,13 +49,14 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         dbmaxmatches,
         dbpurgeage,
         chance: Chance::new(),
+        key: (new_key(), false),
         hears: Level::Debug,
         keeps: true,
         flushed: now,
         checked: now,
         purged: now,
     };
-    engine.take_back(saved);
+    engine.take_back(saved, now);
     let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
     let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
     let manual = Jail::new(manual(&jails));
@@ -74,8 +80,11 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 }
 
 impl Engine {
-    pub(super) fn take_back(&mut self, saved: Remembered) {
+    pub(super) fn take_back(&mut self, saved: Remembered, now: Timestamp) {
         (self.history, self.unclaimed) = (saved.history, saved.counters);
+        self.trusted = Trusted::default();
+        saved.trust.into_iter().for_each(|(ip, lease)| self.trusted.restore(ip, lease, now));
+        self.key = saved.key.map_or_else(|| (self.key.0.clone(), false), |key| (Key(key), true));
     }
 
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
@@ -117,7 +126,7 @@ impl Engine {
         let jail = &mut self.jails[&name];
         let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
         for (id, counter) in self.unclaimed.remove(&*name).unwrap_or_default() {
-            jail.failures.restore(id, counter, now);
+            jail.restore(id, counter, now);
         }
         let slow = jail.ignore.is_slow().then(|| ids.clone());
         if !ids.is_empty() {
@@ -251,6 +260,8 @@ pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -
 pub struct Remembered {
     history: History,
     counters: HashMap<String, Vec<(Id, Counter)>>,
+    trust: Vec<(IpAddr, Lease)>,
+    key: Option<[u8; 16]>,
 }
 
 impl Remembered {
@@ -264,13 +275,24 @@ impl Remembered {
     pub fn counter(&mut self, jail: String, id: Id, counter: Counter) {
         self.counters.entry(jail).or_default().push((id, counter));
     }
+
+    /// Adds an address that is on trust.
+    pub fn lease(&mut self, ip: IpAddr, lease: Lease) {
+        self.trust.push((ip, lease));
+    }
+
+    /// What made the hashes of accounts in them.
+    pub fn key(&mut self, key: Option<[u8; 16]>) {
+        self.key = key;
+    }
 }
 
 impl From<Saved> for Remembered {
     fn from(saved: Saved) -> Remembered {
-        let mut remembered = Remembered::default();
+        let mut remembered = Remembered { key: saved.key, ..Remembered::default() };
         saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
         saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
+        saved.trust.into_iter().for_each(|(ip, lease)| remembered.lease(ip, lease));
         remembered
     }
 }

@@ -1,7 +1,7 @@
 //! A match with all that is known then, and the failure that it proves.
 
 use super::failregex::{Groups, is_of_failure};
-use crate::ticket::{Failure, Named, Who};
+use crate::ticket::{Failure, Named, Sign, Who};
 use crate::time::Timestamp;
 
 /// A failregex that matched, with all that is known then.
@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 pub struct Hit {
     /// Which failregex, from 0.
     pub regex: usize,
+    /// What that is a sign of; the failregexes come first.
+    pub sign: Sign,
     /// Whom it means; `None` for nobody.
     pub who: Option<Who>,
     /// Text in the place of an address that is none: then `who` is nobody.
@@ -33,8 +35,8 @@ impl Hit {
     /// The failure that it proves, if it proves one.
     pub fn failure(self) -> Option<Failure> {
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
-        let groups = self.groups.iter().map(|(name, text)| (&**name, &**text));
-        Some(failure(who, self.ip.as_deref(), groups.filter(|(name, _)| is_of_failure(name)), time, self.matches))
+        let groups = self.groups.iter().map(|(name, text)| (&**name, &**text)).filter(|(name, _)| is_of_failure(name));
+        Some(Failure { sign: self.sign, ..failure(who, self.ip.as_deref(), groups, time, self.matches) })
     }
 }
 
@@ -50,7 +52,7 @@ pub fn failure<'a>(
     let groups = groups.filter(|(name, _)| ip.is_none() || *name != "ip");
     let groups = Named::new(groups.chain(ip.map(|ip| ("ip", ip))));
     let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
-    Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups }
+    Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups, sign: Sign::Failed }
 }
 
 /// Tries that one line may stand for.

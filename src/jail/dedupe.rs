@@ -151,7 +151,7 @@ const ALL: usize = 200_000;
 mod tests {
     use super::*;
     use crate::addr::Id;
-    use crate::ticket::Named;
+    use crate::ticket::{Named, Sign};
 
     const FINDTIME: Span = Span::from_secs(600);
 
@@ -168,7 +168,14 @@ mod tests {
         let name = if words.starts_with(|c: char| c.is_ascii_uppercase()) { "event" } else { "reason" };
         let groups = [("callid", *call), (name, *words)].into_iter().filter(|(_, text)| !text.is_empty());
         let groups = Named::new(groups);
-        Failure { who: Who::Id(Id::parse(host)), time: secs(*at), count: 1, matches: Vec::new(), groups }
+        Failure {
+            who: Who::Id(Id::parse(host)),
+            time: secs(*at),
+            count: 1,
+            matches: Vec::new(),
+            groups,
+            sign: Sign::Failed,
+        }
     }
 
     fn secs(at: i64) -> Timestamp {

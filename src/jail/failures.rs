@@ -137,7 +137,7 @@ impl Failures {
             self.ended.push(id);
             return;
         }
-        let Counter { first, last, retry, failures, matches } = counter;
+        let Counter { first, last, retry, failures, matches, .. } = counter;
         let known = self.forget(&id);
         let mut tally = Tally { first, retry, failures, kept: true, ..Tally::new(id, last) };
         tally.remember(matches.iter().map(Box::from), self.maxmatches);
@@ -247,7 +247,7 @@ pub const MAX_TEXT: usize = 256 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::{Named, Who};
+    use crate::ticket::{Named, Sign, Who};
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
@@ -259,7 +259,7 @@ mod tests {
 
     fn failure(secs: i64) -> Failure {
         let matches = vec![format!("line {secs}")];
-        Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: Named::default() }
+        Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: Named::default(), sign: Sign::Failed }
     }
 
     fn failures() -> Failures {

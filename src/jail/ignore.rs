@@ -232,7 +232,7 @@ const FILE_LIFE: Span = Span::from_secs(1);
 mod tests {
     use super::*;
     use crate::config::IgnoreCache;
-    use crate::ticket::{Named, Who};
+    use crate::ticket::{Named, Sign, Who};
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
@@ -240,7 +240,7 @@ mod tests {
 
     fn failure(id: &Id) -> Failure {
         let groups = Named::from([("user", "alice")]);
-        Failure { who: Who::Id(id.clone()), time: at(0), count: 1, matches: Vec::new(), groups }
+        Failure { who: Who::Id(id.clone()), time: at(0), count: 1, matches: Vec::new(), groups, sign: Sign::Failed }
     }
 
     fn judge(ignore: &mut Ignore, id: &str, known: &Answers, ran: Option<(&Question, &Answer)>) -> Judgement {

@@ -112,13 +112,20 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::{Named, Who};
+    use crate::ticket::{Named, Sign, Who};
     use crate::time::Timestamp;
 
     fn failure(id: &Id, user: &str) -> Failure {
         let groups = Named::from([("user", user)]);
         let who = Who::Id(id.clone());
-        Failure { who, time: Timestamp::from_secs(1_795_170_254), count: 1, matches: vec!["a line".into()], groups }
+        Failure {
+            who,
+            time: Timestamp::from_secs(1_795_170_254),
+            count: 1,
+            matches: vec!["a line".into()],
+            groups,
+            sign: Sign::Failed,
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod write;
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::addr::Id;
 use crate::line::Position;
 use crate::record::{Level, Record};
-use crate::ticket::{Counter, Past, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, Past, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// An open database.
@@ -78,6 +79,8 @@ pub enum Change {
         /// Who, and the state of the counter.
         counters: Vec<(Id, Option<Counter>)>,
     },
+    /// What makes hashes of the accounts in counters, so that they are the same after a restart.
+    Key([u8; 16]),
     /// A log has been handled up to here, for this jail.
     Position {
         /// In which jail.
@@ -85,8 +88,11 @@ pub enum Change {
         /// Where.
         position: Position,
     },
+    /// Logins from addresses that are on trust, in our own table; `None` forgets them.
+    Trust(Vec<(IpAddr, Option<Lease>)>),
     /// Forget what is older than `age`, and jails that are off and have no ban left. Permanent bans stay; the count of
-    /// a ban stays for three times its duration. Jails in use must have been named by [`Change::Jail`] before.
+    /// a ban stays for three times its duration. The counters of a jail that is on end when its `findtime` says so, which may
+    /// be longer. Jails in use must have been named by [`Change::Jail`] before.
     Purge {
         /// `dbpurgeage`.
         age: Span,
@@ -100,6 +106,7 @@ impl Change {
     pub fn rows(&self) -> usize {
         match self {
             Change::Failures { counters, .. } => counters.len(),
+            Change::Trust(leases) => leases.len(),
             _ => 1,
         }
     }
@@ -116,8 +123,12 @@ pub struct Saved {
     pub bans: Vec<SavedBan>,
     /// Failure counters by jail.
     pub counters: Vec<(String, Id, Counter)>,
+    /// What made the hashes of their accounts.
+    pub key: Option<[u8; 16]>,
     /// Log positions by jail; where fail2ban was the last to write one, `file` is `None`.
     pub positions: Vec<(String, Position)>,
+    /// Logins from addresses that are on trust.
+    pub trust: Vec<(IpAddr, Lease)>,
 }
 
 /// A database that cannot be used.
@@ -343,6 +354,7 @@ mod tests {
             retry: n,
             failures: n,
             matches: Texts::new(["x".repeat(500)].iter().map(|x| &**x)),
+            accounts: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! and what was read up to there stays in `saved`.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 use super::{Saved, data};
 use crate::addr::Id;
 use crate::line::Position;
-use crate::ticket::{Counter, Past, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, Past, SavedBan, Ticket};
 use crate::time::{Bantime, Timestamp};
 
 /// Adds everything to `saved`.
@@ -26,7 +27,9 @@ pub fn all(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
 /// Adds everything but the bans.
 pub fn rest(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
     counters(conn, &mut saved.counters)?;
-    positions(conn, &mut saved.positions)
+    saved.key = key(conn)?;
+    positions(conn, &mut saved.positions)?;
+    trust(conn, &mut saved.trust)
 }
 
 /// Calls `take` for each newest ban, without its story: no matches, no failures, no groups but the one that says who chose
@@ -101,8 +104,28 @@ fn told(row: &Row<'_>, story: Option<&[u8]>) -> Option<SavedBan> {
 
 /// Our counters.
 pub fn counters(conn: &Connection, found: &mut Vec<(String, Id, Counter)>) -> rusqlite::Result<()> {
-    let sql = "SELECT jail, ip, first, last, retry, failures, matches FROM sipjail_counters ORDER BY rowid";
-    each(&mut conn.prepare(sql)?, [], |row| found.extend(counter(row)))
+    let sql = |accounts| {
+        format!(
+            "SELECT jail, ip, first, last, retry, failures, matches, {accounts} FROM sipjail_counters ORDER BY rowid"
+        )
+    };
+    // A damaged file is read as it is, and an older one has no such column.
+    let mut counters = conn.prepare(&sql("accounts")).or_else(|_| conn.prepare(&sql("NULL")))?;
+    each(&mut counters, [], |row| found.extend(counter(row)))
+}
+
+/// What made the hashes of accounts.
+pub fn key(conn: &Connection) -> rusqlite::Result<Option<[u8; 16]>> {
+    let mut key = None;
+    let sql = "SELECT value FROM sipjail_meta WHERE name = 'key'";
+    each(&mut conn.prepare(sql)?, [], |row| key = bytes(row, 0).and_then(|bytes| bytes.try_into().ok()))?;
+    Ok(key)
+}
+
+/// Our addresses on trust.
+pub fn trust(conn: &Connection, found: &mut Vec<(IpAddr, Lease)>) -> rusqlite::Result<()> {
+    let sql = "SELECT ip, since, last, accounts FROM sipjail_trust ORDER BY rowid";
+    each(&mut conn.prepare(sql)?, [], |row| found.extend(lease(row)))
 }
 
 /// Positions from fail2ban's table and ours.
@@ -133,8 +156,15 @@ fn counter(row: &Row<'_>) -> Option<(String, Id, Counter)> {
         retry: number(row, 4)? as u32,
         failures: number(row, 5)? as u32,
         matches: bytes(row, 6).map(data::read_lines).unwrap_or_default(),
+        accounts: bytes(row, 7).map(data::read_accounts).unwrap_or_default(),
     };
     Some((text(row, 0)?, Id::parse(&text(row, 1)?), counter))
+}
+
+fn lease(row: &Row<'_>) -> Option<(IpAddr, Lease)> {
+    let accounts = bytes(row, 3).map(data::read_accounts).unwrap_or_default();
+    let lease = Lease { since: Timestamp(integer(row, 1)?), last: Timestamp(integer(row, 2)?), accounts };
+    Some((text(row, 0)?.parse().ok()?, lease))
 }
 
 /// A row of `logs`. The journal's position is a time in seconds.

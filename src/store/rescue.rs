@@ -86,7 +86,9 @@ pub fn salvage(aside: &Path) -> Saved {
     }
     saved.bans = bans.into_values().collect();
     let _ = read::counters(&conn, &mut saved.counters);
+    saved.key = read::key(&conn).unwrap_or_default();
     let _ = read::positions(&conn, &mut saved.positions);
+    let _ = read::trust(&conn, &mut saved.trust);
     saved
 }
 

@@ -1,6 +1,7 @@
 //! The engine as a whole, on a kernel and a database that are played by tables: what belongs here crosses more than one
 //! of counters, bans, firewall and what is kept.
 
+mod accounts;
 mod acting;
 mod by_hand;
 mod counting;
@@ -13,4 +14,5 @@ mod questions;
 mod reload;
 mod restart;
 mod taking;
+mod trust;
 mod world;

@@ -13,11 +13,11 @@ use crate::filter::date::DateValue;
 use crate::filter::near::Tracks;
 use crate::filter::{Filter, Hit, Moment, Reason, Scan, Trace, Verdict};
 use crate::jail::answers::Answers;
-use crate::jail::failures::Failures;
 use crate::jail::ignore::{self, Case, Ignore, Judgement};
+use crate::jail::{Jail, Key, Protected};
 use crate::line::Unwrap;
 use crate::source::unwrap::unwrap;
-use crate::ticket::{Failure, Who};
+use crate::ticket::{Failure, Sign, Who};
 use crate::time::{Bantime, Timestamp};
 
 /// A jail, its filter and its counters.
@@ -26,7 +26,7 @@ pub struct Judge<'a> {
     filter: Filter,
     tracks: Tracks,
     scan: Scan,
-    failures: Failures,
+    counts: Jail,
     own: &'a [IpAddr],
     zone: &'a TimeZone,
 }
@@ -38,7 +38,7 @@ impl<'a> Judge<'a> {
         Judge {
             tracks: filter.tracks(),
             scan: Scan::new(&[&filter], &[jail.unwrap != Unwrap::None]),
-            failures: Failures::new(jail.findtime, jail.maxmatches),
+            counts: Jail::new(jail.clone()),
             jail,
             filter,
             own,
@@ -71,6 +71,10 @@ impl<'a> Judge<'a> {
             },
             near,
         });
+        // Behind the failregexes come the others.
+        let failures = settings.failregex.len();
+        let hit = trace.hit.as_ref();
+        let sign = |sign, before| hit.filter(|hit| hit.sign == sign).map(|hit| hit.regex - before);
         let mut told = Told {
             jail: self.jail.name.clone(),
             outcome: Outcome::Missed,
@@ -79,7 +83,9 @@ impl<'a> Judge<'a> {
             prefilter: self.prefilter(line, torn),
             prefregex: trace.prefix,
             content: trace.content.clone(),
-            failregex: rule(&settings.failregex, trace.failregex),
+            failregex: rule(&settings.failregex, trace.failregex.filter(|number| *number < failures)),
+            trustregex: rule(&settings.signs.trust, sign(Sign::LoggedIn, failures)),
+            restartregex: rule(&settings.signs.restart, sign(Sign::Restarted, failures + settings.signs.trust.len())),
             groups: trace.groups.clone(),
             ignored: None,
             who: None,
@@ -93,6 +99,7 @@ impl<'a> Judge<'a> {
                 Bantime::Forever => None,
                 Bantime::For(span) => Some(span.secs()),
             },
+            trusttime: self.jail.trust.map(|trust| trust.time.secs()),
         };
         if let Some(rule) = rule(&settings.ignoreregex, trace.ignoreregex) {
             told.outcome = Outcome::Ignored;
@@ -165,6 +172,11 @@ impl<'a> Judge<'a> {
             (Some(_), ..) => Outcome::Counted,
         };
         told.who = hit.who.as_ref().map(Who::to_string).or(invalid);
+        match hit.sign {
+            Sign::Failed => {}
+            Sign::LoggedIn => return told.outcome = Outcome::Trusted,
+            Sign::Restarted => return told.outcome = Outcome::Restarted,
+        }
         let Some(failure) = Hit { time: Some(time), ..hit }.failure() else { return };
         match failure.who.clone() {
             Who::Name(name) => {
@@ -177,17 +189,19 @@ impl<'a> Judge<'a> {
                     told.ignored = Some(ignored);
                 }
                 None => {
-                    let tries = failure.count;
-                    let spared = |net: &Id| {
-                        let (rules, known) = (Ignore::new(&self.jail.ignore), Answers::default());
-                        rules.spares(&self.jail.name, net, self.own, &known, now)
-                    };
-                    let id = self.jail.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id);
+                    let id = self.counts.liable(id, self.own, &Answers::default(), &Protected::default(), now);
                     told.who = Some(id.to_string());
-                    let failures = self.failures.add(&id, failure);
+                    let failure = Failure { who: Who::Id(id.clone()), ..failure };
+                    // The hashes are nobody else's, so any key will do.
+                    let Some(failure) = self.counts.counted(failure, &Key::default()) else {
+                        told.outcome = Outcome::Uncounted;
+                        return;
+                    };
+                    let tries = failure.count;
+                    let failures = self.counts.failures.add(&id, failure);
                     let bans = failures >= self.jail.maxretry;
                     if bans {
-                        let _counted_anew = self.failures.take(&id);
+                        self.counts.forgive(&id);
                         told.outcome = Outcome::Banned;
                     }
                     told.counted = Some(Counted { tries, failures, bans });

@@ -11,7 +11,7 @@ use ini::{Entry, Section};
 /// Adds what the files in a folder name.
 pub fn read(folder: &Path, peers: &mut Peers) {
     for (name, take) in [
-        ("pjsip.conf", pjsip as fn(&Section, &mut Peers)),
+        ("pjsip.conf", pjsip as fn(&Section, &[Section], &mut Peers)),
         ("pjsip_wizard.conf", wizard),
         ("sip.conf", channel),
         ("iax.conf", channel),
@@ -19,13 +19,13 @@ pub fn read(folder: &Path, peers: &mut Peers) {
         let read = ini::read(&folder.join(name), &mut peers.shelf);
         peers.problems.extend(read.problems);
         for section in read.sections.iter().filter(|section| !section.template) {
-            take(section, peers);
+            take(section, &read.sections, peers);
         }
     }
 }
 
 /// A section of `pjsip.conf`, by its type. What a phone registers stands in no file: contacts here are static ones.
-fn pjsip(section: &Section, peers: &mut Peers) {
+fn pjsip(section: &Section, _: &[Section], peers: &mut Peers) {
     let kind = section.last("type").map(|entry| entry.value.to_ascii_lowercase());
     let (one, many) = match kind.as_deref() {
         Some("registration") => (&["server_uri", "outbound_proxy"][..], &[][..]),
@@ -39,21 +39,23 @@ fn pjsip(section: &Section, peers: &mut Peers) {
 }
 
 /// A section of `pjsip_wizard.conf`: the others are made of it.
-fn wizard(section: &Section, peers: &mut Peers) {
+fn wizard(section: &Section, _: &[Section], peers: &mut Peers) {
     for option in ["remote_hosts", "outbound_proxy"] {
         section.last(option).into_iter().for_each(|entry| take(section, entry, peers));
     }
 }
 
-/// A section of `sip.conf` or `iax.conf`.
-fn channel(section: &Section, peers: &mut Peers) {
+/// A section of `sip.conf` or `iax.conf`. What is registered at may be the name of a section, which says its host itself.
+fn channel(section: &Section, all: &[Section], peers: &mut Peers) {
     for option in ["host", "outboundproxy"] {
         section.last(option).into_iter().for_each(|entry| take(section, entry, peers));
     }
     for entry in section.all("register") {
         // A secret may hold anything, so only what follows the last `@` is a host; without one there is none.
-        if let Some((_, host)) = entry.value.rsplit_once('@') {
-            one(section, entry, host.split(['/', '~']).next().unwrap_or_default(), peers);
+        let Some((_, host)) = entry.value.rsplit_once('@') else { continue };
+        let host = host.split(['/', '~']).next().unwrap_or_default();
+        if !all.iter().any(|section| section.name == host) {
+            one(section, entry, host, peers);
         }
     }
 }
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn the_older_channels_are_read_too() {
         let sip = "[general]\nregister => 100:s@e:cret@sip.example:5060/100~300\nregister => tls://u:p@192.0.2.1/x@y\n\
-                   register => nobody\noutboundproxy=192.0.2.2,force\n[phone]\nhost=dynamic\n[trunk]\nhost=Trunk.Example\n";
+                   register => nobody\nregister => u:p@trunk/7\noutboundproxy=192.0.2.2,force\n[phone]\nhost=dynamic\n[trunk]\nhost=Trunk.Example\n";
         let iax = "[general]\nregister => u:p@192.0.2.4:4569\n[peer](!)\nhost=192.0.2.99\n[a](peer)\n[b](peer)\nhost = 192.0.2.5\n";
         let wizard = "[w]\ntype = wizard\nremote_hosts = 192.0.2.6:5060,sip2.example\n";
         let (peers, problems) = read_all(&[("sip.conf", sip), ("iax.conf", iax), ("pjsip_wizard.conf", wizard)]);

@@ -1,7 +1,5 @@
 //! The host in what a PBX's file gives as a peer: `sip:user@host:port;transport=tls`, `[2001:db8::1]:5061`, `10.0.0.0/8`.
 
-use std::net::IpAddr;
-
 use crate::addr::{self, Id};
 use crate::ticket::Who;
 
@@ -17,14 +15,17 @@ pub fn who(text: &str) -> Option<Who> {
     if let Some(id) = id(text) {
         return some(id);
     }
-    let text = text.split([';', '?', ',', '/', ' ', '\t']).next().unwrap_or_default();
-    if let Some((inside, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return some(Id::from(inside.parse::<IpAddr>().ok()?));
-    }
-    let host = text.split_once(':').map_or(text, |(host, _)| host);
-    match id(host) {
+    let (text, rest) = text.find([';', '?', ',', '/', ' ', '\t']).map_or((text, ""), |at| text.split_at(at));
+    let host = match text.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+        Some((inside, _)) => inside,
+        None => text.split_once(':').map_or(text, |(host, _)| host),
+    };
+    // `match = 192.0.2.0:5061/24` is that network, for packets from that port.
+    match id(&format!("{host}{rest}")).or_else(|| id(host)) {
         Some(id) => some(id),
-        None if is_name(host) => Some(Who::Name(host.trim_end_matches('.').to_ascii_lowercase())),
+        None if is_name(host) && !text.starts_with('[') => {
+            Some(Who::Name(host.trim_end_matches('.').to_ascii_lowercase()))
+        }
         None => None,
     }
 }
@@ -76,6 +77,8 @@ mod tests {
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1:5080", "192.0.2.1"),
             ("192.0.2.0/24", "192.0.2.0/24"),
+            ("192.0.2.0:5061/24", "192.0.2.0/24"),
+            ("[2001:db8::]:5061/48", "2001:db8::/48"),
             ("192.0.2.0/255.255.255.0", "192.0.2.0/24"),
             ("2001:db8::1", "2001:db8::1"),
             ("2001:db8::/48", "2001:db8::/48"),
