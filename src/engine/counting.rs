@@ -190,21 +190,18 @@ impl Engine {
                 retry = jail.failures.raise(&id, weight - 1);
             }
         }
-        match spread {
-            Some((number, mut ids)) => {
-                let spared = |id: &Id| limit(&self.trusted, jail, id, time).is_some();
-                ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none() && !spared(id));
-                out.push(Request::Log(records::spread(name, number, ids.len(), &jail.settings.spread)));
-                // What others did is judged now, so their bans count from now.
-                ids.iter().for_each(|id| self.sentence(name, id, Some(time), now, out));
+        if let Some((number, mut ids)) = spread {
+            let spared = |id: &Id| limit(&self.trusted, jail, id, time).is_some();
+            ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none() && !spared(id));
+            out.push(Request::Log(records::spread(name, number, ids.len(), &jail.settings.spread)));
+            // What others did is judged now, so their bans count from now.
+            ids.iter().for_each(|id| self.sentence(name, id, Some(time), now, out));
+        }
+        if retry >= maxretry {
+            if lenient.is_some() {
+                self.end_trust(name, &id, retry, out);
             }
-            None if retry >= maxretry => {
-                if lenient.is_some() {
-                    self.end_trust(name, &id, retry, out);
-                }
-                self.sentence(name, &id, None, now, out)
-            }
-            None => {}
+            self.sentence(name, &id, None, now, out);
         }
     }
 
