@@ -46,17 +46,16 @@ pub enum Outcome<T> {
 }
 
 impl Linear {
-    /// From an expression in Rust's notation.
-    pub fn new(text: &str) -> Result<Linear, String> {
-        let hir = parse(text)?;
-        let any = match ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
+    /// From an expression in Rust's notation and the tree of its outline; `edges`: it asks for edges of words of any script.
+    pub fn new(text: &str, outline: &Hir, edges: bool) -> Result<Linear, String> {
+        let any = match ascii::states(outline).saturating_mul(STATE) > SIZE_LIMIT {
             true => OnceLock::from(Some(plain(text)?)),
             false => OnceLock::new(),
         };
         Ok(Linear {
             text: text.to_owned(),
-            wide: width(&hir) > WIDE,
-            edges: hir.properties().look_set().contains_word_unicode(),
+            wide: width(outline) > WIDE,
+            edges,
             ascii: OnceLock::new(),
             any,
             long_ascii: OnceLock::new(),

@@ -33,7 +33,6 @@ pub struct Pattern {
     /// See [`ascii::heads`].
     heads: OnceLock<Option<Vec<Box<[u8]>>>>,
     names: Vec<(usize, Box<str>)>,
-    relaxed: OnceLock<String>,
     explodes: bool,
 }
 
@@ -54,12 +53,17 @@ impl Pattern {
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let source = Source { text: text.into(), options };
-        let explodes = |relaxed: Result<Hir, String>| relaxed.is_ok_and(|hir| repeats_a_repetition(&hir, false));
+        let outline = parse(&source.form(Dialect::Outline));
+        let explodes =
+            |outline: &Result<Hir, String>| outline.as_ref().is_ok_and(|hir| repeats_a_repetition(hir, false));
         let (engine, explodes) = if exact.backtracks {
             source.check()?;
-            (Engine::Backtracking(Box::default()), explodes(parse(&source.relaxed())))
+            (Engine::Backtracking(Box::default()), explodes(&outline))
         } else {
-            match Linear::new(&exact.text) {
+            // The outline may be nested a little deeper than can be read.
+            let outline = outline.or_else(|_| parse(&exact.text));
+            let linear = |outline: &Hir| Linear::new(&exact.text, outline, exact.edges);
+            match outline.as_ref().map_err(String::clone).and_then(linear) {
                 Ok(regex) => {
                     // Where it is always asked it has to exist.
                     if regex.is_wide() {
@@ -71,12 +75,11 @@ impl Pattern {
                 Err(e) => {
                     source.check().map_err(|_| e)?;
                     let alone = Whole { gate: OnceLock::from(None), program: OnceLock::new() };
-                    (Engine::Backtracking(Box::new(alone)), explodes(parse(&source.relaxed())))
+                    (Engine::Backtracking(Box::new(alone)), explodes(&outline))
                 }
             }
         };
-        let (heads, relaxed) = (OnceLock::new(), OnceLock::new());
-        Ok(Pattern { source, engine, heads, names: exact.names, relaxed, explodes })
+        Ok(Pattern { source, engine, heads: OnceLock::new(), names: exact.names, explodes })
     }
 
     /// The named groups with their numbers, in the order of the expression.
@@ -91,7 +94,7 @@ impl Pattern {
 
     /// Texts of which one stands at the start of every text that matches; `None` if nothing is known.
     pub fn heads(&self) -> Option<&[Box<[u8]>]> {
-        self.heads.get_or_init(|| parse(self.relaxed()).ok().and_then(|hir| ascii::heads(&hir))).as_deref()
+        self.heads.get_or_init(|| parse(&self.outline()).ok().and_then(|hir| ascii::heads(&hir))).as_deref()
     }
 
     /// Tells whether a line matches, from its parts; `None` where that cannot be told.
@@ -102,10 +105,14 @@ impl Pattern {
         }
     }
 
-    /// An expression without look-around and back-references that matches wherever this one does, for
-    /// [`super::prefilter`].
-    pub fn relaxed(&self) -> &str {
-        self.relaxed.get_or_init(|| self.source.relaxed())
+    /// An expression without look-around and back-references that matches wherever this one does.
+    pub fn relaxed(&self) -> String {
+        self.source.form(Dialect::Relaxed)
+    }
+
+    /// The same for [`super::prefilter`], see [`Dialect::Outline`].
+    pub fn outline(&self) -> String {
+        self.source.form(Dialect::Outline)
     }
 
     /// Whether a hostile text can make the search so long that it is given up: a backtracking expression that repeats
@@ -201,8 +208,13 @@ impl Source {
     }
 
     /// What could be translated exactly can be so too; nothing at all would match everywhere.
-    fn relaxed(&self) -> String {
-        translate::translate(&self.text, Dialect::Relaxed, self.options).map(|t| t.text).unwrap_or_default()
+    fn form(&self, dialect: Dialect) -> String {
+        translate::translate(&self.text, dialect, self.options).map(|t| t.text).unwrap_or_default()
+    }
+
+    /// What passes more than the expression does, without looking around.
+    fn gate(&self) -> Option<Linear> {
+        Linear::new(&self.form(Dialect::Relaxed), &parse(&self.form(Dialect::Outline)).ok()?, false).ok()
     }
 }
 
@@ -233,7 +245,7 @@ impl Engine {
     fn is_match(&self, source: &Source, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         match self {
             Engine::Linear(half) => half.regex.is_match(text, machine),
-            Engine::Backtracking(whole) => match whole.gate.get_or_init(|| Linear::new(&source.relaxed()).ok()) {
+            Engine::Backtracking(whole) => match whole.gate.get_or_init(|| source.gate()) {
                 Some(gate) => Ok(match gate.is_match(text, machine)? {
                     Outcome::No => Outcome::No,
                     Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
@@ -357,7 +369,7 @@ mod tests {
         assert!(matches(r"\B\Wz", "\u{607}\u{5a3}z\n"));
         assert!(matches(r"^a\b\W$", "a\u{301}\n"));
         assert!(matches(r"^a\W(?!b)", "a\u{301}\n"));
-        let relaxed = Pattern::new(r"\B\Wz", Options::default()).unwrap().relaxed().to_owned();
+        let relaxed = Pattern::new(r"\B\Wz", Options::default()).unwrap().relaxed();
         assert!(regex::Regex::new(&relaxed).unwrap().is_match("\u{607}\u{5a3}z\n"));
     }
 
@@ -514,9 +526,11 @@ mod tests {
             texts in proptest::collection::vec("[abcé ]{0,12}", 8),
         ) {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
-            let relaxed = regex::Regex::new(pattern.relaxed());
+            let relaxed = regex::Regex::new(&pattern.relaxed());
+            // It says nothing of what cannot be read.
+            proptest::prop_assert!(parse(&pattern.outline()).is_err() || relaxed.is_ok());
             let literals = crate::filter::prefilter::gather(
-                [pattern.relaxed()], crate::filter::prefilter::Cut::Start, false);
+                [pattern.outline()], crate::filter::prefilter::Cut::Start, false);
             for text in texts {
                 let text = text + "\n";
                 same_with_and_without_ascii(&pattern, &text);

@@ -5,6 +5,7 @@ use super::{Fallible, Last, Translator};
 impl Translator {
     pub(super) fn escape(&mut self) -> Fallible<Last> {
         let c = self.next().ok_or(r"bad escape (end of pattern)")?;
+        self.edges |= matches!(c, 'b' | 'B') && !self.flags.ascii;
         let text = match c {
             'A' => r"\A",
             'Z' => r"\z",
@@ -55,6 +56,8 @@ impl Translator {
         Some(match (c, self.flags.ascii) {
             ('d', false) => r"\d",
             ('D', false) => r"\D",
+            ('w', false) if self.outline => r"[0-9A-Za-z_\x{e000}]",
+            ('W', false) if self.outline => r"[^0-9A-Za-z_\x{e000}]",
             // Python's words have no marks and no joiners, and its numbers are not only digits.
             ('w', false) => r"[\p{L}\p{N}_]",
             ('W', false) => r"[^\p{L}\p{N}_]",
