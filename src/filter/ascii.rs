@@ -11,7 +11,7 @@ use regex_automata::{Input, meta, util::primitives::NonMaxUsize};
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 use super::parts::{Found, Parts};
-use super::translate::WORD;
+use super::translate::stand;
 
 /// An expression for ASCII texts.
 #[derive(Debug)]
@@ -105,8 +105,9 @@ pub fn states(hir: &Hir) -> usize {
         HirKind::Literal(literal) => literal.0.len(),
         HirKind::Class(Class::Unicode(class)) => {
             let holds = |c: char| class.iter().any(|range| (range.start()..=range.end()).contains(&c));
-            let words = if holds(WORD) != holds(NO_WORD) { WORDS } else { 0 };
-            class.iter().map(encoded).fold(words, usize::saturating_add)
+            let opposite = holds(stand::NOTHING);
+            let stand = STANDS.iter().filter(|(c, _)| holds(*c) != opposite).map(|(_, states)| states);
+            class.iter().map(encoded).fold(stand.sum(), usize::saturating_add)
         }
         HirKind::Class(Class::Bytes(_)) => 1,
         HirKind::Repetition(repetition) => {
@@ -213,10 +214,8 @@ pub fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
 
 /// Ends of groups that fit on the stack.
 pub const FEW: usize = 32;
-/// Stands beside [`WORD`], and for itself.
-const NO_WORD: char = '\u{e001}';
-/// An upper bound of the states of all letters and numbers, or of all other characters.
-const WORDS: usize = 4000;
+/// Upper bounds of the states of all that a character stands for, or of all others.
+const STANDS: [(char, usize); 3] = [(stand::WORD, 4000), (stand::DIGIT, 400), (stand::SPACE, 100)];
 /// Texts to compare the start of a text with, at most.
 const HEADS: usize = 8;
 
@@ -259,6 +258,10 @@ mod tests {
             r"(?:(?:x*)+?y?)+",
             "<(?P<x>[0-9a-fA-F]{1,4}::?|::){1,7}>",
             r"[\x80-\u20ff]\b|^$|(a)??",
+            r"\D",
+            r"[^\d\s]",
+            r"[^\w\s]",
+            r"[\d:]",
         ] {
             let tree = |dialect| {
                 let text = translate(text, dialect, Options::default()).unwrap().text;

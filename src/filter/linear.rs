@@ -24,6 +24,8 @@ use super::sieve::Sieve;
 #[derive(Debug)]
 pub struct Linear {
     text: String,
+    /// What it is for texts of ASCII.
+    outline: String,
     /// A text may stand in so many places of it at once that this engine is never asked.
     wide: bool,
     /// It asks for edges of words.
@@ -46,15 +48,17 @@ pub enum Outcome<T> {
 }
 
 impl Linear {
-    /// From an expression in Rust's notation and the tree of its outline; `edges`: it asks for edges of words of any script.
-    pub fn new(text: &str, outline: &Hir, edges: bool) -> Result<Linear, String> {
-        let any = match ascii::states(outline).saturating_mul(STATE) > SIZE_LIMIT {
-            true => OnceLock::from(Some(plain(text)?)),
+    /// From an expression in Rust's notation and its outline; `edges`: it asks for edges of words of any script.
+    pub fn new(text: String, outline: String, edges: bool) -> Result<Linear, String> {
+        let hir = parse(&outline)?;
+        let any = match ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
+            true => OnceLock::from(Some(plain(&text)?)),
             false => OnceLock::new(),
         };
         Ok(Linear {
-            text: text.to_owned(),
-            wide: width(outline) > WIDE,
+            wide: width(&hir) > WIDE,
+            text,
+            outline,
             edges,
             ascii: OnceLock::new(),
             any,
@@ -76,7 +80,7 @@ impl Linear {
 
     /// For whoever has only parts of a text at hand; `None` where it would not find out.
     pub fn sieve(&self) -> Option<Sieve> {
-        if self.wide { None } else { Sieve::new(&parse(&self.text).ok()?) }
+        if self.wide { None } else { Sieve::new(&parse(&self.outline).ok()?) }
     }
 
     /// Whether it matches anywhere in `text`.
@@ -135,7 +139,7 @@ impl Linear {
     /// The same as [`Linear::is_match`] for a long text, by an automaton that gives up when it is driven.
     fn passes(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         let dfa = match text.is_ascii() {
-            true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&parse(&self.text).ok()?))),
+            true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&parse(&self.outline).ok()?))),
             false => self.long.get_or_init(|| automaton(&parse(&self.text).ok()?)),
         };
         let Some(dfa) = dfa else { return Ok(Outcome::Unknown) };
@@ -150,7 +154,7 @@ impl Linear {
     }
 
     fn ascii(&self) -> &Ascii {
-        let tree = || parse(&self.text).unwrap_or_else(|_| Hir::fail());
+        let tree = || parse(&self.outline).unwrap_or_else(|_| Hir::fail());
         self.ascii.get_or_init(|| Ascii::new(&tree(), SIZE_LIMIT))
     }
 

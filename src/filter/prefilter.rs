@@ -68,9 +68,9 @@ pub fn gather_beside<T: AsRef<str>>(
     all.iter().map(|text| required(&bare(regex_syntax::parse(text.as_ref()).ok()?), rule)).collect()
 }
 
-/// The same tree without groups, so that texts on both sides of a group's edge become one.
+/// The same tree without groups and what takes no character, so that texts on both sides become one.
 fn bare(hir: Hir) -> Hir {
-    if hir.properties().explicit_captures_len() == 0 {
+    if hir.properties().explicit_captures_len() == 0 && hir.properties().look_set().is_empty() {
         return hir;
     }
     match hir.into_kind() {
@@ -78,7 +78,7 @@ fn bare(hir: Hir) -> Hir {
         HirKind::Repetition(r) => Hir::repetition(Repetition { sub: Box::new(bare(*r.sub)), ..r }),
         HirKind::Concat(parts) => Hir::concat(parts.into_iter().map(bare).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.into_iter().map(bare).collect()),
-        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => unreachable!("it has no groups"),
+        HirKind::Look(_) | HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => Hir::empty(),
     }
 }
 
@@ -237,7 +237,7 @@ fn crossed<'a>(parts: impl Iterator<Item = (&'a &'a Hir, &'a Seq)>, kind: Extrac
 fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {
     match hir.kind() {
         HirKind::Concat(parts) => parts.iter().for_each(|p| flatten(p, out)),
-        HirKind::Look(_) | HirKind::Empty => {}
+        HirKind::Empty => {}
         _ => out.push(hir),
     }
 }

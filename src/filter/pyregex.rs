@@ -53,17 +53,13 @@ impl Pattern {
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let source = Source { text: text.into(), options };
-        let outline = parse(&source.form(Dialect::Outline));
-        let explodes =
-            |outline: &Result<Hir, String>| outline.as_ref().is_ok_and(|hir| repeats_a_repetition(hir, false));
+        let outline = || source.form(Dialect::Outline);
+        let explodes = || parse(&outline()).is_ok_and(|hir| repeats_a_repetition(&hir, false));
         let (engine, explodes) = if exact.backtracks {
             source.check()?;
-            (Engine::Backtracking(Box::default()), explodes(&outline))
+            (Engine::Backtracking(Box::default()), explodes())
         } else {
-            // The outline may be nested a little deeper than can be read.
-            let outline = outline.or_else(|_| parse(&exact.text));
-            let linear = |outline: &Hir| Linear::new(&exact.text, outline, exact.edges);
-            match outline.as_ref().map_err(String::clone).and_then(linear) {
+            match Linear::new(exact.text, outline(), exact.edges) {
                 Ok(regex) => {
                     // Where it is always asked it has to exist.
                     if regex.is_wide() {
@@ -75,7 +71,7 @@ impl Pattern {
                 Err(e) => {
                     source.check().map_err(|_| e)?;
                     let alone = Whole { gate: OnceLock::from(None), program: OnceLock::new() };
-                    (Engine::Backtracking(Box::new(alone)), explodes(&outline))
+                    (Engine::Backtracking(Box::new(alone)), explodes())
                 }
             }
         };
@@ -214,7 +210,7 @@ impl Source {
 
     /// What passes more than the expression does, without looking around.
     fn gate(&self) -> Option<Linear> {
-        Linear::new(&self.form(Dialect::Relaxed), &parse(&self.form(Dialect::Outline)).ok()?, false).ok()
+        Linear::new(self.form(Dialect::Relaxed), self.form(Dialect::Outline), false).ok()
     }
 }
 

@@ -15,13 +15,23 @@ pub enum Dialect {
     Exact,
     /// Matches wherever the expression does, perhaps in more places, and needs no backtracking.
     Relaxed,
-    /// The relaxed form with [`WORD`] in the place of all letters and numbers beyond ASCII, of which there are 140,000: as a
-    /// tree it has the same shape and costs a fraction. Not for searching.
+    /// The relaxed form, edges of words kept, with one character each, of [`stand`], in the place of all words, digits and
+    /// white space beyond ASCII, which are 140,000: as a tree it has the same shape and costs a fraction. What is exact
+    /// without backtracking is exact here for texts of ASCII; no other text is searched with it.
     Outline,
 }
 
-/// Stands for the words of all other scripts in [`Dialect::Outline`].
-pub const WORD: char = '\u{e000}';
+/// What stands for others in [`Dialect::Outline`].
+pub mod stand {
+    /// For the words of other scripts.
+    pub const WORD: char = '\u{e000}';
+    /// For their digits.
+    pub const DIGIT: char = '\u{e001}';
+    /// For their white space.
+    pub const SPACE: char = '\u{e002}';
+    /// For nothing: a class that holds this one is the opposite of some other.
+    pub const NOTHING: char = '\u{e003}';
+}
 
 /// How the expression will be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ impl Translator {
             'A' => r"\A",
             'Z' => r"\z",
             // What is a word beside a mark the linear engine sees differently, so the relaxed form does not ask.
-            'b' | 'B' if self.relaxed => "(?:)",
+            'b' | 'B' if self.relaxed && !self.outline => "(?:)",
             'b' if self.flags.ascii => r"(?-u:\b)",
             'b' => r"\b",
             // The linear engine does not have this one.
@@ -54,10 +54,14 @@ impl Translator {
     /// The classes `\d`, `\s`, `\w` and their opposites, as text that also stands inside `[…]`.
     fn set(&self, c: char) -> Option<&'static str> {
         Some(match (c, self.flags.ascii) {
-            ('d', false) => r"\d",
-            ('D', false) => r"\D",
+            ('d', false) if self.outline => r"[0-9\x{e001}]",
+            ('D', false) if self.outline => r"[^0-9\x{e001}]",
+            ('s', false) if self.outline => r"[\t-\r\x1c- \x{e002}]",
+            ('S', false) if self.outline => r"[^\t-\r\x1c- \x{e002}]",
             ('w', false) if self.outline => r"[0-9A-Za-z_\x{e000}]",
             ('W', false) if self.outline => r"[^0-9A-Za-z_\x{e000}]",
+            ('d', false) => r"\d",
+            ('D', false) => r"\D",
             // Python's words have no marks and no joiners, and its numbers are not only digits.
             ('w', false) => r"[\p{L}\p{N}_]",
             ('W', false) => r"[^\p{L}\p{N}_]",
