@@ -36,6 +36,22 @@ pub struct Linear {
     long: OnceLock<Option<DFA>>,
 }
 
+/// The outline of an expression, see [`super::translate::Dialect::Outline`].
+#[derive(Debug)]
+pub struct Outline {
+    /// In Rust's notation.
+    pub text: String,
+    /// As a tree.
+    pub tree: Hir,
+}
+
+impl Outline {
+    /// Reads it.
+    pub fn read(text: String) -> Result<Outline, String> {
+        Ok(Outline { tree: parse(&text)?, text })
+    }
+}
+
 /// What a search found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<T> {
@@ -49,16 +65,15 @@ pub enum Outcome<T> {
 
 impl Linear {
     /// From an expression in Rust's notation and its outline; `edges`: it asks for edges of words of any script.
-    pub fn new(text: String, outline: String, edges: bool) -> Result<Linear, String> {
-        let hir = parse(&outline)?;
-        let any = match ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
+    pub fn new(text: String, outline: &Outline, edges: bool) -> Result<Linear, String> {
+        let any = match ascii::states(&outline.tree).saturating_mul(STATE) > SIZE_LIMIT {
             true => OnceLock::from(Some(plain(&text)?)),
             false => OnceLock::new(),
         };
         Ok(Linear {
-            wide: width(&hir) > WIDE,
             text,
-            outline,
+            outline: outline.text.clone(),
+            wide: width(&outline.tree) > WIDE,
             edges,
             ascii: OnceLock::new(),
             any,

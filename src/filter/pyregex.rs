@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use super::ascii;
 use super::backtrack::{self, Machine, Program, Window};
 use super::haystack::Text;
-use super::linear::{Linear, Outcome, parse};
+use super::linear::{Linear, Outcome, Outline};
 use super::sieve::Sieve;
 use super::translate::{self, Dialect, Options};
 
@@ -31,7 +31,7 @@ pub struct Pattern {
     source: Source,
     engine: Engine,
     /// See [`ascii::heads`].
-    heads: OnceLock<Option<Vec<Box<[u8]>>>>,
+    heads: Option<Vec<Box<[u8]>>>,
     names: Vec<(usize, Box<str>)>,
     explodes: bool,
 }
@@ -53,13 +53,15 @@ impl Pattern {
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let source = Source { text: text.into(), options };
-        let outline = || source.form(Dialect::Outline);
-        let explodes = || parse(&outline()).is_ok_and(|hir| repeats_a_repetition(&hir, false));
+        let outline = Outline::read(source.form(Dialect::Outline));
+        let tree = || outline.as_ref().ok().map(|outline| &outline.tree);
+        let explodes = || tree().is_some_and(|tree| repeats_a_repetition(tree, false));
         let (engine, explodes) = if exact.backtracks {
             source.check()?;
             (Engine::Backtracking(Box::default()), explodes())
         } else {
-            match Linear::new(exact.text, outline(), exact.edges) {
+            let linear = |outline: &Outline| Linear::new(exact.text, outline, exact.edges);
+            match outline.as_ref().map_err(String::clone).and_then(linear) {
                 Ok(regex) => {
                     // Where it is always asked it has to exist.
                     if regex.is_wide() {
@@ -75,7 +77,8 @@ impl Pattern {
                 }
             }
         };
-        Ok(Pattern { source, engine, heads: OnceLock::new(), names: exact.names, explodes })
+        let heads = tree().and_then(ascii::heads);
+        Ok(Pattern { source, engine, heads, names: exact.names, explodes })
     }
 
     /// The named groups with their numbers, in the order of the expression.
@@ -90,7 +93,7 @@ impl Pattern {
 
     /// Texts of which one stands at the start of every text that matches; `None` if nothing is known.
     pub fn heads(&self) -> Option<&[Box<[u8]>]> {
-        self.heads.get_or_init(|| parse(&self.outline()).ok().and_then(|hir| ascii::heads(&hir))).as_deref()
+        self.heads.as_deref()
     }
 
     /// Tells whether a line matches, from its parts; `None` where that cannot be told.
@@ -210,7 +213,7 @@ impl Source {
 
     /// What passes more than the expression does, without looking around.
     fn gate(&self) -> Option<Linear> {
-        Linear::new(self.form(Dialect::Relaxed), self.form(Dialect::Outline), false).ok()
+        Linear::new(self.form(Dialect::Relaxed), &Outline::read(self.form(Dialect::Outline)).ok()?, false).ok()
     }
 }
 
@@ -524,7 +527,7 @@ mod tests {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
             let relaxed = regex::Regex::new(&pattern.relaxed());
             // It says nothing of what cannot be read.
-            proptest::prop_assert!(parse(&pattern.outline()).is_err() || relaxed.is_ok());
+            proptest::prop_assert!(Outline::read(pattern.outline()).is_err() || relaxed.is_ok());
             let literals = crate::filter::prefilter::gather(
                 [pattern.outline()], crate::filter::prefilter::Cut::Start, false);
             for text in texts {
