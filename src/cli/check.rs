@@ -1,5 +1,7 @@
 //! `sipjail check`: everything that is wrong with a configuration, or has no effect, and the jails that come of it.
 
+mod advice;
+
 use serde::Serialize;
 
 use crate::compat::stream;
@@ -8,6 +10,8 @@ use crate::config::{Config, Enabled, JailSettings, Original, Problem, Severity, 
 use crate::source::glob;
 use crate::text::printable;
 use crate::word::Word;
+
+pub use advice::{LOGGER, advice};
 
 /// Say what is wrong with the configuration: path, line, column, and what to do
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]

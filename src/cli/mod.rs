@@ -5,6 +5,7 @@ pub mod explain;
 pub mod fail2ban_client;
 pub mod fail2ban_regex;
 pub mod import;
+pub mod jails;
 pub mod near;
 pub mod output;
 pub mod regex;
@@ -57,6 +58,7 @@ pub enum Face {
     Regex(regex::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Jails(jails::Args),
     Explain(explain::Args),
     Import(import::Args),
 }
@@ -94,6 +96,7 @@ pub fn run(cli: &Cli) -> Result<u8, Error> {
         Face::Regex(args) => try_regex(args, cli).map(|()| 0),
         Face::Replay(args) => replay::run(args, cli).map(|()| 0),
         Face::Check(args) => check_all(args, cli),
+        Face::Jails(args) => jails::run(args, cli).map(|()| 0),
         Face::Explain(args) => explain::run(args, cli).map(|()| 0),
         Face::Import(args) => import::run(args, cli),
     }
@@ -139,6 +142,7 @@ fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
     }
     let mut prepared = prepare::prepare(&cli.conf, &TimeZone::system());
     prepared.remark();
+    prepared.config.problems.extend(check::advice(&prepared.config, Path::new(check::LOGGER)));
     let report = check::check(prepared.config);
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))?;
     Ok(u8::from(report.failed()))

@@ -142,6 +142,12 @@ impl Servers {
         (servers, problems)
     }
 
+    /// Whether a section says where such a server is, rightly or not.
+    pub fn any(&self, protocol: Protocol) -> bool {
+        let bad = self.bad.iter().any(|(bad, _)| *bad == protocol);
+        bad || self.good.iter().any(|server| server.protocol == protocol)
+    }
+
     /// The server that `backend = ami[…]` means, and whether logs are wanted as well. What is said goes to `say`, with a
     /// hint.
     pub fn wanted(

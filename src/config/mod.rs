@@ -39,7 +39,7 @@ use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
 pub use action::{Action, Kind, Own};
-pub use events::{Events, Protocol, Secret, Server};
+pub use events::{Events, Protocol, Secret, Server, Servers};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
 pub use problem::{Origin, Original, Problem, Severity};
@@ -50,6 +50,8 @@ pub use written::{Named, Written};
 pub struct Config {
     /// The daemon's own settings.
     pub main: Main,
+    /// Who tells events.
+    pub servers: Servers,
     /// Every jail that is on or may come on, in the order of the files; bad ones are left out.
     pub jails: Vec<JailSettings>,
     /// Jails that are left out for an error but could be read: their filters may hold more of them.
@@ -378,13 +380,16 @@ pub fn load_with(dir: &Path, defaults: Main) -> Config {
         }
     }
     let named = layers.merged.sections.keys().filter(|name| ![ini::DEFAULT, "INCLUDES"].contains(&name.as_str()));
+    let said =
+        |name: &str| layers.merged.raw(name, "enabled").map(|value| (Some(value.text().to_owned()), value.origin()));
     let named = named.map(|name| Named {
         name: name.clone(),
+        enabled: said(name).unwrap_or_else(|| (None, layers.merged.sections[name].origin.clone())),
         silent: Named::OPTIONS.into_iter().filter(|option| layers.merged.raw(name, option).is_none()).collect(),
     });
     let named = named.collect();
     let written = Written { main: words, jails: written, named };
-    Config { main, jails, refused, problems, written }
+    Config { main, servers, jails, refused, problems, written }
 }
 
 /// A directory with a `jail.conf` decides alone; otherwise its other jail files lie over the stock jails.

@@ -5,6 +5,7 @@
 
 use indexmap::IndexMap;
 
+use super::Origin;
 use super::action::Action;
 use super::ini::Options;
 use super::number;
@@ -28,6 +29,8 @@ pub struct Written {
 pub struct Named {
     /// The jail's name.
     pub name: String,
+    /// What is said of `enabled`, before anything is filled in, and where; where nobody says it, the section's place alone.
+    pub enabled: (Option<String>, Origin),
     /// Those of [`Named::OPTIONS`] that no file says for it.
     pub silent: Vec<&'static str>,
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
+use rustix::fs::{Access, access};
 
 use super::rotated::origin;
 
@@ -79,6 +80,15 @@ pub fn directories(pattern: &str) -> Vec<PathBuf> {
     watched.sort();
     watched.dedup();
     watched
+}
+
+/// The directories in which a change may change what the pattern means, and in which this user cannot look for it.
+pub fn closed(pattern: &str) -> Vec<PathBuf> {
+    let wild = is_pattern(pattern);
+    let wanted = if wild { Access::EXEC_OK | Access::READ_OK } else { Access::EXEC_OK };
+    let mut closed = directories(pattern);
+    closed.retain(|directory| access(directory, wanted).is_err());
+    closed
 }
 
 /// Whether a file that appears under `name` in a directory of the pattern could be meant by it.

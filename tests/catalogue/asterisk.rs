@@ -41,7 +41,7 @@ fn with_any_prefix_over_any_transport_and_from_any_address_the_same() {
 }
 
 /// What follows a line: in the place of a packet that one says it dumps.
-const REST: &str =
+pub const REST: &str =
     "x\r\n-- end of packet. ----------------------------------------------------------------------------\n";
 
 /// How many lines of each verdict were treated as it says, of how many.

@@ -7,6 +7,7 @@
 #[path = "../common/counted.rs"]
 mod counted;
 mod asterisk;
+mod forms;
 mod freeswitch;
 mod freeswitch_hostile;
 mod hostile;

@@ -34,6 +34,8 @@ pub struct Row {
     pub verdict: Verdict,
     /// Who sent what the line tells of, where it says so.
     pub host: Option<IpAddr>,
+    /// What it is, and in brackets which versions of the server write it.
+    pub description: String,
     pub line: String,
 }
 
@@ -44,7 +46,7 @@ pub fn rows(name: &str) -> Vec<Row> {
 }
 
 fn row(text: &str) -> Row {
-    let [id, verdict, host, _class, _description, line]: [&str; 6] =
+    let [id, verdict, host, _class, description, line]: [&str; 6] =
         text.splitn(6, '\t').collect::<Vec<_>>().try_into().unwrap();
     let verdict = match verdict {
         "count" => Verdict::Count,
@@ -56,7 +58,13 @@ fn row(text: &str) -> Row {
         "never" => Verdict::Never,
         other => panic!("{id}: there is no verdict {other}"),
     };
-    Row { id: id.to_owned(), verdict, host: host.parse().ok(), line: line.to_owned() }
+    Row {
+        id: id.to_owned(),
+        verdict,
+        host: host.parse().ok(),
+        description: description.to_owned(),
+        line: line.to_owned(),
+    }
 }
 
 /// A file of the fixtures.

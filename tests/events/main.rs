@@ -5,6 +5,7 @@ mod common;
 mod pbx;
 mod recorded;
 mod silence;
+mod together;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
