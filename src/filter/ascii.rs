@@ -104,7 +104,8 @@ pub fn states(hir: &Hir) -> usize {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len(),
         HirKind::Class(Class::Unicode(class)) => {
-            let holds = |c: char| class.iter().any(|range| (range.start()..=range.end()).contains(&c));
+            let far = || class.ranges().iter().rev().take_while(|range| range.end() >= stand::WORD);
+            let holds = |c: char| far().any(|range| range.start() <= c && c <= range.end());
             let opposite = holds(stand::NOTHING);
             let stand = STANDS.iter().filter(|(c, _)| holds(*c) != opposite).map(|(_, states)| states);
             class.iter().map(encoded).fold(stand.sum(), usize::saturating_add)
@@ -215,7 +216,7 @@ pub fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
 /// Ends of groups that fit on the stack.
 pub const FEW: usize = 32;
 /// Upper bounds of the states of all that a character stands for, or of all others.
-const STANDS: [(char, usize); 3] = [(stand::WORD, 4000), (stand::DIGIT, 400), (stand::SPACE, 100)];
+const STANDS: [(char, usize); 2] = [(stand::WORD, 4000), (stand::SPACE, 100)];
 /// Texts to compare the start of a text with, at most.
 const HEADS: usize = 8;
 

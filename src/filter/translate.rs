@@ -15,7 +15,7 @@ pub enum Dialect {
     Exact,
     /// Matches wherever the expression does, perhaps in more places, and needs no backtracking.
     Relaxed,
-    /// The relaxed form, edges of words kept, with one character each, of [`stand`], in the place of all words, digits and
+    /// The relaxed form, edges of words kept, with one character each, of [`stand`], in the place of all words and all
     /// white space beyond ASCII, which are 140,000: as a tree it has the same shape and costs a fraction. What is exact
     /// without backtracking is exact here for texts of ASCII; no other text is searched with it.
     Outline,
@@ -25,12 +25,10 @@ pub enum Dialect {
 pub mod stand {
     /// For the words of other scripts.
     pub const WORD: char = '\u{e000}';
-    /// For their digits.
-    pub const DIGIT: char = '\u{e001}';
     /// For their white space.
-    pub const SPACE: char = '\u{e002}';
+    pub const SPACE: char = '\u{e001}';
     /// For nothing: a class that holds this one is the opposite of some other.
-    pub const NOTHING: char = '\u{e003}';
+    pub const NOTHING: char = '\u{e002}';
 }
 
 /// How the expression will be used.

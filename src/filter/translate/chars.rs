@@ -54,12 +54,11 @@ impl Translator {
     /// The classes `\d`, `\s`, `\w` and their opposites, as text that also stands inside `[…]`.
     fn set(&self, c: char) -> Option<&'static str> {
         Some(match (c, self.flags.ascii) {
-            ('d', false) if self.outline => r"[0-9\x{e001}]",
-            ('D', false) if self.outline => r"[^0-9\x{e001}]",
-            ('s', false) if self.outline => r"[\t-\r\x1c- \x{e002}]",
-            ('S', false) if self.outline => r"[^\t-\r\x1c- \x{e002}]",
-            ('w', false) if self.outline => r"[0-9A-Za-z_\x{e000}]",
-            ('W', false) if self.outline => r"[^0-9A-Za-z_\x{e000}]",
+            // Quicker to read than escapes.
+            ('s', false) if self.outline => "[\t-\r\x1c- \u{e001}]",
+            ('S', false) if self.outline => "[^\t-\r\x1c- \u{e001}]",
+            ('w', false) if self.outline => "[0-9A-Za-z_\u{e000}]",
+            ('W', false) if self.outline => "[^0-9A-Za-z_\u{e000}]",
             ('d', false) => r"\d",
             ('D', false) => r"\D",
             // Python's words have no marks and no joiners, and its numbers are not only digits.
