@@ -74,6 +74,31 @@ impl Id {
     }
 }
 
+/// How many leading bits of an address tell one owner from another: `subnet4`, `subnet6`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// Of an IPv4 address; 32 is each address for itself.
+    pub v4: u8,
+    /// Of an IPv6 address; 128 is each address for itself.
+    pub v6: u8,
+}
+
+impl Subnet {
+    /// Each address for itself, as for fail2ban.
+    pub const NONE: Subnet = Subnet { v4: 32, v6: 128 };
+
+    /// The network by which an address is counted; `None`: by itself, and so is what is no single address.
+    pub fn of(self, id: &Id) -> Option<Id> {
+        match *id {
+            Id::Ip(IpAddr::V4(_)) if self.v4 >= 32 => None,
+            Id::Ip(IpAddr::V6(_)) if self.v6 >= 128 => None,
+            Id::Ip(ip @ IpAddr::V4(_)) => Some(Id::net(ip, self.v4)),
+            Id::Ip(ip @ IpAddr::V6(_)) => Some(Id::net(ip, self.v6)),
+            Id::Net(_) | Id::Raw(_) => None,
+        }
+    }
+}
+
 impl Hash for Id {
     /// Few bytes, in one piece: every failure is looked up by this.
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -190,6 +215,17 @@ mod tests {
         ) {
             proptest::prop_assert_eq!(ip(&text), text.parse().ok(), "{}", text);
         }
+    }
+
+    #[test]
+    fn one_owner_is_one_network() {
+        let of = |v4, v6, id: &str| Subnet { v4, v6 }.of(&Id::parse(id)).map(|net| net.to_string());
+        assert_eq!(of(32, 64, "2001:db8:1:2:3::4").as_deref(), Some("2001:db8:1:2::/64"));
+        assert_eq!(of(24, 128, "192.0.2.7").as_deref(), Some("192.0.2.0/24"));
+        for id in ["192.0.2.7", "2001:db8::/48", "bob"] {
+            assert_eq!(of(32, 64, id), None, "{id}");
+        }
+        assert_eq!(Subnet::NONE.of(&Id::parse("2001:db8::1")), None);
     }
 
     #[test]

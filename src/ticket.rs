@@ -78,6 +78,8 @@ pub struct Counter {
     pub failures: u32,
     /// The last matched lines.
     pub matches: Texts,
+    /// The accounts among them and when each was new, as hashes; none where the jail counts lines.
+    pub accounts: Vec<(u64, Timestamp)>,
 }
 
 /// One row of `bips`: the newest ban of an identity in a jail.

@@ -161,6 +161,38 @@ fn bans_and_counters_survive_sigterm_and_kill() {
 }
 
 #[test]
+fn distinct_accounts_count_over_days_and_over_a_kill() {
+    let world = World::new();
+    let filter = "[Definition]\nfailregex = ^ door: knock by <F-USER>\\S+</F-USER> from <HOST>$\n";
+    world.write("conf/filter.d/door.conf", filter);
+    let jail = "[door]\ncountby = user\nsamefailtime = 1w\nfindtime = 3d\n";
+    world.write("conf/jail.local", jail);
+    let days_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(50);
+    let knock =
+        |when: &str, user: u32| world.append("door.log", format!("{when} door: knock by {user} from 192.0.2.7\n"));
+    for user in [100, 100, 101, 100] {
+        knock(&days_ago.strftime("%Y-%m-%d %H:%M:%S").to_string(), user);
+    }
+    let mut daemon = world.run();
+    let kept = || {
+        let database = rusqlite::Connection::open(world.path("db")).expect("opened");
+        let sql = "SELECT count(*) FROM sipjail_counters WHERE retry = 2 AND length(accounts) = 32";
+        database.query_row(sql, [], |row| row.get(0)).is_ok_and(|rows: u32| rows == 1)
+    };
+    common::wait_until("the accounts are kept", kept);
+    assert_eq!(world.json(&["status", "door"])["filter"]["repeated"], 2);
+    assert!(world.text(&["status", "door"]).contains("Repeated, not counted:\t2"));
+    daemon.signal("-KILL");
+    daemon.ended();
+    for user in [101, 100, 102] {
+        knock(&common::now(), user);
+    }
+    daemon = world.run();
+    daemon.wait_for("[door] Ban 192.0.2.7");
+    assert_eq!(world.json(&["status", "door"])["filter"]["repeated"], 2);
+}
+
+#[test]
 fn a_log_that_appears_later_is_followed_and_its_auto_jail_comes_on() {
     let world = World::new();
     let log = world.path("late/pbx.log");

@@ -58,6 +58,7 @@ fn from_fail2ban_to_us_and_back_nothing_is_lost_and_nothing_counts_twice() {
     let matched = matches(&world, "203.0.113.1");
     assert!(matched.contains("kn\u{f6}ck \u{1f4de}"), "{matched}");
     ours.wait_for("[short] Unban 203.0.113.3");
+    world.text(&["ban", "2001:db8:1:2::/64", "--jail", "gate"]);
     stop(ours);
     let mut compared = same(&left, &rows(&world), "203.0.113.3");
     let left = rows(&world);
@@ -65,9 +66,13 @@ fn from_fail2ban_to_us_and_back_nothing_is_lost_and_nothing_counts_twice() {
 
     let theirs = Theirs::start(&world);
     theirs.wait_for("[door] Found 203.0.113.6", 2);
-    for (jail, address) in
-        [("door", "203.0.113.1"), ("door", "203.0.113.5"), ("gate", "203.0.113.9"), ("gate", "2001:db8::7")]
-    {
+    for (jail, address) in [
+        ("door", "203.0.113.1"),
+        ("door", "203.0.113.5"),
+        ("gate", "203.0.113.9"),
+        ("gate", "2001:db8::7"),
+        ("gate", "2001:db8:1:2::/64"),
+    ] {
         theirs.wait_for(&format!("[{jail}] Restore Ban {address}"), 1);
     }
     knock(&world, "203.0.113.6");

@@ -178,6 +178,15 @@ fn failures_add_up_until_one_bans() {
 }
 
 #[test]
+fn a_network_that_counts_as_one_adds_up_too() {
+    let house = House::new();
+    fs::write(house.0.path().join("jail.conf"), JAILS.replace("[lift]", "subnet6 = 64\n[lift]")).expect("written");
+    let line = |host: u32| format!("2020-01-02 10:00:00 door: kick from 2001:db8:1:2::{host}");
+    let told = house.data("door", &[&line(1), &line(2), &line(3)]);
+    assert_eq!((&told[2]["outcome"], &told[2]["who"]), (&json!("banned"), &json!("2001:db8:1:2::/64")));
+}
+
+#[test]
 fn who_is_ignored_is_said_with_the_reason() {
     let house = House::new();
     let told = house.data("door", &["2020-01-02 10:00:00 door: kick from 198.51.100.7"]);

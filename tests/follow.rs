@@ -11,17 +11,17 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sipjail::config::{Enabled, FilterSettings, Ignore, Increment, JailSettings, LogPath, Origin, Spanned, UseDns};
+use sipjail::config::{FilterSettings, Ignore, JailSettings, LogPath, Spanned, UseDns};
 use sipjail::daemon::follow::{Change, FollowJail, Follower, Logs};
 use sipjail::daemon::inbox::Message;
 use sipjail::filter::Filter;
-use sipjail::line::{Neighbours, Position, Unwrap};
+use sipjail::line::{Position, Unwrap};
 use sipjail::record::Record;
 use sipjail::source::Source;
 use sipjail::source::file::{LogFile, Start};
 use sipjail::source::lines::{BLOCK, MAX_LINE};
 use sipjail::ticket::Who;
-use sipjail::time::{Bantime, Span, Timestamp};
+use sipjail::time::{Span, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 
@@ -640,28 +640,13 @@ const FAILED: &str = r"^\s*(?:\[\]\s*)?(?:NOTICE\[\d+\] x\.c: )?failed from <HOS
 fn jail(name: &str, logs: &[&std::path::Path]) -> JailSettings {
     let path = |path: &&std::path::Path| LogPath { pattern: path.display().to_string(), tail: false, also: false };
     JailSettings {
-        name: name.to_owned(),
-        origin: Origin::default(),
-        enabled: Enabled::Yes,
-        backend: "auto".to_owned(),
         filter: FilterSettings { failregex: vec![Spanned::bare(FAILED)], maxlines: 1, ..FilterSettings::default() },
-        journal: None,
-        events: None,
         logpath: logs.iter().map(path).collect(),
-        logpath_first: false,
-        logencoding: "auto".to_owned(),
-        logtimezone: None,
         unwrap: Unwrap::Auto,
-        neighbours: Neighbours::None,
         usedns: UseDns::No,
         maxretry: 5,
-        maxmatches: 5,
-        findtime: Span::from_secs(600),
-        bantime: Bantime::For(Span::from_secs(600)),
-        increment: Increment::default(),
         ignore: Ignore::default(),
-        dedupe: false,
-        actions: Vec::new(),
+        ..JailSettings::bare(name, "auto")
     }
 }
 

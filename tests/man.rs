@@ -92,6 +92,7 @@ fn page() -> String {
         }
     }
     page += &options_sections();
+    page += PROTECTED;
     page += EVENTS;
     page += FILES;
     page
@@ -118,6 +119,40 @@ fn place(place: Place) -> &'static str {
         Place::Esl => "sipjail.conf, [esl NAME]",
     }
 }
+
+const PROTECTED: &str = ".SH WHO IS NEVER BANNED
+With
+.B protect = true
+a ban that would hit one of these does not come about; that is a warning in the log, once an hour for each.
+.B sipjail protected
+lists them.
+.IP \\(bu 2
+this host's own addresses, its default gateway, and the name servers of resolv.conf (those that systemd\\-resolved asks too);
+.IP \\(bu 2
+who is logged in by ssh: utmp's entries and the sessions of systemd\\-logind. A connection to sshd alone tells nothing;
+.IP \\(bu 2
+in
+.BR asteriskdir :
+of pjsip.conf server_uri and outbound_proxy of registrations, static contacts of aors, match of identify sections,
+outbound_proxy of endpoints; of pjsip_wizard.conf remote_hosts and outbound_proxy; of sip.conf and iax.conf host, register and
+outboundproxy. What phones register, and what stands in a database, is not read, and
+.B #exec
+is not run;
+.IP \\(bu 2
+in
+.B freeswitchdir
+realm, proxy, register\\-proxy and outbound\\-proxy of the gateways in sip_profiles.
+.PP
+Networks count too, but none shorter than /8. All of this is looked at again every 30 seconds. Names are looked up at the start
+and every five minutes (no resolver tells how long its answer holds), those of
+.B ignoreip
+too; until there is another answer, the last good one holds. No ban waits for a name: who is protected too late is let in
+again. In a network that is banned as one
+.RB ( subnet6 )
+and holds somebody protected, each of the others is banned for itself. Whom somebody bans by hand all the same
+.RB ( \"sipjail ban \\-\\-force\" )
+stays banned.
+";
 
 const EVENTS: &str = ".SH EVENTS
 With

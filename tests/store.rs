@@ -64,7 +64,8 @@ fn what_was_applied_is_there_after_a_restart() {
     first.matches = vec!["one".into(), hostile.into()];
     first.groups = IndexMap::from([("user".to_owned(), hostile.to_owned()), ("fport".to_owned(), "5060".to_owned())]);
     let matches = Texts::new([hostile, ""].into_iter());
-    let counter = Counter { first: NOW, last: Timestamp(NOW.0 + 1), retry: 2, failures: u32::MAX, matches };
+    let accounts = vec![(u64::MAX, NOW), (7, Timestamp(NOW.0 - 1))];
+    let counter = Counter { first: NOW, last: Timestamp(NOW.0 + 1), retry: 2, failures: u32::MAX, matches, accounts };
     let odd = Position { file: None, first_line: None, ..position(&world.path("odd\u{fffd}'"), 0) };
     let far = Position { file: Some((u64::MAX, 7)), ..position(&world.path("full"), u64::MAX >> 1) };
     let changes = [
@@ -75,6 +76,7 @@ fn what_was_applied_is_there_after_a_restart() {
         ban("sip", ticket("198.51.100.0/24", 103), Bantime::For(Span::from_secs(-1))),
         ban("sip", ticket("a 'raw' name", 104), Bantime::For(Span::from_secs(1))),
         Change::Failures { jail: "sip".into(), counters: vec![(Id::parse("2001:db8::5"), Some(counter.clone()))] },
+        Change::Key([7; 16]),
         Change::Position { jail: "sip".into(), position: odd.clone() },
         Change::Position { jail: "sip".into(), position: far.clone() },
     ];
@@ -89,6 +91,7 @@ fn what_was_applied_is_there_after_a_restart() {
     ];
     assert_eq!(saved.bans, expected);
     assert_eq!(saved.counters, [("sip".to_owned(), Id::parse("2001:db8::5"), counter)]);
+    assert_eq!(saved.key, Some([7; 16]));
     assert_eq!(sorted(saved.positions), sorted(vec![("sip".to_owned(), odd), ("sip".to_owned(), far)]));
 }
 
@@ -156,6 +159,7 @@ fn a_purge_forgets_what_fail2ban_would_forget() {
     let aged = |ip: &str, age: i64| Ticket { time: Timestamp::from_secs(NOW.secs() - age), ..ticket(ip, 0) };
     let hours = |n: i64| Bantime::For(Span::from_secs(n * 3600));
     let old = Counter { last: Timestamp::from_secs(NOW.secs() - 2 * day), ..counter(1) };
+    let gone = old.clone();
     store
         .apply(&[
             Change::Jail { name: "sip".into(), enabled: true },
@@ -167,6 +171,7 @@ fn a_purge_forgets_what_fail2ban_would_forget() {
             ban("off", aged("192.0.2.4", day - 10), hours(1)),
             Change::Failures { jail: "sip".into(), counters: vec![(Id::parse("192.0.2.8"), Some(old))] },
             failures("sip", &Id::parse("192.0.2.9"), 1),
+            Change::Failures { jail: "off".into(), counters: vec![(Id::parse("192.0.2.7"), Some(gone))] },
             Change::Position { jail: "empty".into(), position: position(&world.path("gone"), 5) },
             Change::Position { jail: "sip".into(), position: position(&world.path("full"), 5) },
             Change::Purge { age: Span::from_secs(day), now: NOW },
@@ -177,7 +182,8 @@ fn a_purge_forgets_what_fail2ban_would_forget() {
     assert_eq!(left, BTreeSet::from(["192.0.2.2", "192.0.2.3", "192.0.2.4"].map(str::to_owned)));
     assert_eq!(world.count("bans"), 1);
     assert_eq!(world.rows("SELECT name, enabled FROM jails ORDER BY name"), json!([["off", 0], ["sip", 1]]));
-    assert_eq!(saved.counters.len(), 1);
+    let counters: Vec<_> = saved.counters.iter().map(|(jail, id, _)| format!("{jail} {id}")).collect();
+    assert_eq!(counters, ["sip 192.0.2.8", "sip 192.0.2.9"], "that of a jail that is on ends after its `findtime`");
     assert_eq!(saved.positions, [("sip".to_owned(), position(&world.path("full"), 5))]);
     store.apply(&[ban("empty", ticket("192.0.2.5", 0), hours(1))]).unwrap();
 }
@@ -712,7 +718,7 @@ fn saved_ban(jail: &str, ticket: Ticket, bantime: Bantime) -> SavedBan {
 }
 
 fn counter(n: u32) -> Counter {
-    Counter { first: NOW, last: NOW, retry: n, failures: n, matches: Texts::default() }
+    Counter { first: NOW, last: NOW, retry: n, failures: n, matches: Texts::default(), accounts: Vec::new() }
 }
 
 fn failures(jail: &str, id: &Id, n: u32) -> Change {

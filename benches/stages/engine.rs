@@ -51,6 +51,7 @@ fn engine(maxretry: u32) -> Engine {
         dbmaxmatches: 10,
         dbpurgeage: Span::from_secs(86_400),
         own: Vec::new(),
+        protected: Vec::new(),
         zone: TimeZone::UTC,
     };
     Engine::start(setup, NOW, &mut Vec::new()).expect("nothing can refuse")

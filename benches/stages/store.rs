@@ -82,7 +82,8 @@ fn bans(n: u32) -> Vec<Change> {
 }
 
 fn counter(n: u32) -> Change {
-    let counter = Counter { first: NOW, last: NOW, retry: n, failures: n, matches: Texts::new(["a line"].into_iter()) };
+    let (matches, accounts) = (Texts::new(["a line"].into_iter()), Vec::new());
+    let counter = Counter { first: NOW, last: NOW, retry: n, failures: n, matches, accounts };
     Change::Failures { jail: "asterisk".into(), counters: vec![(scattered(n), Some(counter))] }
 }
 

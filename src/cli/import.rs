@@ -287,6 +287,7 @@ fn into_database(
         dbmaxmatches: config.main.dbmaxmatches,
         dbpurgeage: config.main.dbpurgeage,
         own: host::addresses(),
+        protected: Vec::new(),
         zone: TimeZone::system(),
     };
     // What the start of an engine wants done is for the daemon's own start.

@@ -110,6 +110,8 @@ impl Settings {
                 format!("{} at {}:{}", server.label(), server.host, server.port)
             }),
             maxretry: jail.maxretry,
+            countby: jail.countby.word(),
+            spread: jail.spread.from,
             findtime: jail.findtime.secs(),
             bantime: match jail.bantime {
                 Bantime::Forever => None,

@@ -175,6 +175,7 @@ impl Judge<'_> {
             dbmaxmatches: usize::MAX,
             dbpurgeage: Span(i64::MAX),
             own: Vec::new(),
+            protected: Vec::new(),
             zone: zone.clone(),
         };
         let mut out = Vec::new();
@@ -186,12 +187,12 @@ impl Judge<'_> {
 
     fn take(&mut self, jail: Arc<str>, failure: Failure) {
         self.now = self.now.max(failure.time);
-        let (who, count, again) = (failure.who.clone(), failure.count, self.engine.told_again(&jail));
+        let (who, count, again) = (failure.who.clone(), failure.count, self.engine.uncounted(&jail));
         if self.engine.due().is_some_and(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
         }
         self.engine.handle(Event::Failures(vec![(jail.clone(), failure)]), self.now, &mut self.out);
-        if self.engine.told_again(&jail) == again {
+        if self.engine.uncounted(&jail) == again {
             self.count(&jail, who, count);
         }
         while !self.out.is_empty() {

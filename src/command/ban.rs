@@ -1,9 +1,10 @@
-//! `ban ADDRESS… [--jail JAIL] [--for TIME]`: bans by hand, at once.
+//! `ban ADDRESS… [--jail JAIL] [--for TIME] [--force]`: bans by hand, at once.
 
 use serde::{Deserialize, Serialize};
 
 use super::{House, Reply};
 use crate::addr::Id;
+use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::time::{Bantime, Span};
 
@@ -19,6 +20,9 @@ pub struct Args {
     /// How long: `2h`, `1d12h`, `-1` for ever; default is the jail's bantime
     #[arg(long = "for", value_name = "TIME", allow_hyphen_values = true)]
     pub time: Option<String>,
+    /// Also who is protected (`sipjail protected`)
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What was banned.
@@ -49,6 +53,9 @@ impl Args {
         if let Some(time) = &self.time {
             words.extend(["--for".to_owned(), time.clone()]);
         }
+        if self.force {
+            words.push("--force".to_owned());
+        }
         words
     }
 
@@ -57,7 +64,8 @@ impl Args {
         let ids = self.addresses.iter().map(|a| address(a)).collect::<Result<Vec<_>, _>>()?;
         let mut bans = Vec::new();
         for id in ids {
-            let new = house.engine.ban(&self.jail, id.clone(), bantime, house.now, house.out)?;
+            let ban = if self.force { Engine::ban_anyway } else { Engine::ban };
+            let new = ban(house.engine, &self.jail, id.clone(), bantime, house.now, house.out)?;
             let held = house.engine.banned(Some(&self.jail))?.into_iter().find(|b| b.id == id);
             bans.push(Banned {
                 address: id.to_string(),

@@ -12,6 +12,7 @@ pub mod change;
 pub mod get;
 pub mod jails;
 pub mod ping;
+pub mod protected;
 pub mod reload;
 pub mod set;
 pub mod status;
@@ -42,6 +43,7 @@ pub enum Command {
     Ban(ban::Args),
     Unban(unban::Args),
     Banned(banned::Args),
+    Protected(protected::Args),
     Reload(reload::Args),
     Ping(ping::Args),
     Stop(stop::Args),
@@ -123,6 +125,7 @@ impl Command {
             Command::Banned(args) => args.words(),
             Command::Reload(_) => vec!["reload".into()],
             Command::Ping(_) => vec!["ping".into()],
+            Command::Protected(_) => vec!["protected".into()],
             Command::Stop(args) => args.words(),
             Command::Get(args) => args.words(),
             Command::Set(args) => args.words(),
@@ -138,6 +141,7 @@ impl Command {
             Command::Unban(args) => args.run(house).map(data),
             Command::Banned(args) => args.run(house).map(data),
             Command::Ping(args) => Ok(data(args.run())),
+            Command::Protected(args) => Ok(data(args.run(house))),
             Command::Get(args) => args.run(house).map(data),
             Command::Take(args) => args.run(house).map(data),
             Command::Set(args) if args.of_the_daemon().is_none() => args.run(house).map(data),
@@ -156,6 +160,7 @@ impl Command {
             Command::Banned(_) => shown::<banned::BannedReply>(reply),
             Command::Reload(_) => shown::<reload::ReloadReply>(reply),
             Command::Ping(_) => shown::<ping::Pong>(reply),
+            Command::Protected(_) => shown::<protected::ProtectedReply>(reply),
             Command::Stop(_) => shown::<stop::StopReply>(reply),
             Command::Get(_) | Command::Set(_) => shown::<get::Setting>(reply),
             Command::Take(_) => shown::<take::TakeReply>(reply),
@@ -245,6 +250,8 @@ mod tests {
             "status asterisk",
             "ban 203.0.113.7 --jail asterisk --for 2h",
             "ban 203.0.113.7 --for -1",
+            "ban 203.0.113.7 --force",
+            "protected",
             "unban 203.0.113.7",
             "unban --all",
             "banned --jail asterisk",

@@ -66,6 +66,12 @@ pub struct FilterPart {
     /// Failures that were not counted because too many waited for an answer to a slow question.
     #[serde(default)]
     pub dropped: u64,
+    /// Failures that were not counted because their account had failed a while ago: `countby`.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Failures that were not counted because they named no account: `countby = user`.
+    #[serde(default)]
+    pub nameless: u64,
     /// What is asked of systemd's journal, where that is read in place of logs: any of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journalmatch: Option<Vec<String>>,
@@ -146,6 +152,8 @@ impl Args {
                 gave_up: house.gave_up.get(jail).copied().unwrap_or(0),
                 forgotten: status.forgotten,
                 dropped: status.dropped,
+                repeated: status.repeated,
+                nameless: status.nameless,
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
                 events: house
                     .engine
@@ -241,8 +249,14 @@ impl JailReply {
             lines.insert(4, format!("|  |- Events:\t{}", events.text()));
         }
         // Amid the branch, so that whoever reads fail2ban's tree by names, by branches or from its end goes on doing so.
-        let FilterPart { gave_up, forgotten, dropped, .. } = filter;
-        let rare = [("Lines given up", gave_up), ("Addresses forgotten", forgotten), ("Failures dropped", dropped)];
+        let FilterPart { gave_up, forgotten, dropped, repeated, nameless, .. } = filter;
+        let rare = [
+            ("Repeated, not counted", repeated),
+            ("Without account, not counted", nameless),
+            ("Lines given up", gave_up),
+            ("Addresses forgotten", forgotten),
+            ("Failures dropped", dropped),
+        ];
         let rare = rare.into_iter().filter(|(_, count)| **count > 0);
         lines.splice(4..4, rare.map(|(what, count)| format!("|  |- {what}:\t{count}")));
         lines.join("\n")
@@ -264,6 +278,8 @@ mod tests {
                 gave_up: 0,
                 forgotten: 0,
                 dropped: 0,
+                repeated: 0,
+                nameless: 0,
                 journalmatch: None,
                 events: None,
             },

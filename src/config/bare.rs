@@ -1,6 +1,7 @@
 //! A jail of which nothing is said yet: what fail2ban's server takes where no command says otherwise.
 
-use super::{Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, UseDns};
+use super::{CountBy, Enabled, FilterSettings, Ignore, Increment, JailSettings, Origin, Spread, UseDns};
+use crate::addr::Subnet;
 use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
@@ -22,13 +23,18 @@ impl JailSettings {
             unwrap: Unwrap::None,
             neighbours: Neighbours::None,
             usedns: UseDns::Warn,
+            subnet: Subnet::NONE,
             maxretry: 3,
             maxmatches: 5,
             findtime: Span::from_secs(600),
             bantime: Bantime::For(Span::from_secs(600)),
             increment: Increment::default(),
             ignore: Ignore { myself: true, ..Ignore::default() },
+            protect: false,
             dedupe: false,
+            countby: CountBy::Line,
+            samefailtime: Span::from_secs(3600),
+            spread: Spread::default(),
             actions: Vec::new(),
         }
     }

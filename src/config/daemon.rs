@@ -114,6 +114,8 @@ fn set(main: &mut Main, option: &str, value: &Value) -> Result<(), String> {
         "loglevel" => main.loglevel = level(text).ok_or_else(|| format!("there is no log level `{text}`"))?,
         "logtarget" => main.logtarget = text.to_owned(),
         "syslogsocket" => main.syslogsocket = text.to_owned(),
+        "asteriskdir" => main.asteriskdir = text.into(),
+        "freeswitchdir" => main.freeswitchdir = text.into(),
         "allowipv6" => {
             main.allowipv6 = allowipv6(text).ok_or_else(|| format!("`{option}` is `auto`, `yes` or `no`"))?
         }

@@ -20,6 +20,7 @@ use super::value::Value;
 use super::written::{Sheet, WrittenJail, spoken, word};
 use super::{Enabled, Events, JailSettings, Origin, Original, Problem, Severity, UseDns};
 use crate::line::Neighbours;
+use crate::time::Span;
 use crate::word::repr;
 
 /// What the sections say.
@@ -232,6 +233,7 @@ impl Reader<'_> {
         if actions.is_empty() && !remarks.iter().any(|p| p.severity == Severity::Error) {
             values.warn(&origin, "the jail has no `action`: it bans nobody", Some("write `action = ipset`"));
         }
+        let (countby, spread) = (values.countby(&filter), values.spread(&filter));
         let settings = JailSettings {
             name: name.to_owned(),
             origin,
@@ -247,13 +249,18 @@ impl Reader<'_> {
             unwrap: values.unwrap(),
             neighbours: neighbours.map_or(Neighbours::None, |value| values.neighbours(&value)),
             usedns: usedns.map_or(UseDns::default(), |value| values.usedns(&value)),
+            subnet: values.subnet(),
             maxretry: values.count("maxretry", 1).unwrap_or(3),
             maxmatches: values.count("maxmatches", 0).unwrap_or(5) as usize,
             findtime: values.findtime(),
             bantime: values.bantime(),
             increment: values.increment(),
             ignore: values.ignore(),
+            protect: values.truth("protect").unwrap_or(false),
             dedupe: values.truth("dedupe").unwrap_or(false),
+            countby,
+            samefailtime: values.time("samefailtime").unwrap_or(Span::from_secs(3600)),
+            spread,
             actions,
         };
         self.problems.append(&mut values.problems);

@@ -7,6 +7,7 @@
 pub mod action;
 mod bare;
 pub mod brackets;
+pub mod counting;
 pub mod daemon;
 pub mod events;
 pub mod filter;
@@ -20,6 +21,7 @@ pub mod material;
 pub mod merge;
 pub mod number;
 pub mod options;
+pub mod pbx;
 pub mod problem;
 pub mod settings;
 pub mod stock;
@@ -34,11 +36,12 @@ use std::sync::Arc;
 
 use tree::Tree;
 
-use crate::addr::Id;
+use crate::addr::{Id, Subnet};
 use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
 
 pub use action::{Action, Kind, Own};
+pub use counting::{CountBy, Spread};
 pub use events::{Events, Protocol, Secret, Server, Servers};
 pub use filter::{filter, filter_with};
 pub use journal::Journal;
@@ -83,6 +86,10 @@ pub struct Main {
     pub syslogsocket: String,
     /// Whether a name may mean IPv6 addresses: `auto` (which is yes), `yes`, `no`.
     pub allowipv6: String,
+    /// Where Asterisk's files lie.
+    pub asteriskdir: PathBuf,
+    /// Where FreeSWITCH's files lie.
+    pub freeswitchdir: PathBuf,
 }
 
 impl Default for Main {
@@ -97,6 +104,8 @@ impl Default for Main {
             logtarget: "/var/log/sipjail.log".into(),
             syslogsocket: "auto".into(),
             allowipv6: "auto".into(),
+            asteriskdir: "/etc/asterisk".into(),
+            freeswitchdir: "/etc/freeswitch".into(),
         }
     }
 }
@@ -145,6 +154,8 @@ pub struct JailSettings {
     pub neighbours: Neighbours,
     /// What is done with host names in a log.
     pub usedns: UseDns,
+    /// Which addresses count together.
+    pub subnet: Subnet,
     /// Failures that cause a ban.
     pub maxretry: u32,
     /// Matched lines kept per address.
@@ -157,8 +168,16 @@ pub struct JailSettings {
     pub increment: Increment,
     /// Who is never counted.
     pub ignore: Ignore,
+    /// Those whom the host cannot do without are not banned: `protect`.
+    pub protect: bool,
     /// One event that several lines tell of counts once.
     pub dedupe: bool,
+    /// What counts as a failure.
+    pub countby: CountBy,
+    /// How long a failing account is the same failure for `countby`.
+    pub samefailtime: Span,
+    /// When a number that is dialled from many addresses bans them all.
+    pub spread: Spread,
     /// What bans, in order.
     pub actions: Vec<Action>,
 }

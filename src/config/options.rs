@@ -3,6 +3,7 @@
 //! The reader, "did you mean", the manual and `check` walk it. An option of fail2ban's that we do not act on stands here
 //! too, so that it is reported instead of swallowed.
 
+use super::CountBy;
 use crate::line::{Neighbours, Unwrap};
 
 /// One option.
@@ -91,6 +92,9 @@ pub const UNWRAP: [&str; Unwrap::WORDS.len()] = words(Unwrap::WORDS);
 /// The words that `neighbours` takes.
 pub const NEIGHBOURS: [&str; Neighbours::WORDS.len()] = words(Neighbours::WORDS);
 
+/// The words that `countby` takes.
+pub const COUNTBY: [&str; CountBy::WORDS.len()] = words(CountBy::WORDS);
+
 const fn words<T, const N: usize>(table: &[(&'static str, T)]) -> [&'static str; N] {
     let mut words = [""; N];
     let mut i = 0;
@@ -128,6 +132,8 @@ pub const OPTIONS: &[Opt] = &[
     row(Main, "logtarget", Text, "/var/log/sipjail.log", Full, "where the log goes: a path, STDOUT, STDERR, SYSOUT, SYSLOG, SYSTEMD-JOURNAL"),
     row(Main, "syslogsocket", Text, "auto", Full, "the socket for the target SYSLOG"),
     row(Main, "allowipv6", Word(&["auto", "yes", "no"]), "auto", Full, "whether a name in a log may mean IPv6 addresses; `auto` is yes"),
+    row(Main, "asteriskdir", Path, "/etc/asterisk", Ours, "where Asterisk's files lie; the peers that they name are protected"),
+    row(Main, "freeswitchdir", Path, "/etc/freeswitch", Ours, "where FreeSWITCH's files lie, likewise"),
     row(Thread, "stacksize", Number, "0", Without, "memory for each thread of fail2ban's"),
 
     row(Jail, "enabled", Word(&["true", "false", "auto"]), "false", Full, "whether the jail is on; `auto`: once one of its logs exists"),
@@ -140,6 +146,13 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "logpath_first", Bool, "false", Ours, "whether only the first log of `logpath` that exists is read"),
     row(Jail, "logpath_also", Lines, "", Ours, "logs that are read beside that one, all that exist"),
     row(Jail, "dedupe", Bool, "false", Ours, "whether lines that tell of one event count once: those of one `<F-CALLID>`, and a NOTICE beside a SecurityEvent (`<F-EVENT>`) within 2 s; the same words (`<F-EVENT>`, `<F-REASON>`) are two events"),
+    row(Jail, "subnet4", Number, "32", Ours, "leading bits of an IPv4 address that count and are banned together, 8 at least; 32: each address for itself"),
+    row(Jail, "subnet6", Number, "128", Ours, "the same for IPv6, 16 at least; our own jails say 64, since one host owns as much. Where such a network holds an address that is never counted or banned, each of the others is counted for itself"),
+    row(Jail, "countby", Word(&COUNTBY), "line", Ours, "what counts as a failure: each line, or each account (`<F-USER>`) from an address once every `samefailtime`; then a line without an account counts for nothing (`user`) or for itself (`user-or-line`)"),
+    row(Jail, "samefailtime", Time, "1h", Ours, "how long a failing account is the same failure for `countby`"),
+    row(Jail, "spread", Number, "0", Ours, "from so many addresses a number (`<F-NUMBER>`) is dialled within `spreadtime`, and all of them are banned; 0: never"),
+    row(Jail, "spreadtime", Time, "1h", Ours, "the time within which they must dial it; the counter of each must run, so `findtime` ends it too"),
+    row(Jail, "spreaddigits", Number, "9", Ours, "the last digits of a number that have to be the same, 18 at most; a shorter number (112, 911) is never spread"),
     row(Jail, "maxretry", Number, "3", Full, "failures within `findtime` that cause a ban"),
     row(Jail, "findtime", Time, "10m", Full, "the time within which failures count together"),
     row(Jail, "bantime", Time, "10m", Full, "how long a ban lasts; -1: until somebody lifts it"),
@@ -153,6 +166,7 @@ pub const OPTIONS: &[Opt] = &[
     row(Jail, "maxmatches", Number, "5", Full, "matched lines kept per address"),
     row(Jail, "ignoreself", Bool, "true", Full, "whether this host's own addresses are never counted"),
     row(Jail, "ignoreip", List, "", Full, "who is never counted: addresses, networks, host names, `file:PATH`"),
+    row(Jail, "protect", Bool, "false", Ours, "whether a ban never hits this host, its gateway and name servers, who is logged in by ssh, and the peers that the PBX's files name (`sipjail protected` lists them); such failures are counted, and a warning stands in for the ban. Our own jails say true"),
     row(Jail, "ignorecommand", Text, "", Full, "a command that says by exit code 0 who is not counted"),
     row(Jail, "ignorecache", Text, "", Full, "how long slow answers are kept: `key=\"<ip>\", max-count=100, max-time=5m`"),
     row(Jail, "action", Lines, "", Full, "what bans: `ipset`, or `name[option=value]` of a file in `action.d`"),
@@ -235,6 +249,8 @@ mod tests {
         assert_eq!(Some(default("socket")), main.socket.to_str());
         assert_eq!(Some(default("pidfile")), main.pidfile.to_str());
         assert_eq!(Some(default("dbfile")), main.dbfile.as_deref().and_then(|p| p.to_str()));
+        assert_eq!(Some(default("asteriskdir")), main.asteriskdir.to_str());
+        assert_eq!(Some(default("freeswitchdir")), main.freeswitchdir.to_str());
         assert_eq!(default("logtarget"), main.logtarget);
         assert_eq!(default("dbmaxmatches"), main.dbmaxmatches.to_string());
         assert_eq!(crate::time::Span::parse(default("dbpurgeage")), Ok(main.dbpurgeage));

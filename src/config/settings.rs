@@ -7,8 +7,10 @@ use super::ini::Options;
 use super::number::{int, truth};
 use super::value::Value;
 use super::{
-    Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, UseDns, brackets, ignore,
+    CountBy, FilterSettings, Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, Spread,
+    UseDns, brackets, ignore,
 };
+use crate::addr::Subnet;
 use crate::expr::{Expr, ExprError};
 use crate::line::{Neighbours, Unwrap};
 use crate::time::{Bantime, Span};
@@ -175,6 +177,22 @@ impl<'a> Values<'a> {
         lines.unwrap_or(1)
     }
 
+    /// `subnet4` and `subnet6`, ours.
+    pub fn subnet(&mut self) -> Subnet {
+        let mut bits = |option: &str, least: i64, most: u8| {
+            let Some(value) = self.options.get(option) else { return most };
+            let bits = int(value.text()).filter(|bits| (least..=most.into()).contains(bits));
+            bits.and_then(|bits| u8::try_from(bits).ok()).unwrap_or_else(|| {
+                let message =
+                    format!("`{option}` has to be a whole number from {least} to {most}, not `{}`", value.text());
+                self.report(Severity::Error, value.origin(), message, None);
+                self.last(Original::Ignores);
+                most
+            })
+        };
+        Subnet { v4: bits("subnet4", MIN_SUBNET4, 32), v6: bits("subnet6", MIN_SUBNET6, 128) }
+    }
+
     /// `findtime`.
     pub fn findtime(&mut self) -> Span {
         let Some(span) = self.time("findtime") else { return Span::from_secs(600) };
@@ -196,6 +214,34 @@ impl<'a> Values<'a> {
             self.warn(&value.origin(), "a ban of this `bantime` is over before it begins", Some("-1 means for ever"));
         }
         bantime
+    }
+
+    /// `countby`; without accounts there is nothing to count.
+    pub fn countby(&mut self, filter: &FilterSettings) -> CountBy {
+        let Some(value) = self.options.get("countby") else { return CountBy::Line };
+        let countby = self.word("countby", value, CountBy::WORDS);
+        if countby != CountBy::Line && !filter.names("user") {
+            let message = format!("`countby = {}`, but the filter names no `<F-USER>`", value.text());
+            self.warn(&value.origin(), &message, Some("a filter of ours has the option `account = yes` for it"));
+        }
+        countby
+    }
+
+    /// `spread`, `spreadtime`, `spreaddigits`.
+    pub fn spread(&mut self, filter: &FilterSettings) -> Spread {
+        let default = Spread::default();
+        let from = self.count("spread", 0).unwrap_or(default.from);
+        let digits = self.count("spreaddigits", 1).unwrap_or(default.digits);
+        if digits > Spread::MOST_DIGITS {
+            let message = format!("`spreaddigits = {digits}` is read as {}", Spread::MOST_DIGITS);
+            self.warn(&self.options["spreaddigits"].origin(), &message, None);
+        }
+        if from > 0 && !filter.names("number") {
+            let message = format!("`spread = {from}`, but the filter names no `<F-NUMBER>`: it never happens");
+            self.warn(&self.options["spread"].origin(), &message, None);
+        }
+        let within = self.time("spreadtime").unwrap_or(default.within);
+        Spread { from, within, digits: digits.min(Spread::MOST_DIGITS) }
     }
 
     /// `bantime.increment` and its family.
@@ -276,7 +322,8 @@ impl<'a> Values<'a> {
         Some(yes)
     }
 
-    fn time(&mut self, option: &str) -> Option<Span> {
+    /// A length of time.
+    pub fn time(&mut self, option: &str) -> Option<Span> {
         self.parsed(option, |text| Span::parse(text).map_err(|e| e.to_string()))
     }
 
@@ -309,6 +356,10 @@ impl<'a> Values<'a> {
 /// There is no such server; why is among the problems.
 #[derive(Clone, Copy, Debug)]
 pub struct Unknown;
+
+/// Nobody owns more than this; a network beyond it is a slip of the pen that would ban half a world.
+const MIN_SUBNET4: i64 = 8;
+const MIN_SUBNET6: i64 = 16;
 
 const BACKENDS: [&str; 3] = ["auto", "polling", "pyinotify"];
 

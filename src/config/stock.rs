@@ -38,6 +38,7 @@ const FILES: &[(&str, &str)] = files! {
     "filter.d/sipjail-screen.conf"
     "jail.d/00-defaults.conf"
     "jail.d/asterisk-flood.conf"
+    "jail.d/asterisk-slow.conf"
     "jail.d/asterisk-toll.conf"
     "jail.d/asterisk.conf"
     "jail.d/freeswitch.conf"

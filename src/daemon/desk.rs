@@ -156,6 +156,7 @@ mod tests {
             dbmaxmatches: 0,
             dbpurgeage: Span::from_secs(86_400),
             own: Vec::new(),
+            protected: Vec::new(),
             zone: TimeZone::UTC,
         };
         let engine = Engine::start(setup, clock::now() - Span::from_secs(15), &mut Vec::new())

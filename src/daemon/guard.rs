@@ -20,6 +20,7 @@ use super::follow::{FollowJail, Follower};
 use super::host::{self, Kept};
 use super::inbox::{self, Inbox, Message, Signal};
 use super::log::Log;
+use super::lookout::{Lookout, Sight};
 use super::options::{Guise, Options};
 use super::pidfile::Pidfile;
 use super::prepare::{self, Prepared};
@@ -83,6 +84,7 @@ struct Guard {
     askers: Askers,
     actors: Actors,
     log: Log,
+    lookout: Lookout,
     files: IndexMap<String, Vec<String>>,
     /// Lines that each jail's filter gave up.
     gave_up: IndexMap<String, u64>,
@@ -132,6 +134,9 @@ impl Guard {
                 format!("no jail is on in {}: nobody is banned; `sipjail check` says why", options.conf.display());
             early.push(Record::new(Level::Warning, "config", text));
         }
+        let mut lookout = Lookout::default();
+        let sight = lookout.look(config.jails.iter().any(|jail| jail.protect), &main);
+        early.extend(sight.iter().flat_map(|sight| &sight.problems).map(prepare::record));
         early.iter().for_each(|r| log.write(r, now));
 
         let firewall_name = firewall.name();
@@ -143,6 +148,7 @@ impl Guard {
             dbmaxmatches: main.dbmaxmatches,
             dbpurgeage: main.dbpurgeage,
             own: host::addresses(),
+            protected: sight.map_or(Vec::new(), |sight| sight.list),
             zone: zone.clone(),
         };
         let engine = Engine::start(setup, now, &mut out).map_err(host::refused)?;
@@ -167,6 +173,7 @@ impl Guard {
             follower,
             keeper,
             log,
+            lookout,
             files: IndexMap::new(),
             gave_up: IndexMap::new(),
             heard: IndexMap::new(),
@@ -230,6 +237,9 @@ impl Guard {
                 let _unsupervised = sd_notify::notify(&[NotifyState::Watchdog]);
                 self.follower.look();
                 socket.look();
+                let mut out = Vec::new();
+                self.look_out(&mut out);
+                self.hand_on(out);
             }
         }
     }
@@ -287,6 +297,14 @@ impl Guard {
             let text = format!("jail '{jail}' cannot ban: {error}");
             out.push(Request::Log(Record::new(Level::Error, "jail", text)));
         }
+    }
+
+    /// Looks whom nobody may ban now.
+    fn look_out(&mut self, out: &mut Vec<Request>) {
+        let wanted = self.waiting.values().any(|jail| jail.protect) || self.sit(out).engine.protects();
+        let Some(Sight { list, problems }) = self.lookout.look(wanted, &self.main) else { return };
+        out.extend(problems.iter().map(|problem| Request::Log(prepare::record(problem))));
+        self.sit(out).engine.protect(list, clock::now(), out);
     }
 
     fn reopen_log(&mut self, out: &mut Vec<Request>) {

@@ -130,6 +130,7 @@ pub fn kept(main: &Main, said: &mut Vec<Record>) -> Kept {
         Saved::default()
     });
     saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
+    remembered.key(saved.key);
     saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
     Kept { store, remembered, positions: saved.positions }
 }

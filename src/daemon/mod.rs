@@ -19,6 +19,7 @@ pub mod guard;
 pub mod host;
 pub mod inbox;
 pub mod log;
+mod lookout;
 pub mod options;
 pub mod pidfile;
 pub mod pipe;

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -242,12 +242,21 @@ fn say(inbox: &Inbox, level: Level, text: String) {
     let _full = inbox.try_send(Message::Log(Record::new(level, "database", text)));
 }
 
-/// Threads that find things out; they start with the first question.
+/// Threads that find things out: none until the first question, and no more than have been busy at once.
 pub struct Askers {
-    questions: Option<Sender<(u64, Question)>>,
+    queue: Arc<Queue>,
+    questions: Sender<(u64, Question)>,
+    threads: usize,
     inbox: Inbox,
-    /// Whether a name may mean IPv6 addresses: `allowipv6`; the threads look at it with each answer.
-    ipv6: Arc<AtomicBool>,
+}
+
+/// What the threads share.
+struct Queue {
+    questions: Mutex<Receiver<(u64, Question)>>,
+    /// Questions without an answer.
+    open: AtomicUsize,
+    /// Whether a name may mean IPv6 addresses: `allowipv6`; looked at with each answer.
+    ipv6: AtomicBool,
 }
 
 /// Questions that are worked on at the same time.
@@ -256,44 +265,41 @@ const ASKERS: usize = 4;
 impl Askers {
     /// None run yet.
     pub fn new(inbox: Inbox) -> Askers {
-        Askers { questions: None, inbox, ipv6: Arc::new(AtomicBool::new(true)) }
+        let (questions, receiver) = channel();
+        let queue = Queue { questions: Mutex::new(receiver), open: AtomicUsize::new(0), ipv6: AtomicBool::new(true) };
+        Askers { queue: Arc::new(queue), questions, threads: 0, inbox }
     }
 
     /// Leaves IPv6 addresses out of what names mean, or lets them in again.
     pub fn allow_ipv6(&self, allowed: bool) {
-        self.ipv6.store(allowed, Ordering::Relaxed);
+        self.queue.ipv6.store(allowed, Ordering::Relaxed);
     }
 
     /// Asks; the answer comes through the inbox.
     pub fn ask(&mut self, token: u64, question: Question) {
-        let inbox = &self.inbox;
-        let ipv6 = &self.ipv6;
-        let sender = self.questions.get_or_insert_with(|| start_askers(inbox, ipv6));
-        let _gone = sender.send((token, question));
+        let open = self.queue.open.fetch_add(1, Ordering::Relaxed) + 1;
+        let _gone = self.questions.send((token, question));
+        if open > self.threads && self.threads < ASKERS {
+            let (queue, inbox) = (Arc::clone(&self.queue), self.inbox.clone());
+            // A host without room for one more thread still bans; the question waits for another.
+            let started = Builder::new().name("ask".into()).spawn(move || queue.work(&inbox));
+            self.threads += usize::from(started.is_ok());
+        }
     }
 }
 
-fn start_askers(inbox: &Inbox, ipv6: &Arc<AtomicBool>) -> Sender<(u64, Question)> {
-    let (sender, receiver) = channel::<(u64, Question)>();
-    let receiver = Arc::new(Mutex::new(receiver));
-    for _ in 0..ASKERS {
-        let (receiver, inbox, ipv6) = (Arc::clone(&receiver), inbox.clone(), Arc::clone(ipv6));
-        let work = move || {
-            loop {
-                let next = receiver.lock().map(|r| r.recv());
-                let Ok(Ok((token, question))) = next else { return };
-                if inbox
-                    .send(Message::Answer { token, answer: find_out(&question, ipv6.load(Ordering::Relaxed)) })
-                    .is_err()
-                {
-                    return;
-                }
+impl Queue {
+    fn work(&self, inbox: &Inbox) {
+        loop {
+            let next = self.questions.lock().map(|questions| questions.recv());
+            let Ok(Ok((token, question))) = next else { return };
+            let answer = find_out(&question, self.ipv6.load(Ordering::Relaxed));
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            if inbox.send(Message::Answer { token, answer }).is_err() {
+                return;
             }
-        };
-        // A host without room for one more thread still bans; the question stays open.
-        let _ = Builder::new().name("ask".into()).spawn(work);
+        }
     }
-    sender
 }
 
 fn find_out(question: &Question, ipv6: bool) -> Answer {
@@ -355,7 +361,7 @@ mod tests {
 
     fn counters(ids: u32) -> Change {
         let (first, last) = Default::default();
-        let counter = Counter { first, last, retry: 2, failures: 2, matches: Texts::default() };
+        let counter = Counter { first, last, retry: 2, failures: 2, matches: Texts::default(), accounts: Vec::new() };
         let counters = (0..ids).map(|n| (Id::from(IpAddr::from(n.to_be_bytes())), (n == 0).then(|| counter.clone())));
         Change::Failures { jail: "sip".into(), counters: counters.collect() }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::firewall::script::Deed;
-use crate::jail::bantime;
 use crate::jail::history::Row;
+use crate::jail::{Key, bantime};
 use crate::record::Level;
 use crate::store::Change;
 use crate::ticket::Ticket;
@@ -22,12 +22,18 @@ pub enum Placed {
     Already,
     /// It would be over already.
     Expired,
+    /// It would hit somebody who is protected.
+    Spared,
 }
 
 impl Engine {
     /// Bans, or prolongs a ban. The ticket's `bancount` is filled in here, its length too unless somebody chose one.
     pub(super) fn place(&mut self, name: &Arc<str>, ticket: Ticket, now: Timestamp, out: &mut Vec<Request>) -> Placed {
         let Some(jail) = self.jails.get(name) else { return Placed::Expired };
+        if jail.settings.protect && self.protected.touches(&ticket.id) && !is_forced(&ticket) {
+            self.say_spared(name, &ticket.id, now, out);
+            return Placed::Spared;
+        }
         if jail.bans.get(&ticket.id).is_some() {
             self.place_again(name, ticket, now, out)
         } else {
@@ -141,7 +147,8 @@ impl Engine {
     /// Remembers a ban and gives it out to be kept.
     pub(super) fn keep_ban(&mut self, name: &Arc<str>, mut ticket: Ticket, bantime: Bantime, out: &mut Vec<Request>) {
         let (time, bancount) = (ticket.time, ticket.bancount);
-        let row = Row { time, bantime: Some(bantime).into(), bancount, chosen: is_chosen(&ticket) };
+        let (chosen, forced) = (is_chosen(&ticket), is_forced(&ticket));
+        let row = Row { time, bantime: Some(bantime).into(), bancount, chosen, forced };
         self.history.put(ticket.id.clone(), name, row);
         let extra = ticket.matches.len().saturating_sub(self.dbmaxmatches);
         ticket.matches.drain(..extra);
@@ -159,9 +166,26 @@ pub fn is_chosen(ticket: &Ticket) -> bool {
     ticket.failures == 0 && ticket.groups.get(CHOSEN.0).is_some_and(|by| by == CHOSEN.1)
 }
 
+/// Marks a ticket of somebody who is protected and whom somebody wants banned all the same.
+pub fn mark_forced(ticket: &mut Ticket) {
+    mark_chosen(ticket);
+    ticket.groups.insert(FORCED.0.into(), FORCED.1.into());
+}
+
+/// Whether somebody wanted this ban whoever it hits.
+pub fn is_forced(ticket: &Ticket) -> bool {
+    is_chosen(ticket) && ticket.groups.get(FORCED.0).is_some_and(|force| force == FORCED.1)
+}
+
 /// Who lies inside `id`, among `ids`.
 pub fn inside<'a>(id: &Id, ids: impl Iterator<Item = &'a Id>) -> Vec<Id> {
     ids.filter(|other| id.contains(other)).cloned().collect()
+}
+
+/// A key for hashes of accounts that nobody can guess.
+pub fn new_key() -> Key {
+    let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    Key((u128::from(random()) << 64 | u128::from(random())).to_le_bytes())
 }
 
 /// Chance for `bantime.rndtime`: good enough to spread ends of bans, of no use for secrets.
@@ -185,6 +209,9 @@ impl Chance {
 
 /// A group that stands in the database beside the captured ones.
 const CHOSEN: (&str, &str) = ("by", "hand");
+
+/// Likewise, never without the other.
+const FORCED: (&str, &str) = ("force", "yes");
 
 /// Bans that end in one call at most; the next call follows at once.
 const MAX_EXPIRED: usize = 1000;

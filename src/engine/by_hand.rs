@@ -5,7 +5,8 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
-use super::banning::{Placed, inside, mark_chosen};
+use super::banning::{Placed, inside, mark_chosen, mark_forced};
+use super::protecting::because;
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::error::{Error, Kind};
@@ -22,6 +23,7 @@ impl Engine {
         jail: &str,
         id: Id,
         bantime: Option<Bantime>,
+        force: bool,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
@@ -30,7 +32,14 @@ impl Engine {
             self.start_manual(now, out).map_err(refused)?;
         }
         let name = self.find(jail)?.0.clone();
-        if self.jails[&name].ignore.at_once(&id, &[]) == Some(Rule::Ip) {
+        let jail = &self.jails[&name];
+        let peer = self.protected.hit(&id).filter(|_| jail.settings.protect);
+        let shown = id.to_string();
+        if let (Some(peer), false) = (peer, force) {
+            return Err(spared(&shown, &because(&id, peer)));
+        }
+        let forced = peer.is_some();
+        if jail.ignore.at_once(&id, &[]) == Some(Rule::Ip) {
             let text = format!("[{name}] {id} is banned by hand although ignoreip holds it");
             out.push(Request::Log(records::actions(Level::Warning, text)));
         }
@@ -39,11 +48,15 @@ impl Engine {
         if bantime.is_some() {
             mark_chosen(&mut ticket);
         }
+        if forced {
+            mark_forced(&mut ticket);
+        }
         match self.place(&name, ticket, now, out) {
             Placed::Banned => Ok(true),
             Placed::Already => Ok(false),
             Placed::Expired => Err(Error::new(Kind::Usage, "such a ban is over before it begins")
                 .hint("give a time above zero, or -1 for ever")),
+            Placed::Spared => Err(spared(&shown, "it is protected")),
         }
     }
 
@@ -63,7 +76,8 @@ impl Engine {
         }
         out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
         let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
-        let failure = Failure { who: Who::Id(id), time: now, count, matches, groups: IndexMap::new() };
+        let who = Who::Id(jail.liable(id, &self.own, &self.answers, &self.protected, now));
+        let failure = Failure { who, time: now, count, matches, groups: IndexMap::new() };
         if let Some(at) = at {
             self.tally(at, &name, failure, now, out);
         }
@@ -86,6 +100,9 @@ impl Engine {
             }
         }
         known.extend(self.history.inside(id, jail));
+        for name in &names {
+            known.extend(self.networks_of(name, id).into_iter().map(|net| (name.clone(), net)));
+        }
         let mut lifted = 0;
         for (name, id) in known {
             if let Some(jail) = self.jails.get_mut(&name)
@@ -100,11 +117,7 @@ impl Engine {
             out.push(Request::Keep(Change::Unban { jail: name.to_string(), id }));
         }
         for name in &names {
-            let failures = &mut self.jails[name].failures;
-            match id {
-                Id::Net(_) => failures.forget_inside(id),
-                Id::Ip(_) | Id::Raw(_) => drop(failures.forget(id)),
-            }
+            self.jails[name].forgive(id);
         }
         if lifted == 0 {
             out.push(Request::Log(records::not_banned(id)));
@@ -148,6 +161,16 @@ impl Engine {
         Ok(lifted)
     }
 
+    /// The networks around an address that a jail knows, where it bans by network: who wants the address let in means
+    /// those. In a jail that never makes one, a network is what somebody banned by that name.
+    fn networks_of(&self, name: &Arc<str>, id: &Id) -> Vec<Id> {
+        let jail = &self.jails[name];
+        let (Some(_), Id::Ip(ip)) = (jail.settings.subnet.of(id), id) else { return Vec::new() };
+        let widths = 1..IpNet::from(*ip).max_prefix_len();
+        let known = |net: &Id| jail.bans.get(net).is_some() || self.history.get(net, name).is_some();
+        widths.map(|bits| Id::net(*ip, bits)).filter(known).collect()
+    }
+
     /// Whether somebody may mean to ban this; locking oneself out nobody means.
     fn may_be_banned(&self, id: &Id) -> Result<(), Error> {
         let Some(net) = id.as_net() else {
@@ -163,6 +186,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn spared(id: &str, why: &str) -> Error {
+    let error = Error::new(Kind::Usage, format!("`{id}` is not banned: {why}"));
+    error.hint("`sipjail ban --force` bans it all the same")
 }
 
 pub(super) fn refused(e: FirewallError) -> Error {

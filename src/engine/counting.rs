@@ -34,8 +34,13 @@ impl Engine {
     /// A worker answers.
     pub(super) fn answered(&mut self, token: u64, answer: &Answer, now: Timestamp, out: &mut Vec<Request>) {
         let Some((question, queue)) = self.parking.close(token) else { return };
-        out.extend(complaint(&question, answer).map(Request::Log));
+        if self.answers.is_news(&question, answer) {
+            out.extend(complaint(&question, answer).map(Request::Log));
+        }
         self.answers.learn(&question, answer, now);
+        if let Question::Resolve(name) = &question {
+            self.rename_protected(name, now, out);
+        }
         for parked in queue {
             self.arrive(parked, Some((&question, answer)), now, out);
         }
@@ -135,10 +140,12 @@ impl Engine {
     }
 
     fn count(&mut self, at: usize, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
-        if let Who::Id(id) = &failure.who
-            && self.hears <= Level::Info
-        {
-            out.push(Request::Log(records::found(name, id, failure.time, &self.zone)));
+        let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
+        let Who::Id(from) = failure.who.clone() else { return };
+        let who = Who::Id(jail.liable(from.clone(), &self.own, &self.answers, &self.protected, now));
+        let Some(failure) = jail.counted(Failure { who, ..failure }, &self.key.0) else { return };
+        if self.hears <= Level::Info {
+            out.push(Request::Log(records::found(name, &from, failure.time, &self.zone)));
         }
         self.tally(at, name, failure, now, out);
     }
@@ -156,6 +163,7 @@ impl Engine {
         let Who::Id(id) = failure.who.clone() else { return };
         let (time, maxretry) = (failure.time, jail.settings.maxretry);
         jail.failures.clean(now);
+        let spread = jail.numbers.dialled(&jail.settings.spread, &id, &failure);
         let mut retry = jail.failures.add(&id, failure);
         if jail.settings.increment.enabled
             && let Some(row) = self.history.get(&id, name)
@@ -168,11 +176,25 @@ impl Engine {
                 retry = jail.failures.raise(&id, weight - 1);
             }
         }
-        if retry < maxretry {
-            return;
+        match spread {
+            Some((number, mut ids)) => {
+                ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none());
+                out.push(Request::Log(records::spread(name, number, ids.len(), &jail.settings.spread)));
+                // What others did is judged now, so their bans count from now.
+                ids.iter().for_each(|id| self.sentence(name, id, Some(time), now, out));
+            }
+            None if retry >= maxretry => self.sentence(name, &id, None, now, out),
+            None => {}
         }
-        let Some(sentence) = jail.failures.take(&id) else { return };
-        let (time, failures) = (sentence.last(), sentence.failures());
+    }
+
+    /// Bans somebody whose failures are too many, from `since` or his last one on.
+    fn sentence(&mut self, name: &Arc<str>, id: &Id, since: Option<Timestamp>, now: Timestamp, out: &mut Vec<Request>) {
+        let Some(jail) = self.jails.get_mut(name) else { return };
+        let Some(sentence) = jail.failures.take(id) else { return };
+        jail.accounts.forget(id);
+        let id = id.clone();
+        let (time, failures) = (since.unwrap_or(sentence.last()), sentence.failures());
         // Of somebody who is banned until then anyway, nobody reads the story.
         let told = jail.bans.get(&id).is_none_or(|ban| jail.bans.prolongs(ban, time, None));
         let (groups, matches) = if told { sentence.story() } else { Default::default() };

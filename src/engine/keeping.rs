@@ -2,6 +2,7 @@
 //! every line is counted once.
 
 use super::{Engine, Request};
+use crate::config::CountBy;
 use crate::store::Change;
 use crate::time::{Span, Timestamp};
 
@@ -24,8 +25,12 @@ impl Engine {
     /// The same of some jails.
     pub(super) fn flush_of(&mut self, wanted: &dyn Fn(&str) -> bool, out: &mut Vec<Request>) {
         for (name, jail) in self.jails.iter_mut().filter(|(name, _)| wanted(name)) {
-            let counters = jail.failures.changes();
+            let counters = jail.changes();
             if !counters.is_empty() {
+                if jail.settings.countby != CountBy::Line && !self.key.1 {
+                    self.key.1 = true;
+                    out.push(Request::Keep(Change::Key(self.key.0.0)));
+                }
                 out.push(Request::Keep(Change::Failures { jail: name.clone(), counters }));
             }
         }

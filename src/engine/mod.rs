@@ -11,6 +11,7 @@ mod counting;
 mod guard;
 mod keeping;
 mod parking;
+mod protecting;
 mod records;
 mod reload;
 mod restore;
@@ -28,11 +29,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::addr::Id;
 use crate::config::JailSettings;
+use crate::config::pbx::Peer;
 use crate::error::Error;
 use crate::firewall::script::{Counters, Deed, Method};
-use crate::firewall::{Firewall, FirewallError};
+use crate::firewall::{Firewall, FirewallError, MANUAL};
+use crate::jail::aged::Aged;
 use crate::jail::answers::Answers;
-use crate::jail::{History, Jail};
+use crate::jail::{History, Jail, Key, Protected};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
@@ -66,10 +69,15 @@ pub struct Engine {
     /// Positions that are not kept yet.
     positions: IndexMap<(Arc<str>, PathBuf), Position>,
     own: Vec<IpAddr>,
+    protected: Protected,
+    /// Whose ban did not come about for that, said lately.
+    spared: Aged<Id, ()>,
     zone: TimeZone,
     dbmaxmatches: usize,
     dbpurgeage: Span,
     chance: Chance,
+    /// What makes hashes of accounts, and whether it is kept already.
+    key: (Key, bool),
     /// What matters less is not put into words.
     hears: Level,
     flushed: Timestamp,
@@ -91,6 +99,8 @@ pub struct Setup {
     pub dbpurgeage: Span,
     /// This host's own addresses, for `ignoreself`.
     pub own: Vec<IpAddr>,
+    /// Whom jails with `protect` never ban.
+    pub protected: Vec<Peer>,
     /// For the times in log records.
     pub zone: TimeZone,
 }
@@ -176,6 +186,12 @@ pub struct JailStatus {
     /// Failures that were not counted because too many waited for an answer to a slow question.
     #[serde(default)]
     pub dropped: u64,
+    /// Failures that were not counted because their account had failed a while ago: `countby`.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Failures that were not counted because they named no account: `countby = user`.
+    #[serde(default)]
+    pub nameless: u64,
 }
 
 /// One ban, for `banned`.
@@ -238,6 +254,7 @@ impl Engine {
             self.guard.mend(&mut self.jails, now, out);
             self.jails.values_mut().for_each(|jail| jail.failures.clean(now));
             self.give_up_waiting(now, out);
+            self.refresh_names(now, out);
             self.strike(now, out);
         }
         if now >= self.purged + PURGE_EVERY {
@@ -267,9 +284,10 @@ impl Engine {
         Ok(&self.find(jail)?.1.settings)
     }
 
-    /// Failures of a jail that did not count, since another line had told of the same event: `dedupe`.
-    pub fn told_again(&self, jail: &str) -> u64 {
-        self.jails.get(jail).map_or(0, |jail| jail.dedupe.again())
+    /// Failures of a jail that did not count: another line had told of the same event (`dedupe`), or they named an account that
+    /// had just failed, or none (`countby`).
+    pub fn uncounted(&self, jail: &str) -> u64 {
+        self.jails.get(jail).map_or(0, Jail::uncounted)
     }
 
     /// A jail's numbers; an unknown jail is an error with a hint.
@@ -283,6 +301,8 @@ impl Engine {
             banned: jail.bans.iter().map(|(id, _)| id.to_string()).collect(),
             forgotten: jail.failures.forgotten(),
             dropped: self.dropped.get(name).copied().unwrap_or(0),
+            repeated: jail.accounts.again(),
+            nameless: jail.nameless,
         })
     }
 
@@ -308,7 +328,7 @@ impl Engine {
     /// identity is an error. The jail `manual` is made when first used.
     ///
     /// As in fail2ban, `ignoreip` does not stop it (a warning is logged); an address of this host, and a network that
-    /// holds one, is an error.
+    /// holds one, is an error, and so is who is protected in that jail.
     pub fn ban(
         &mut self,
         jail: &str,
@@ -317,9 +337,39 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<bool, Error> {
-        let banned = self.ban_by_hand(jail, id, bantime, now, out);
+        let banned = self.ban_by_hand(jail, id, bantime, false, now, out);
         self.strike(now, out);
         banned
+    }
+
+    /// The same, also of who is protected; that ban holds until it is over or lifted.
+    pub fn ban_anyway(
+        &mut self,
+        jail: &str,
+        id: Id,
+        bantime: Option<Bantime>,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) -> Result<bool, Error> {
+        let banned = self.ban_by_hand(jail, id, bantime, true, now, out);
+        self.strike(now, out);
+        banned
+    }
+
+    /// Others are protected than before. Bans that hit one of them end; names are looked up.
+    pub fn protect(&mut self, list: Vec<Peer>, now: Timestamp, out: &mut Vec<Request>) {
+        self.take_protected(list, now, out);
+        self.refresh_names(now, out);
+    }
+
+    /// Whether a jail protects anybody, the one for bans by hand apart: that one does where others do.
+    pub fn protects(&self) -> bool {
+        self.jails.iter().any(|(name, jail)| jail.settings.protect && **name != *MANUAL)
+    }
+
+    /// Who is protected, with the addresses of names.
+    pub fn protected(&self) -> &Protected {
+        &self.protected
     }
 
     /// Takes in bans that another program made, each into its jail, and says what became of each. One that holds bites

@@ -103,7 +103,8 @@ impl Parking {
         overdue.map(|(token, open)| (*token, open.question.clone())).collect()
     }
 
-    fn ask(&mut self, question: Question, now: Timestamp, out: &mut Vec<Request>) -> u64 {
+    /// Asks what nobody has asked yet, and gives the question's number; who waits for nothing more need not park.
+    pub fn ask(&mut self, question: Question, now: Timestamp, out: &mut Vec<Request>) -> u64 {
         if let Some(&token) = self.tokens.get(&question) {
             return token;
         }

@@ -5,6 +5,7 @@
 use jiff::tz::TimeZone;
 
 use crate::addr::Id;
+use crate::config::Spread;
 use crate::jail::ignore::Rule;
 use crate::record::{Level, Record};
 use crate::time::{Bantime, Span, Timestamp};
@@ -46,6 +47,15 @@ pub fn unresolved(name: &str, why: &str) -> Record {
 
 pub fn banned(jail: &str, id: &Id) -> Record {
     actions(Level::Notice, format!("[{jail}] Ban {id}"))
+}
+
+/// Of the number only those digits are said that it is known by.
+pub fn spread(jail: &str, number: u64, addresses: usize, rule: &Spread) -> Record {
+    let digits = rule.digits as usize;
+    filter(
+        Level::Notice,
+        format!("[{jail}] …{number:0digits$} was dialled from {addresses} addresses within {}", rule.within),
+    )
 }
 
 pub fn restored(jail: &str, id: &Id) -> Record {

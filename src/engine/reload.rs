@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answers, Engine, Request, acting, records};
+use super::{Engine, Request, acting, records};
 use crate::addr::Id;
 use crate::config::JailSettings;
 use crate::error::{Error, Kind};
@@ -19,7 +19,7 @@ impl Engine {
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
         let mut outcome = Ok(());
-        self.answers = Answers::default();
+        self.answers.doubt();
         let order: Vec<String> = settings.iter().map(|s| s.name.clone()).collect();
         let gone = |name: &str| name != MANUAL && !order.iter().any(|o| o == name);
         // The others may be amid what the follower found, the position behind it still to come.
@@ -32,6 +32,8 @@ impl Engine {
         }
         let place = |name: &Arc<str>| order.iter().position(|o| **o == **name).unwrap_or(usize::MAX);
         self.jails.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+        self.lift_protected(now, out);
+        self.refresh_names(now, out);
         outcome
     }
 

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::banning::{Chance, is_chosen};
+use super::banning::{Chance, is_chosen, is_forced, new_key};
 use super::guard::Guard;
 use super::{Answers, Engine, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
 use crate::config::{Action, JailSettings, Kind, Own, UseDns};
 use crate::firewall::script::Deed;
 use crate::firewall::{FirewallError, MANUAL};
+use crate::jail::aged::Aged;
 use crate::jail::history::Row;
-use crate::jail::{Ban, History, Jail};
+use crate::jail::{Ban, History, Jail, Key, Protected};
 use crate::record::Level;
 use crate::store::{Change, Saved};
 use crate::ticket::{Counter, SavedBan, Ticket};
@@ -24,7 +25,7 @@ use crate::time::{Bantime, Span, Timestamp};
 
 /// See [`Engine::start`].
 pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Engine, FirewallError> {
-    let Setup { jails, firewall, saved, dbmaxmatches, dbpurgeage, own, zone } = setup;
+    let Setup { jails, firewall, saved, dbmaxmatches, dbpurgeage, own, protected, zone } = setup;
     let mut engine = Engine {
         jails: IndexMap::new(),
         guard: Guard::new(firewall),
@@ -37,10 +38,13 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         unclaimed: HashMap::new(),
         positions: IndexMap::new(),
         own,
+        protected: Protected::new(protected, |_| Vec::new()),
+        spared: Aged::new(MAX_SPARED, SPARED_QUIET),
         zone,
         dbmaxmatches,
         dbpurgeage,
         chance: Chance::new(),
+        key: (new_key(), false),
         hears: Level::Debug,
         flushed: now,
         checked: now,
@@ -65,12 +69,14 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
     for jail in jails {
         engine.begin(jail, now, out);
     }
+    engine.refresh_names(now, out);
     Ok(engine)
 }
 
 impl Engine {
     pub(super) fn take_back(&mut self, saved: Remembered) {
         (self.history, self.unclaimed) = (saved.history, saved.counters);
+        self.key = saved.key.map_or_else(|| (self.key.0.clone(), false), |key| (Key(key), true));
     }
 
     pub(super) fn start_manual(&mut self, now: Timestamp, out: &mut Vec<Request>) -> Result<(), FirewallError> {
@@ -112,7 +118,7 @@ impl Engine {
         let jail = &mut self.jails[&name];
         let ids: Vec<Id> = jail.bans.iter().map(|(id, _)| id.clone()).collect();
         for (id, counter) in self.unclaimed.remove(&*name).unwrap_or_default() {
-            jail.failures.restore(id, counter, now);
+            jail.restore(id, counter, now);
         }
         let slow = jail.ignore.is_slow().then(|| ids.clone());
         if !ids.is_empty() {
@@ -125,17 +131,22 @@ impl Engine {
 
     /// Bans that the database knows are in the list again.
     fn restore(&mut self, name: &Arc<str>, now: Timestamp, out: &mut Vec<Request>) {
-        let Engine { jails, history, own, .. } = self;
+        let Engine { jails, history, own, protected, .. } = self;
         let jail = &mut jails[name];
+        let mut spared = Vec::new();
         history.each_of(name, |id, row| {
             let Revival::Alive(bantime) = revive(row, &jail.settings, now) else { return };
             if let Some(rule) = jail.ignore.at_once(id, own) {
                 return out.push(Request::Log(records::ignored(name, id, &rule)));
             }
+            if jail.settings.protect && !row.forced && protected.touches(id) {
+                return spared.push(id.clone());
+            }
             let ban = Ban { since: row.time, bantime: Some(bantime).into(), bancount: row.bancount };
             jail.bans.add(id.clone(), ban.clone());
             acting::act(name, jail, out, || Deed::Ban(Box::new(acting::of_ban(id, &ban))));
         });
+        spared.iter().for_each(|id| self.say_spared(name, id, now, out));
     }
 
     /// What the kernel holds and the list does not: whom the settings of today do not ban, and those that only the kernel
@@ -174,6 +185,11 @@ impl Engine {
                 self.guard.unban(name, jail, &id, now, out);
                 continue;
             }
+            if jail.settings.protect && self.protected.touches(&id) {
+                self.guard.unban(name, jail, &id, now, out);
+                self.say_spared(name, &id, now, out);
+                continue;
+            }
             let bantime = timeout.map_or(Bantime::Forever, |secs| Bantime::For(Span::from_secs(secs.into())));
             let before = self.history.get(&id, name).map_or(0, |row| row.bancount);
             let ticket = ticket(id, now, bantime, before.saturating_add(1));
@@ -183,6 +199,12 @@ impl Engine {
         }
     }
 }
+
+/// Whoever is not banned because he is protected, that is said once in this time …
+const SPARED_QUIET: Span = Span::from_secs(3600);
+
+/// … of so many at least.
+const MAX_SPARED: usize = 1000;
 
 /// Seconds for which the kernel may hold a ban longer than the database says.
 const ROUNDED: u32 = 2;
@@ -230,6 +252,7 @@ pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -
 pub struct Remembered {
     history: History,
     counters: HashMap<String, Vec<(Id, Counter)>>,
+    key: Option<[u8; 16]>,
 }
 
 impl Remembered {
@@ -243,11 +266,16 @@ impl Remembered {
     pub fn counter(&mut self, jail: String, id: Id, counter: Counter) {
         self.counters.entry(jail).or_default().push((id, counter));
     }
+
+    /// What made the hashes of accounts in them.
+    pub fn key(&mut self, key: Option<[u8; 16]>) {
+        self.key = key;
+    }
 }
 
 impl From<Saved> for Remembered {
     fn from(saved: Saved) -> Remembered {
-        let mut remembered = Remembered::default();
+        let mut remembered = Remembered { key: saved.key, ..Remembered::default() };
         saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
         saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
         remembered
@@ -258,8 +286,8 @@ impl From<Saved> for Remembered {
 pub(super) fn row(ticket: &Ticket, bantime: Bantime) -> Row {
     // fail2ban's older schemas kept no length; such a row comes with none in its ticket and nothing beside it.
     let known = ticket.bantime.is_some() || !matches!(bantime, Bantime::For(span) if span <= Span(0));
-    let (chosen, bancount) = (is_chosen(ticket), ticket.bancount);
-    Row { time: ticket.time, bantime: known.then_some(bantime).into(), bancount, chosen }
+    let (chosen, forced, bancount) = (is_chosen(ticket), is_forced(ticket), ticket.bancount);
+    Row { time: ticket.time, bantime: known.then_some(bantime).into(), bancount, chosen, forced }
 }
 
 /// The jail `manual`: no log, no filter, ten minutes unless somebody says otherwise. Where other jails are told `dryrun`
@@ -272,6 +300,8 @@ fn manual<'a>(others: impl IntoIterator<Item = &'a Jail>) -> JailSettings {
         usedns: UseDns::No,
         maxretry: u32::MAX,
         maxmatches: 0,
+        // Where no other jail protects anybody, nobody is on the list.
+        protect: true,
         actions: vec![Action { name: name.into(), kind: Kind::Own { own, properties: IndexMap::new() } }],
         ..JailSettings::bare(MANUAL, "auto")
     }
@@ -287,7 +317,7 @@ mod tests {
     }
 
     fn row(time: i64, bantime: Option<Bantime>) -> Row {
-        Row { time: Timestamp::from_secs(time), bantime: bantime.into(), bancount: 1, chosen: false }
+        Row { time: Timestamp::from_secs(time), bantime: bantime.into(), bancount: 1, chosen: false, forced: false }
     }
 
     fn settings(bantime: f64, increment: bool, maxtime: Option<i64>) -> JailSettings {

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::by_hand::refused;
+use super::protecting::because;
 use super::restore::{Revival, revive, row, ticket};
 use super::{Engine, Request, acting, records};
 use crate::addr::Id;
@@ -94,6 +95,9 @@ impl Engine {
         };
         if let Some(rule) = jail.ignore.at_once(id, &self.own) {
             return Taken::Refused(format!("ignored by {rule}"));
+        }
+        if let Some(peer) = self.protected.hit(id).filter(|_| jail.settings.protect && !row.forced) {
+            return Taken::Refused(because(id, peer));
         }
         match revive(row, &jail.settings, now) {
             _ if known || jail.bans.get(id).is_some() => Taken::Known,

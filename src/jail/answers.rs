@@ -1,9 +1,11 @@
 //! What was found out lately: addresses of names for five minutes, words of files for a second.
 //!
+//! Names that the configuration says are looked up again before anybody needs them, every five minutes (no resolver tells a
+//! program how long its answer holds), and what they meant last holds until there is another answer.
 //! A name without addresses is remembered too, and a file that could not be read for a minute: a name server or a disk
 //! that is down is not asked again with every line of a log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug)]
 pub struct Answers {
     names: Aged<String, Vec<IpAddr>>,
+    kept: HashMap<String, Kept>,
     files: HashMap<PathBuf, File>,
 }
 
@@ -29,6 +32,16 @@ pub struct Words {
     pub others: HashSet<String>,
 }
 
+/// A name that is looked up again and again.
+#[derive(Debug, Default)]
+struct Kept {
+    /// What it meant last; none: it was never answered.
+    addresses: Vec<IpAddr>,
+    asked: Option<Timestamp>,
+    /// The last look-up gave nothing.
+    failing: bool,
+}
+
 #[derive(Debug)]
 struct File {
     read: Timestamp,
@@ -39,14 +52,64 @@ struct File {
 
 impl Default for Answers {
     fn default() -> Answers {
-        Answers { names: Aged::new(MAX_NAMES, NAME_LIFE), files: HashMap::new() }
+        Answers { names: Aged::new(MAX_NAMES, NAME_LIFE), kept: HashMap::new(), files: HashMap::new() }
     }
 }
 
 impl Answers {
     /// The addresses of a name; none if it has none. `None`: has to be asked.
     pub fn name(&self, name: &str, now: Timestamp) -> Option<&[IpAddr]> {
-        self.names.get(name, now).map(Vec::as_slice)
+        match self.last(name) {
+            [] => self.names.get(name, now).map(Vec::as_slice),
+            addresses => Some(addresses),
+        }
+    }
+
+    /// What a name that is kept meant last.
+    pub fn last(&self, name: &str) -> &[IpAddr] {
+        self.kept.get(name).map_or(&[], |kept| &kept.addresses)
+    }
+
+    /// Keeps the answers of these names, and of no others.
+    pub fn keep(&mut self, names: &BTreeSet<&str>) {
+        self.kept.retain(|name, _| names.contains(name.as_str()));
+        for name in names.iter().take(MAX_NAMES) {
+            if !self.kept.contains_key(*name) {
+                self.kept.insert((*name).to_owned(), Kept::default());
+            }
+        }
+    }
+
+    /// Names that are to be looked up now; they count as asked.
+    pub fn due(&mut self, now: Timestamp) -> Vec<String> {
+        let mut due = Vec::new();
+        for (name, kept) in &mut self.kept {
+            let pause = if kept.failing { ERROR_LIFE } else { NAME_LIFE };
+            if kept.asked.is_none_or(|asked| now < asked || now >= asked + pause) {
+                kept.asked = Some(now);
+                due.push(name.clone());
+            }
+        }
+        due.sort();
+        due
+    }
+
+    /// Everything is to be found out anew; until then, what names meant last holds.
+    pub fn doubt(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        *self = Answers { kept, ..Answers::default() };
+        self.kept.values_mut().for_each(|kept| kept.asked = None);
+    }
+
+    /// Whether an answer tells something that the last one did not.
+    pub fn is_news(&self, question: &Question, answer: &Answer) -> bool {
+        match (question, answer) {
+            (Question::Resolve(name), Answer::Addresses(found)) => {
+                let gives = found.as_ref().is_ok_and(|found| !found.is_empty());
+                self.kept.get(name).is_none_or(|kept| gives || !kept.failing)
+            }
+            _ => true,
+        }
     }
 
     /// The words of a file as it was at `since` or later; empty if it could not be read. `None`: has to be asked.
@@ -62,6 +125,12 @@ impl Answers {
             (Question::Resolve(name), Answer::Addresses(found)) => {
                 let mut addresses = found.clone().unwrap_or_default();
                 addresses.truncate(MAX_ADDRESSES);
+                if let Some(kept) = self.kept.get_mut(name) {
+                    kept.failing = addresses.is_empty();
+                    if !kept.failing {
+                        kept.addresses.clone_from(&addresses);
+                    }
+                }
                 self.names.put(name.clone(), addresses, now);
             }
             (Question::Words(path), Answer::Words(found)) => self.learn_words(path, found.as_deref().ok(), now),
@@ -116,6 +185,29 @@ mod tests {
         answers.learn(&question, &Answer::Addresses(Err("no such name".into())), at(0));
         assert_eq!(answers.name("pbx.example", at(299)), Some(&[][..]));
         assert_eq!(answers.name("pbx.example", at(300)), None);
+    }
+
+    #[test]
+    fn what_a_kept_name_meant_last_holds_until_there_is_another_answer() {
+        let mut answers = Answers::default();
+        let question = Question::Resolve("sip.example".into());
+        let good = |n: u8| Answer::Addresses(Ok(vec![IpAddr::from([192, 0, 2, n])]));
+        answers.keep(&BTreeSet::from(["sip.example"]));
+        assert_eq!((answers.due(at(0)), answers.due(at(1))), (vec!["sip.example".to_owned()], vec![]));
+        answers.learn(&question, &good(1), at(0));
+        assert!(answers.due(at(299)).is_empty() && answers.due(at(300)).len() == 1);
+        let bad = Answer::Addresses(Err("the server is down".into()));
+        assert!(answers.is_news(&question, &bad));
+        answers.learn(&question, &bad, at(300));
+        assert!(!answers.is_news(&question, &bad), "it is said once");
+        assert_eq!(answers.name("sip.example", at(9000)), Some(&[IpAddr::from([192, 0, 2, 1])][..]));
+        assert_eq!(answers.due(at(360)).len(), 1, "after a failure it is asked sooner");
+        answers.doubt();
+        assert_eq!((answers.last("sip.example").len(), answers.due(at(361)).len()), (1, 1));
+        answers.learn(&question, &good(2), at(361));
+        assert_eq!(answers.last("sip.example"), [IpAddr::from([192, 0, 2, 2])]);
+        answers.keep(&BTreeSet::new());
+        assert_eq!(answers.last("sip.example").len(), 0);
     }
 
     #[test]

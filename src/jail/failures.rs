@@ -140,7 +140,7 @@ impl Failures {
             self.ended.push(id);
             return;
         }
-        let Counter { first, last, retry, failures, matches } = counter;
+        let Counter { first, last, retry, failures, matches, .. } = counter;
         let known = self.forget(&id);
         let mut tally = Tally { first, retry, failures, kept: true, ..Tally::new(id, last) };
         tally.remember(matches.iter().map(Box::from), self.maxmatches);

@@ -30,6 +30,8 @@ pub struct Row {
     pub bancount: u32,
     /// Somebody chose its length; no setting of the jail shortens it.
     pub chosen: bool,
+    /// Somebody wanted it although it hits who is protected.
+    pub forced: bool,
 }
 
 impl History {
@@ -136,7 +138,7 @@ mod tests {
 
     fn row(time: i64, bantime: f64, bancount: u32) -> Row {
         let (time, bantime) = (Timestamp::from_secs(time), Some(Bantime::from_secs_f64(bantime)).into());
-        Row { time, bantime, bancount, chosen: false }
+        Row { time, bantime, bancount, chosen: false, forced: false }
     }
 
     #[test]

@@ -127,6 +127,14 @@ impl Ignore {
         self.ranges.touches(id).then_some(Rule::Ip)
     }
 
+    /// Whether a network holds somebody who is not counted, as far as is known.
+    pub fn spares(&self, jail: &str, net: &Id, own: &[IpAddr], known: &Answers, now: Timestamp) -> bool {
+        let case = Case { jail, id: net, failure: None, arrived: now, ran: None };
+        is_own(net, own)
+            || self.ranges.touches(net)
+            || self.is_slow() && matches!(self.slowly(&case, known, now), Ok(Some(_)))
+    }
+
     /// Whether names or files may ignore somebody whom [`Ignore::at_once`] does not.
     pub fn is_slow(&self) -> bool {
         !self.slow.is_empty()

@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::ticket::{Texts, Ticket};
+use crate::time::Timestamp;
 
 /// What the column says of a ban.
 #[derive(Debug, Default, PartialEq)]
@@ -63,6 +64,19 @@ pub fn read_lines(column: &[u8]) -> Texts {
     }
 }
 
+/// The accounts of a counter: of each its hash and when it was new, eight bytes each; nothing where there are none.
+pub fn write_accounts(accounts: &[(u64, Timestamp)]) -> Option<Vec<u8>> {
+    let pairs = accounts.iter().flat_map(|(account, since)| [account.to_le_bytes(), since.0.to_le_bytes()]);
+    (!accounts.is_empty()).then(|| pairs.flatten().collect())
+}
+
+/// What [`write_accounts`] wrote.
+pub fn read_accounts(column: &[u8]) -> Vec<(u64, Timestamp)> {
+    let (words, _) = column.as_chunks::<8>();
+    let (pairs, _) = words.as_chunks::<2>();
+    pairs.iter().map(|[hash, since]| (u64::from_le_bytes(*hash), Timestamp(i64::from_le_bytes(*since)))).collect()
+}
+
 struct Column<'a> {
     ticket: &'a Ticket,
     max_matches: usize,
@@ -106,7 +120,6 @@ mod tests {
 
     use super::*;
     use crate::addr::Id;
-    use crate::time::Timestamp;
 
     fn ticket(matches: Vec<String>, groups: IndexMap<String, String>) -> Ticket {
         let id = Id::parse("192.0.2.1");

@@ -78,6 +78,8 @@ pub enum Change {
         /// Who, and the state of the counter.
         counters: Vec<(Id, Option<Counter>)>,
     },
+    /// What makes hashes of the accounts in counters, so that they are the same after a restart.
+    Key([u8; 16]),
     /// A log has been handled up to here, for this jail.
     Position {
         /// In which jail.
@@ -86,7 +88,8 @@ pub enum Change {
         position: Position,
     },
     /// Forget what is older than `age`, and jails that are off and have no ban left. Permanent bans stay; the count of
-    /// a ban stays for three times its duration. Jails in use must have been named by [`Change::Jail`] before.
+    /// a ban stays for three times its duration. The counters of a jail that is on end when its `findtime` says so, which may
+    /// be longer. Jails in use must have been named by [`Change::Jail`] before.
     Purge {
         /// `dbpurgeage`.
         age: Span,
@@ -116,6 +119,8 @@ pub struct Saved {
     pub bans: Vec<SavedBan>,
     /// Failure counters by jail.
     pub counters: Vec<(String, Id, Counter)>,
+    /// What made the hashes of their accounts.
+    pub key: Option<[u8; 16]>,
     /// Log positions by jail; where fail2ban was the last to write one, `file` is `None`.
     pub positions: Vec<(String, Position)>,
 }
@@ -343,6 +348,7 @@ mod tests {
             retry: n,
             failures: n,
             matches: Texts::new(["x".repeat(500)].iter().map(|x| &**x)),
+            accounts: Vec::new(),
         }
     }
 

@@ -26,6 +26,7 @@ pub fn all(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
 /// Adds everything but the bans.
 pub fn rest(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
     counters(conn, &mut saved.counters)?;
+    saved.key = key(conn)?;
     positions(conn, &mut saved.positions)
 }
 
@@ -101,8 +102,22 @@ fn told(row: &Row<'_>, story: Option<&[u8]>) -> Option<SavedBan> {
 
 /// Our counters.
 pub fn counters(conn: &Connection, found: &mut Vec<(String, Id, Counter)>) -> rusqlite::Result<()> {
-    let sql = "SELECT jail, ip, first, last, retry, failures, matches FROM sipjail_counters ORDER BY rowid";
-    each(&mut conn.prepare(sql)?, [], |row| found.extend(counter(row)))
+    let sql = |accounts| {
+        format!(
+            "SELECT jail, ip, first, last, retry, failures, matches, {accounts} FROM sipjail_counters ORDER BY rowid"
+        )
+    };
+    // A damaged file is read as it is, and an older one has no such column.
+    let mut counters = conn.prepare(&sql("accounts")).or_else(|_| conn.prepare(&sql("NULL")))?;
+    each(&mut counters, [], |row| found.extend(counter(row)))
+}
+
+/// What made the hashes of accounts.
+pub fn key(conn: &Connection) -> rusqlite::Result<Option<[u8; 16]>> {
+    let mut key = None;
+    let sql = "SELECT value FROM sipjail_meta WHERE name = 'key'";
+    each(&mut conn.prepare(sql)?, [], |row| key = bytes(row, 0).and_then(|bytes| bytes.try_into().ok()))?;
+    Ok(key)
 }
 
 /// Positions from fail2ban's table and ours.
@@ -133,6 +148,7 @@ fn counter(row: &Row<'_>) -> Option<(String, Id, Counter)> {
         retry: number(row, 4)? as u32,
         failures: number(row, 5)? as u32,
         matches: bytes(row, 6).map(data::read_lines).unwrap_or_default(),
+        accounts: bytes(row, 7).map(data::read_accounts).unwrap_or_default(),
     };
     Some((text(row, 0)?, Id::parse(&text(row, 1)?), counter))
 }

@@ -86,6 +86,7 @@ pub fn salvage(aside: &Path) -> Saved {
     }
     saved.bans = bans.into_values().collect();
     let _ = read::counters(&conn, &mut saved.counters);
+    saved.key = read::key(&conn).unwrap_or_default();
     let _ = read::positions(&conn, &mut saved.positions);
     saved
 }

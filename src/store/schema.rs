@@ -40,6 +40,9 @@ pub fn prepare(conn: &mut Connection, version: Option<i64>) -> Result<(), StoreE
     for (table, columns, indices) in TABLES {
         tx.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {table}({columns}); {indices}"))?;
     }
+    if !has_accounts(&tx)? {
+        tx.execute_batch("ALTER TABLE sipjail_counters ADD COLUMN accounts BLOB")?;
+    }
     tx.execute("DELETE FROM fail2banDb WHERE version <> ?1", [VERSION])?;
     tx.execute("INSERT INTO fail2banDb(version) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM fail2banDb)", [VERSION])?;
     tx.execute("INSERT OR REPLACE INTO sipjail_meta(name, value) VALUES ('version', ?1)", [OUR_VERSION])?;
@@ -84,6 +87,12 @@ fn rebuild(tx: &Transaction<'_>, new: &(&str, &str, &str), columns: &str, which:
 fn has_table(conn: &Connection, name: &str) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)";
     conn.query_row(sql, [name], |row| row.get(0))
+}
+
+/// Whether counters hold accounts; earlier versions had none, and pass the column over.
+fn has_accounts(conn: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('sipjail_counters') WHERE name = 'accounts')";
+    conn.query_row(sql, [], |row| row.get(0))
 }
 
 /// The version of our own tables.
@@ -134,12 +143,13 @@ const TABLES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Times are microseconds; `matches` is what `data` makes of a list of texts; `path` is a BLOB where it is not UTF-8.
+/// Times are microseconds; `matches` and `accounts` are what `data` makes of lists; `path` is a BLOB where it is not UTF-8.
 const OURS: &str = "
 CREATE TABLE IF NOT EXISTS sipjail_meta(name TEXT NOT NULL PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS sipjail_counters(
     jail TEXT NOT NULL, ip TEXT NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, retry INTEGER NOT NULL, failures INTEGER NOT NULL, matches JSON,
+    accounts BLOB,
     PRIMARY KEY(jail, ip));
 CREATE TABLE IF NOT EXISTS sipjail_positions(
     jail TEXT NOT NULL, path NOT NULL,
@@ -166,6 +176,25 @@ mod tests {
                 .collect();
             assert_eq!(versions, [VERSION]);
         }
+    }
+
+    #[test]
+    fn counters_without_accounts_get_a_column_for_them() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        prepare(&mut conn, None).unwrap();
+        conn.execute_batch("ALTER TABLE sipjail_counters DROP COLUMN accounts").unwrap();
+        conn.execute("INSERT INTO sipjail_counters VALUES ('sip', '192.0.2.1', 1, 2, 3, 4, NULL)", []).unwrap();
+        let retry = |conn: &Connection| {
+            let mut found = Vec::new();
+            super::super::read::counters(conn, &mut found).unwrap();
+            found.iter().map(|(_, _, counter)| (counter.retry, counter.accounts.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(retry(&conn), [(3, 0)], "it can be read before");
+        for _ in 0..2 {
+            prepare(&mut conn, Some(VERSION)).unwrap();
+        }
+        assert!(has_accounts(&conn).unwrap());
+        assert_eq!(retry(&conn), [(3, 0)]);
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub fn restore(conn: &mut Connection, saved: &Saved) -> rusqlite::Result<()> {
     for (jail, id, counter) in &saved.counters {
         batch.counters(jail, std::iter::once((id, Some(counter))))?;
     }
+    if let Some(key) = &saved.key {
+        batch.key(key)?;
+    }
     for (jail, position) in &saved.positions {
         batch.position(jail, position)?;
     }
@@ -62,6 +65,7 @@ impl<'a> Batch<'a> {
             Change::Failures { jail, counters } => {
                 self.counters(jail, counters.iter().map(|(id, counter)| (id, counter.as_ref())))
             }
+            Change::Key(key) => self.key(key),
             Change::Position { jail, position } => self.position(jail, position),
             Change::Purge { age, now } => self.purge(*now - *age),
         }
@@ -128,23 +132,28 @@ impl<'a> Batch<'a> {
     ) -> rusqlite::Result<()> {
         // In a flood there are tens of thousands: to look the statement up for each would cost a tenth of all.
         let mut put = self.tx.prepare_cached(
-            "INSERT INTO sipjail_counters(jail, ip, first, last, retry, failures, matches)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO sipjail_counters(jail, ip, first, last, retry, failures, matches, accounts)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT(jail, ip) DO UPDATE SET first = excluded.first, last = excluded.last, retry = excluded.retry,
-                 failures = excluded.failures, matches = excluded.matches",
+                 failures = excluded.failures, matches = excluded.matches, accounts = excluded.accounts",
         )?;
         for (id, counter) in counters {
-            let Some(Counter { first, last, retry, failures, matches }) = counter else {
+            let Some(Counter { first, last, retry, failures, matches, accounts }) = counter else {
                 self.forget_counter(jail, id)?;
                 continue;
             };
-            put.execute(params![jail, id.to_string(), first.0, last.0, retry, failures, data::write_lines(matches)])?;
+            let (matches, accounts) = (data::write_lines(matches), data::write_accounts(accounts));
+            put.execute(params![jail, id.to_string(), first.0, last.0, retry, failures, matches, accounts])?;
         }
         Ok(())
     }
 
     fn forget_counter(&self, jail: &str, id: &Id) -> rusqlite::Result<()> {
         self.run("DELETE FROM sipjail_counters WHERE jail = ?1 AND ip = ?2", params![jail, id.to_string()])
+    }
+
+    fn key(&self, key: &[u8; 16]) -> rusqlite::Result<()> {
+        self.run("INSERT OR REPLACE INTO sipjail_meta(name, value) VALUES ('key', ?1)", params![key])
     }
 
     /// Our row, and fail2ban's in step with it; fail2ban has none for a log without a complete line, and of the journal
@@ -194,7 +203,11 @@ impl<'a> Batch<'a> {
                  AND name NOT IN (SELECT jail FROM bips)",
             params![],
         )?;
-        self.run("DELETE FROM sipjail_counters WHERE last < ?1", params![before.0])?;
+        // Those of a jail that is on are forgotten one by one, each after the jail's `findtime`.
+        self.run(
+            "DELETE FROM sipjail_counters WHERE last < ?1 AND jail NOT IN (SELECT name FROM jails WHERE enabled <> 0)",
+            params![before.0],
+        )?;
         self.run("DELETE FROM sipjail_positions WHERE jail NOT IN (SELECT name FROM jails)", params![])?;
         self.jails.clear();
         Ok(())

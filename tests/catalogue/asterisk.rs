@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::prefixes::{Message, Prefix};
-use super::table::{Found, Stock, Verdict, fixture, rows};
+use super::table::{Found, SLOW, Stock, Verdict, fixture, rows};
 
 /// Jails for what counts one by one, and the one for what only counts in floods.
 const COUNTING: [&str; 4] = ["asterisk", "asterisk-toll", "sip-mgmt", "sipjail-screen"];
@@ -82,6 +82,50 @@ impl Tally {
         );
     }
 }
+
+#[test]
+fn the_slow_jail_sees_what_the_fast_one_does_and_whose_account_it_was() {
+    let (mut fast, mut slow) = (Stock::new(|name| name == "asterisk"), Stock::new(|name| name == SLOW));
+    let mut named = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for row in rows("asterisk.tsv") {
+        let lines = format!("{}\n{REST}", row.line);
+        let hosts: Vec<IpAddr> = fast.read(lines.as_bytes()).into_iter().map(|found| found.host).collect();
+        let found = slow.accounts(lines.as_bytes());
+        assert_eq!(found.iter().map(|(host, _)| *host).collect::<Vec<_>>(), hosts, "{}", row.id);
+        found
+            .into_iter()
+            .for_each(|(_, user)| named.entry(user.unwrap_or("-".into())).or_default().push(row.id.clone()));
+    }
+    let named: Vec<String> = named.into_iter().map(|(user, ids)| format!("{user}: {}", ids.join(" "))).collect();
+    assert_eq!(named, NAMED);
+}
+
+/// Which account the lines of the catalogue tell of; what names none is a packet or an address that was refused.
+const NAMED: [&str; 6] = [
+    ": P21",
+    "-: P10 P22 P23 P26 P27 P28 P29 C14 C15 I11 I15 D01",
+    "1'0: P09",
+    "100: P01 P02 P03 P05 P07 P08 S01 S02 S04 S14 S18 S19 S20 C01 C02 C03 C06 C07 C08 I02 I03 I04 I05 I06 J01 J02 J03 J04",
+    "admin: I01",
+    "anonymous: S08",
+];
+
+#[test]
+fn a_dialled_number_is_told_where_no_more_than_a_number_is_in_it() {
+    let mut toll = Stock::new(|name| name == "asterisk-toll");
+    let mut named = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for row in rows("asterisk.tsv") {
+        for (_, number) in toll.accounts(format!("{}\n", row.line).as_bytes()) {
+            named.entry(number.unwrap_or("-".into())).or_default().push(row.id.clone());
+        }
+    }
+    let named: Vec<String> = named.into_iter().map(|(user, ids)| format!("{user}: {}", ids.join(" "))).collect();
+    assert_eq!(named, NUMBERS);
+}
+
+/// In P18 and C10 there is more in it: `9'00`.
+const NUMBERS: [&str; 4] =
+    ["00972599580679: I07 I08", "9: P18 C10", "900: I13", "900972599580679: P11 P12 P13 P14 P15 P16 P17 P19 P20 C09"];
 
 #[test]
 fn tries_that_a_line_stands_for_are_counted() {

@@ -99,12 +99,14 @@ fn all_once(line: &str) -> Vec<Found> {
 #[test]
 fn a_call_abroad_is_joined_with_its_caller_where_that_was_asked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let jail = "[freeswitch-toll]\nenabled = true\nfilter = freeswitch-toll[mode=calls]\n";
+    let jail = "[freeswitch-toll]\nenabled = true\nfilter = freeswitch-toll[mode=calls]\nspread = 3\n";
     std::fs::write(dir.path().join("jail.local"), jail).unwrap();
     let mut stock = Stock::under(dir.path(), |name| name == "freeswitch-toll");
     let context: Vec<Row> = rows("freeswitch.tsv").into_iter().filter(|r| r.verdict == Verdict::Context).collect();
     let log: String = context.iter().map(|row| format!("{}\n", row.line)).collect();
     assert_eq!(stock.read(log.as_bytes()), [one("freeswitch-toll", "203.0.113.24".parse().ok())]);
+    let number = ("203.0.113.24".parse().unwrap(), Some("00972599580679".to_owned()));
+    assert_eq!(stock.accounts(log.as_bytes()), [number]);
     let log = std::fs::read(fixture("freeswitch-1.10.12/freeswitch.log")).unwrap();
     // Seven of ten numbers: another account, and two that mean nothing, are no fraud.
     let callers = counts(stock.read_at(&log, None));

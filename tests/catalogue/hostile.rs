@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::random::Random;
-use super::table::{Found, Stock};
+use super::table::{Found, SLOW, Stock};
 
 /// Records of one reading, each of a sender of its own.
 const AT_ONCE: u64 = 40;
@@ -22,7 +22,7 @@ fn over_a_million_lines_nobody_is_counted_but_the_sender() {
 
 fn all(records: u64, seed: u64) {
     let mut random = Random::new(seed);
-    let mut stock = Stock::all();
+    let (mut stock, mut slow) = (Stock::all(), Stock::new(|name| name == SLOW));
     let (mut lines, mut counted) = (0, 0);
     for _ in 0..records / AT_ONCE {
         let (mut log, mut expected) = (Vec::new(), Vec::new());
@@ -37,6 +37,12 @@ fn all(records: u64, seed: u64) {
         }
         lines += log.iter().filter(|byte| **byte == b'\n').count();
         let mut found = stock.read(&log);
+        let hosts = |jail: &str, found: &[Found]| {
+            let mut hosts: Vec<IpAddr> = found.iter().filter(|f| f.jail == jail).map(|found| found.host).collect();
+            hosts.sort();
+            hosts
+        };
+        assert_eq!(hosts("asterisk", &found), hosts(SLOW, &slow.read(&log)), "{}", String::from_utf8_lossy(&log));
         for (one, what) in &expected {
             let at = found.iter().position(|found| found == one);
             let at = at.unwrap_or_else(|| {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
@@ -9,11 +10,14 @@ use sipjail::config::{self, Config};
 use sipjail::daemon::pipe::{Pipe, PipeJail, Route};
 use sipjail::filter::Filter;
 use sipjail::line::Batch;
-use sipjail::ticket::Who;
+use sipjail::ticket::{Failure, Who};
 use sipjail::time::{Span, Timestamp};
 
 /// 2026-08-20 10:00:00 UTC, which most lines of the catalogues say.
 pub const NOW: Timestamp = Timestamp::from_secs(1_787_220_000);
+
+/// The jail that counts the accounts of what another one counts.
+pub const SLOW: &str = "asterisk-slow";
 
 /// What a guard should do about a line; see `tests/fixtures/README.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,9 +93,9 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// All of them, reading files.
+    /// All of them, reading files, but for those that count what others do once more.
     pub fn all() -> Stock {
-        Stock::new(|_| true)
+        Stock::new(|name| name != SLOW)
     }
 
     /// All of them, reading systemd's journal.
@@ -101,7 +105,7 @@ impl Stock {
         let config = config::load(dir.path());
         let errors: Vec<_> = config.problems.iter().filter(|p| p.severity != config::Severity::Warning).collect();
         assert!(errors.is_empty(), "{errors:?}");
-        Stock { time: Some(NOW), ..Stock::of(&config, |_| true) }
+        Stock { time: Some(NOW), ..Stock::of(&config, |name| name != SLOW) }
     }
 
     /// Those of which `wanted` is true, by their names.
@@ -128,6 +132,18 @@ impl Stock {
         Stock { pipe, routes, time: None }
     }
 
+    /// The accounts of those whom these lines make fail, where they have some.
+    pub fn accounts(&mut self, lines: &[u8]) -> Vec<(IpAddr, Option<String>)> {
+        let failures = self.failures(0, lines, Some(NOW)).into_iter();
+        let found = failures.map(|(_, mut failure)| match failure.who {
+            Who::Id(Id::Ip(host)) => {
+                (host, failure.groups.swap_remove("user").or(failure.groups.swap_remove("number")))
+            }
+            other => panic!("{other:?} is no address"),
+        });
+        found.collect()
+    }
+
     /// Whom these lines, which are being written now, make fail.
     pub fn read(&mut self, lines: &[u8]) -> Vec<Found> {
         self.read_of(0, lines)
@@ -143,11 +159,15 @@ impl Stock {
         self.take(0, lines, now)
     }
 
-    fn take(&mut self, log: usize, lines: &[u8], now: Option<Timestamp>) -> Vec<Found> {
+    fn failures(&mut self, log: usize, lines: &[u8], now: Option<Timestamp>) -> Vec<(Arc<str>, Failure)> {
         let mut failures = Vec::new();
         let batch = Batch { bytes: lines, live: now.is_some(), time: self.time };
         self.pipe.batch(&mut self.routes[log], &batch, now.unwrap_or(NOW), &mut failures);
-        let found = failures.into_iter().map(|(jail, failure)| {
+        failures
+    }
+
+    fn take(&mut self, log: usize, lines: &[u8], now: Option<Timestamp>) -> Vec<Found> {
+        let found = self.failures(log, lines, now).into_iter().map(|(jail, failure)| {
             let Who::Id(Id::Ip(host)) = failure.who else { panic!("[{jail}] {failure:?} is no address") };
             Found { jail: jail.to_string(), host, count: failure.count }
         });

@@ -1,5 +1,6 @@
 //! What is ours alone: the stock tree behind a directory, filters that are borrowed, and files of any kind.
 
+use sipjail::addr::Subnet;
 use sipjail::config;
 use sipjail::time::Span;
 
@@ -16,6 +17,7 @@ fn a_directory_without_jail_conf_lies_over_the_stock_jails() {
     let asterisk = ours.jails.iter().find(|jail| jail.name == "asterisk").expect("it is a stock jail");
     assert_eq!((asterisk.maxretry, asterisk.findtime), (77, Span::from_secs(77 * 60)));
     assert!(!asterisk.filter.failregex.is_empty());
+    assert!(ours.jails.iter().all(|jail| jail.subnet == Subnet { v4: 32, v6: 64 } && jail.protect));
     assert!(ours.jails.iter().any(|jail| jail.name == "mine" && jail.filter.failregex.len() == 1));
 }
 
@@ -30,6 +32,24 @@ fn a_directory_with_jail_conf_decides_alone_and_borrows_filters() {
     assert_eq!(ours.jails.iter().map(|jail| jail.name.as_str()).collect::<Vec<_>>(), ["pbx"]);
     assert!(!ours.jails[0].filter.failregex.is_empty());
     assert_eq!((ours.jails[0].maxretry, ours.jails[0].maxmatches), (3, 5));
+    assert_eq!((ours.jails[0].subnet, ours.jails[0].protect), (Subnet::NONE, false));
+}
+
+#[test]
+fn a_subnet_that_would_ban_half_a_world_leaves_the_jail_out() {
+    for (option, loads) in [
+        ("subnet6 = 48", true),
+        ("subnet6 = 0", false),
+        ("subnet6 = 129", false),
+        ("subnet4 = 24", true),
+        ("subnet4 = 7", false),
+        ("subnet4 = /24", false),
+        ("protect = on", true),
+    ] {
+        let dir = tree(&[("jail.local", &format!("[asterisk]\nenabled = true\n{option}\n"))]);
+        let ours = config::load(dir.path());
+        assert_eq!(ours.jails.iter().any(|jail| jail.name == "asterisk"), loads, "{option}: {:?}", ours.problems);
+    }
 }
 
 #[test]

@@ -291,6 +291,6 @@ fn what_a_second_line_tells_of_an_event_counts_only_without_dedupe() {
             }
         }
         assert_eq!(world.banned("sip").len(), banned);
-        assert_eq!(world.engine.told_again("sip"), if dedupe { 2 } else { 0 });
+        assert_eq!(world.engine.uncounted("sip"), if dedupe { 2 } else { 0 });
     }
 }

@@ -8,11 +8,12 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sipjail::addr::Id;
-use sipjail::config::{Action, Enabled, FilterSettings, Ignore, Increment, JailSettings, Kind, Origin, Own, UseDns};
+use sipjail::config::pbx::Peer;
+use sipjail::config::{Action, JailSettings, Kind, Own};
 use sipjail::engine::{Answer, Engine, Event, Leave, Question, Request, Setup, Taken};
 use sipjail::firewall::script::Deed;
 use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
-use sipjail::line::{Neighbours, Position, Unwrap};
+use sipjail::line::Position;
 use sipjail::record::{Level, Record};
 use sipjail::store::{Change, Saved};
 use sipjail::ticket::{Counter, Failure, SavedBan, Ticket, Who};
@@ -33,6 +34,8 @@ pub struct World {
     /// Changes in the order given out.
     pub changes: Vec<Change>,
     pub now: Timestamp,
+    /// Who is protected from the next start on.
+    pub protected: Vec<(&'static str, &'static str)>,
 }
 
 impl World {
@@ -48,6 +51,16 @@ impl World {
 
     /// A start on what a real database gave.
     pub fn with(jails: Vec<JailSettings>, kernel: Kernel, saved: Saved, secs: i64) -> World {
+        World::guarding(jails, kernel, saved, secs, Vec::new())
+    }
+
+    fn guarding(
+        jails: Vec<JailSettings>,
+        kernel: Kernel,
+        saved: Saved,
+        secs: i64,
+        protected: Vec<(&'static str, &'static str)>,
+    ) -> World {
         let now = Timestamp::from_secs(secs);
         let setup = Setup {
             jails,
@@ -56,13 +69,14 @@ impl World {
             dbmaxmatches: 10,
             dbpurgeage: Span::from_secs(86_400),
             own: vec!["203.0.113.200".parse().expect("an address")],
+            protected: protected.iter().map(|(who, why)| peer(who, why)).collect(),
             zone: TimeZone::UTC,
         };
         let mut out = Vec::new();
         let engine = Engine::start(setup, now, &mut out).expect("the firewall is willing");
         let (log, asked, deeds, changes) = Default::default();
         let database = Database::default();
-        let mut world = World { engine, kernel, database, log, asked, deeds, changes, now };
+        let mut world = World { engine, kernel, database, log, asked, deeds, changes, now, protected };
         world.take(out);
         world
     }
@@ -71,7 +85,8 @@ impl World {
     pub fn restart(self, jails: Vec<JailSettings>, secs: i64) -> World {
         let then = self.now.secs() + secs;
         self.kernel.pass(secs);
-        World::on(jails, self.kernel, self.database, then)
+        let saved = self.database.load();
+        World { database: self.database, ..World::guarding(jails, self.kernel, saved, then, self.protected) }
     }
 
     /// Time passes; the engine is woken whenever it wants to be.
@@ -127,6 +142,13 @@ impl World {
         banned.map_err(|e| e.message)
     }
 
+    pub fn ban_anyway(&mut self, jail: &str, id: &str) -> Result<bool, String> {
+        let mut out = Vec::new();
+        let banned = self.engine.ban_anyway(jail, Id::parse(id), None, self.now, &mut out);
+        self.take(out);
+        banned.map_err(|e| e.message)
+    }
+
     pub fn take_in(&mut self, bans: Vec<SavedBan>, rehearse: bool) -> Vec<Taken> {
         let mut out = Vec::new();
         let outcomes = self.engine.take_in(bans, rehearse, self.now, &mut out).expect("the firewall is willing");
@@ -140,6 +162,13 @@ impl World {
         let counted = self.engine.attempt(jail, Id::parse(id), matches, self.now, &mut out);
         self.take(out);
         counted.map_err(|e| e.message)
+    }
+
+    /// Whom jails with `protect` must not ban from now on.
+    pub fn protect(&mut self, list: &[(&str, &str)]) {
+        let mut out = Vec::new();
+        self.engine.protect(list.iter().map(|(who, why)| peer(who, why)).collect(), self.now, &mut out);
+        self.take(out);
     }
 
     pub fn remove(&mut self, jail: &str) {
@@ -217,6 +246,15 @@ impl World {
     }
 }
 
+/// Somebody to be protected.
+pub fn peer(who: &str, why: &str) -> Peer {
+    let who = match Id::parse(who) {
+        Id::Raw(name) => Who::Name(name.into()),
+        id => Who::Id(id),
+    };
+    Peer { who, why: why.into() }
+}
+
 /// A failure with nothing in it, at the epoch.
 pub fn failure(who: Who) -> Failure {
     Failure { who, time: Timestamp::default(), count: 1, matches: Vec::new(), groups: IndexMap::new() }
@@ -224,30 +262,7 @@ pub fn failure(who: Who) -> Failure {
 
 /// A jail with `maxretry` 3, `findtime` and `bantime` ten minutes.
 pub fn jail(name: &str) -> JailSettings {
-    JailSettings {
-        name: name.into(),
-        origin: Origin::default(),
-        enabled: Enabled::Yes,
-        backend: "auto".into(),
-        filter: FilterSettings::default(),
-        journal: None,
-        events: None,
-        logpath: Vec::new(),
-        logpath_first: false,
-        logencoding: "auto".into(),
-        logtimezone: None,
-        unwrap: Unwrap::None,
-        neighbours: Neighbours::None,
-        usedns: UseDns::Warn,
-        maxretry: 3,
-        maxmatches: 3,
-        findtime: Span::from_secs(600),
-        bantime: Bantime::For(Span::from_secs(600)),
-        increment: Increment::default(),
-        ignore: Ignore { myself: true, ..Ignore::default() },
-        dedupe: false,
-        actions: vec![action("ipset")],
-    }
+    JailSettings { maxmatches: 3, actions: vec![action("ipset")], ..JailSettings::bare(name, "auto") }
 }
 
 pub fn action(name: &str) -> Action {
@@ -265,6 +280,7 @@ pub struct Database {
     pub bans: IndexMap<(String, Id), SavedBan>,
     pub counters: IndexMap<(String, Id), Counter>,
     pub positions: IndexMap<(String, PathBuf), Position>,
+    pub key: Option<[u8; 16]>,
 }
 
 impl Database {
@@ -291,6 +307,7 @@ impl Database {
             Change::Position { jail, position } => {
                 self.positions.insert((jail, position.path.clone()), position);
             }
+            Change::Key(key) => self.key = Some(key),
             Change::Jail { .. } | Change::Purge { .. } => {}
         }
     }
@@ -302,6 +319,7 @@ impl Database {
             bans: self.bans.values().cloned().collect(),
             counters: counters.collect(),
             positions: positions.collect(),
+            key: self.key,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::filter::date::DateValue;
 use crate::filter::near::Tracks;
 use crate::filter::{Filter, Hit, Moment, Reason, Scan, Trace, Verdict};
 use crate::jail::answers::Answers;
-use crate::jail::failures::Failures;
 use crate::jail::ignore::{self, Case, Ignore, Judgement};
+use crate::jail::{Jail, Key, Protected};
 use crate::line::Unwrap;
 use crate::source::unwrap::unwrap;
 use crate::ticket::{Failure, Who};
@@ -26,7 +26,7 @@ pub struct Judge<'a> {
     filter: Filter,
     tracks: Tracks,
     scan: Scan,
-    failures: Failures,
+    counts: Jail,
     own: &'a [IpAddr],
     zone: &'a TimeZone,
 }
@@ -38,7 +38,7 @@ impl<'a> Judge<'a> {
         Judge {
             tracks: filter.tracks(),
             scan: Scan::new(&[&filter], &[jail.unwrap != Unwrap::None]),
-            failures: Failures::new(jail.findtime, jail.maxmatches),
+            counts: Jail::new(jail.clone()),
             jail,
             filter,
             own,
@@ -177,11 +177,19 @@ impl<'a> Judge<'a> {
                     told.ignored = Some(ignored);
                 }
                 None => {
+                    let id = self.counts.liable(id, self.own, &Answers::default(), &Protected::default(), now);
+                    told.who = Some(id.to_string());
+                    let failure = Failure { who: Who::Id(id.clone()), ..failure };
+                    // The hashes are nobody else's, so any key will do.
+                    let Some(failure) = self.counts.counted(failure, &Key::default()) else {
+                        told.outcome = Outcome::Uncounted;
+                        return;
+                    };
                     let tries = failure.count;
-                    let failures = self.failures.add(&id, failure);
+                    let failures = self.counts.failures.add(&id, failure);
                     let bans = failures >= self.jail.maxretry;
                     if bans {
-                        let _counted_anew = self.failures.take(&id);
+                        self.counts.forgive(&id);
                         told.outcome = Outcome::Banned;
                     }
                     told.counted = Some(Counted { tries, failures, bans });

@@ -85,6 +85,8 @@ pub enum Outcome {
     Invalid,
     /// It is a failure of the addresses of a host name.
     Named,
+    /// It is a failure, but of an account that has just failed, or of none (`countby`).
+    Uncounted,
     /// It is a failure.
     Counted,
     /// It is the failure that causes a ban.
@@ -286,6 +288,10 @@ impl Told {
                 }
                 Some(Ignored { by: By::Ignorecommand, .. }) => format!("{who} is ignored by ignorecommand"),
             },
+            Outcome::Uncounted if self.groups.get("user").is_some_and(|user| !user.is_empty()) => {
+                format!("no further failure of {who}: this account has failed there within `samefailtime`")
+            }
+            Outcome::Uncounted => format!("no failure of {who}: it names no account, and the jail counts those"),
             Outcome::Counted | Outcome::Banned => {
                 let Some(Counted { tries, failures, bans }) = &self.counted else { return String::new() };
                 let stands = if *tries > 1 { format!(" (the line stands for {tries})") } else { String::new() };

@@ -61,6 +61,10 @@ pub struct Settings {
     pub events: Option<String>,
     /// Failures that cause a ban.
     pub maxretry: u32,
+    /// What counts as one: `line`, `user`, `user-or-line`.
+    pub countby: &'static str,
+    /// From so many addresses a number bans them all; 0: it does not.
+    pub spread: u32,
     /// Seconds within which they must happen.
     pub findtime: i64,
     /// Seconds that a first ban lasts; `null`: for ever.
@@ -100,12 +104,20 @@ impl JailReport {
             return lines;
         }
         lines.extend(settings.reads());
-        let Settings { filter, maxretry, findtime, bantime, .. } = settings;
+        let Settings { filter, maxretry, countby, spread, findtime, bantime, .. } = settings;
         let bantime =
             bantime.map_or("until somebody lifts it".to_owned(), |secs| format!("for {}", Span::from_secs(secs)));
         let filter = if filter.is_empty() { "no filter" } else { filter };
         let findtime = Span::from_secs(*findtime);
-        lines.push(format!("{}: {maxretry} within {findtime} are banned {bantime}", printable(filter)));
+        let what = match *countby {
+            "user" => " accounts",
+            "user-or-line" => " accounts or lines",
+            _ => "",
+        };
+        lines.push(format!("{}: {maxretry}{what} within {findtime} are banned {bantime}", printable(filter)));
+        if *spread > 0 {
+            lines.push(format!("a number from {spread} addresses bans all of them"));
+        }
         lines
     }
 }

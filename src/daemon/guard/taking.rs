@@ -54,8 +54,11 @@ impl Guard {
         let main = prepared.config.main.clone();
         let reply = self.take_on(prepared, Whose::All, First::default(), out)?;
         self.askers.allow_ipv6(main.allowipv6 != "no");
-        let Main { loglevel, logtarget, syslogsocket, allowipv6, .. } = self.options.told.over(main);
-        self.main = Main { loglevel, logtarget, syslogsocket, allowipv6, ..self.main.clone() };
+        let Main { loglevel, logtarget, syslogsocket, allowipv6, asteriskdir, freeswitchdir, .. } =
+            self.options.told.over(main);
+        let over = self.main.clone();
+        self.main = Main { loglevel, logtarget, syslogsocket, allowipv6, asteriskdir, freeswitchdir, ..over };
+        self.look_out(out);
         let mut said = Vec::new();
         self.log = host::log(&self.main, self.options.guise, &self.zone, &mut said);
         out.extend(said.into_iter().map(Request::Log));

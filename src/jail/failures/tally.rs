@@ -88,7 +88,7 @@ impl Tally {
     /// As it is kept.
     pub fn counter(&self) -> Counter {
         let Tally { first, last, retry, failures, .. } = *self;
-        Counter { first, last, retry, failures, matches: Texts::new(self.lines()) }
+        Counter { first, last, retry, failures, matches: Texts::new(self.lines()), accounts: Vec::new() }
     }
 }
 
