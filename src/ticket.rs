@@ -11,7 +11,7 @@ use crate::time::{Bantime, Timestamp};
 
 pub use texts::Texts;
 
-/// One failure that a filter found in a log.
+/// One failure that a filter found in a log, or another [`Sign`] there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     /// Whom it is counted against.
@@ -24,6 +24,20 @@ pub struct Failure {
     pub matches: Vec<String>,
     /// Captured groups by lower-case name without those of [`Who`]: `user`, `fport`, …
     pub groups: IndexMap<String, String>,
+    /// What it is a sign of; only a failure is counted.
+    pub sign: Sign,
+}
+
+/// What a line of a log is a sign of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sign {
+    /// Somebody failed: `failregex`.
+    #[default]
+    Failed,
+    /// Somebody logged in with a password: `trustregex`.
+    LoggedIn,
+    /// The PBX was started or reloaded: `restartregex`. It is nobody's; [`Failure::who`] is empty.
+    Restarted,
 }
 
 /// Whom a failure is counted against, as far as the filter can tell.
@@ -79,6 +93,17 @@ pub struct Counter {
     /// The last matched lines.
     pub matches: Texts,
     /// The accounts among them and when each was new, as hashes; none where the jail counts lines.
+    pub accounts: Vec<(u64, Timestamp)>,
+}
+
+/// What is known of the logins from an address that is on trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The first one since it is.
+    pub since: Timestamp,
+    /// The newest one.
+    pub last: Timestamp,
+    /// Which accounts, as hashes, and when each was first met.
     pub accounts: Vec<(u64, Timestamp)>,
 }
 

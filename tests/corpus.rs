@@ -8,6 +8,7 @@ use sipjail::config;
 use sipjail::daemon::pipe::{Pipe, PipeJail};
 use sipjail::filter::Filter;
 use sipjail::line::Batch;
+use sipjail::ticket::Sign;
 use sipjail::time::{Span, Timestamp};
 
 #[path = "../benches/corpus/mod.rs"]
@@ -61,6 +62,8 @@ fn each_attack_is_one_failure_and_nothing_else_is() {
         let (mut route, mut found) = (pipe.route_to_all(), Vec::new());
         let batch = Batch { bytes: &log, live: false, time: None };
         pipe.batch(&mut route, &batch, Timestamp::from_secs(corpus.start), &mut found);
+        // Good phones log in, too.
+        found.retain(|(_, failure)| failure.sign == Sign::Failed);
         let mut who: Vec<String> = found.iter().map(|(_, failure)| format!("{:?}", failure.who)).collect();
         who.sort();
         who.dedup();

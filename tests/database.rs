@@ -250,7 +250,8 @@ fn what_fail2ban_1_1_wrote_is_taken_over() {
     // The tables are the same (`store.rs` compares them); ours are not there yet.
     drop(Store::open(&world.path("db"), Timestamp::from_secs(0), &mut Vec::new()).expect("made"));
     let conn = Connection::open(world.path("db")).expect("it opens");
-    let ours = "DROP TABLE sipjail_meta; DROP TABLE sipjail_counters; DROP TABLE sipjail_positions;";
+    let ours =
+        "DROP TABLE sipjail_meta; DROP TABLE sipjail_counters; DROP TABLE sipjail_positions; DROP TABLE sipjail_trust;";
     conn.execute_batch(&format!("{ours} DELETE FROM fail2banDb; {rows}")).expect("made");
     drop(conn);
     world.append("conf/jail.conf", "bantime.increment = true\n[gate]\nenabled = true\nfilter = door\nlogpath = ");

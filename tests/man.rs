@@ -92,6 +92,7 @@ fn page() -> String {
         }
     }
     page += &options_sections();
+    page += TRUST;
     page += PROTECTED;
     page += EVENTS;
     page += FILES;
@@ -119,6 +120,36 @@ fn place(place: Place) -> &'static str {
         Place::Esl => "sipjail.conf, [esl NAME]",
     }
 }
+
+const TRUST: &str = ".SH TRUST
+In a jail with a
+.B trusttime
+an address is on trust for so long after somebody logged in from there with a password, as the filter's
+.B trustregex
+finds in the log (or
+.B eventtrustregex
+among the events). Failures from there count up to
+.BR trustmaxretry ,
+and an account that failed there before does not count again: one phone with a stale secret takes no office down, and who
+tries many accounts behind a good login is stopped all the same. A failure that names no account
+.RB ( <F\\-USER> )
+counts each time. An address that is banned all the same is on trust no more.
+.PP
+What is known of logins is shared by all jails of a daemon and kept over restarts; each jail's
+.B trusttime
+says how long it counts there. A network that is counted as one is on trust if an address inside is.
+.B sipjail trusted
+lists who is,
+.B sipjail distrust
+ends it until the next login. An account without a password is no login: but FreeSWITCH does not tell which those are.
+.PP
+Behind a start or reload of the PBX
+.RB ( restartregex )
+it may be the PBX that does not know its accounts. When within five minutes more than
+.B outage
+accounts fail within 10 s, each from an address where it has logged in before, that is said, and such accounts are not counted
+for 60 s. What was not counted then is not counted later. Everything else is counted as always.
+";
 
 const PROTECTED: &str = ".SH WHO IS NEVER BANNED
 With
@@ -184,6 +215,7 @@ matches, without a date:
 .nf
 AMI InvalidPassword address=\"192.0.2.1\" port=\"5060\" transport=\"UDP\" Service=\"SIP\" AccountID=\"100\" …
 AMI Broken address=\"192.0.2.1\" port=\"5060\" transport=\"UDP\"
+AMI Connected
 ESL sofia::register_failure address=\"192.0.2.1\" port=\"5060\" profile\\-name=\"internal\" … user\\-agent=\"x\"
 ESL log file=\"sofia.c\" line=\"10679\" level=\"WARNING\" text=\"IP 192.0.2.1 Rejected by acl %22x%22\"
 .fi
@@ -193,6 +225,9 @@ The interface, the event's name, and fields NAME=\"VALUE\" each after one blank,
 is an IP address, and what the server alone says. Of a value's bytes those from blank to ~ but for \" and % stand as they
 are, each other one as % and two capital hex digits: no value looks like another field, whatever a caller wrote. A value
 of more than 256 bytes (text: 1024) loses its middle, where a % stands alone. Challenges and hashes are left out.
+.PP
+.B Connected
+has no fields: the server has let sipjail in. As connections are kept up, either of them was started.
 .PP
 Of AMI an event is believed only if its headers stand in Asterisk's order and none stands twice. Another one is broken:
 it is counted, warned of once a minute at most, and handed on as

@@ -48,11 +48,13 @@ fn what_two_logs_tell_of_one_event_counts_once() {
         let (messages, security) = (format!("{version}/messages"), format!("{version}/security"));
         let (one, other) = (replay(&messages, "asterisk"), replay(&security, "asterisk"));
         let both = replay_all(&[&messages, &security], "asterisk");
-        for host in ["10.77.0.11", "10.77.0.12", "10.77.0.13"] {
-            let of = |report: &Value| failures(report, host);
-            assert!(of(&both) > 0);
-            assert_eq!((of(&one), of(&other)), (of(&both), of(&both)), "{version} {host}");
+        let of = |host: &str| [&one, &other, &both].map(|report| failures(report, host));
+        for host in ["10.77.0.11", "10.77.0.13"] {
+            let [one, other, both] = of(host);
+            assert!(both > 0 && [one, other] == [both, both], "{version} {host}");
         }
+        // A good phone fails twice with one account; the log that tells of its logins puts it on trust.
+        assert_eq!(of("10.77.0.12"), [2, 1, 1], "{version}");
     }
 }
 

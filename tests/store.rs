@@ -19,7 +19,7 @@ use sipjail::addr::Id;
 use sipjail::line::Position;
 use sipjail::record::{Level, Record};
 use sipjail::store::{Change, Saved, Store, StoreError};
-use sipjail::ticket::{Counter, SavedBan, Texts, Ticket};
+use sipjail::ticket::{Counter, Lease, SavedBan, Texts, Ticket};
 use sipjail::time::{Bantime, Span, Timestamp};
 use tempfile::TempDir;
 
@@ -77,6 +77,8 @@ fn what_was_applied_is_there_after_a_restart() {
         ban("sip", ticket("a 'raw' name", 104), Bantime::For(Span::from_secs(1))),
         Change::Failures { jail: "sip".into(), counters: vec![(Id::parse("2001:db8::5"), Some(counter.clone()))] },
         Change::Key([7; 16]),
+        Change::Trust(vec![(address("192.0.2.5"), Some(lease())), (address("2001:db8::5"), Some(lease()))]),
+        Change::Trust(vec![(address("192.0.2.5"), None)]),
         Change::Position { jail: "sip".into(), position: odd.clone() },
         Change::Position { jail: "sip".into(), position: far.clone() },
     ];
@@ -92,6 +94,7 @@ fn what_was_applied_is_there_after_a_restart() {
     assert_eq!(saved.bans, expected);
     assert_eq!(saved.counters, [("sip".to_owned(), Id::parse("2001:db8::5"), counter)]);
     assert_eq!(saved.key, Some([7; 16]));
+    assert_eq!(saved.trust, [(address("2001:db8::5"), lease())]);
     assert_eq!(sorted(saved.positions), sorted(vec![("sip".to_owned(), odd), ("sip".to_owned(), far)]));
 }
 
@@ -524,6 +527,7 @@ fn fail2ban_reads_what_we_wrote() {
             ban("sip", Ticket { bancount: 4, ..ticket("2001:db8::7", 1) }, Bantime::Forever),
             ban("sip", ticket("198.51.100.0/24", 2), Bantime::For(Span(12_500_000))),
             failures("sip", &Id::parse("192.0.2.9"), 2),
+            Change::Trust(vec![(address("192.0.2.5"), Some(lease()))]),
             Change::Position { jail: "sip".into(), position: position(&log, 11) },
         ])
         .unwrap();
@@ -555,7 +559,7 @@ fn fail2ban_reads_what_we_wrote() {
     fail2ban_says(&world, "purge", &json!({ "jail": "sip", "ip": "192.0.2.1" }));
     assert_eq!(world.rows("SELECT ip FROM bips ORDER BY ip"), json!([["198.51.100.0/24"], ["2001:db8::7"]]));
     let saved = world.open().load().unwrap();
-    assert_eq!((saved.bans.len(), saved.counters.len()), (2, 1));
+    assert_eq!((saved.bans.len(), saved.counters.len(), saved.trust.len()), (2, 1, 1));
     assert_eq!(saved.positions, [("sip".to_owned(), position(&log, 11))]);
 }
 
@@ -715,6 +719,14 @@ fn ban(jail: &str, ticket: Ticket, bantime: Bantime) -> Change {
 
 fn saved_ban(jail: &str, ticket: Ticket, bantime: Bantime) -> SavedBan {
     SavedBan { jail: jail.to_owned(), ticket: Ticket { bantime: Some(bantime), restored: true, ..ticket }, bantime }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn lease() -> Lease {
+    Lease { since: Timestamp(NOW.0 - 5), last: NOW, accounts: vec![(u64::MAX, NOW), (0, Timestamp(7))] }
 }
 
 fn counter(n: u32) -> Counter {

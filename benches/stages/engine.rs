@@ -14,7 +14,7 @@ use sipjail::addr::Id;
 use sipjail::config;
 use sipjail::engine::{Engine, Event, Setup};
 use sipjail::firewall::DryRun;
-use sipjail::ticket::{Failure, Who};
+use sipjail::ticket::{Failure, Sign, Who};
 use sipjail::time::{Span, Timestamp};
 
 fn failures(c: &mut Criterion) {
@@ -69,6 +69,7 @@ fn failure(n: u32) -> Failure {
              '{address}:5060' - Wrong password"
         )],
         groups: IndexMap::from(groups),
+        sign: Sign::Failed,
     }
 }
 

@@ -33,6 +33,7 @@ fuzz_target!(|input: &[u8]| {
         maxlines: 1 + usize::from(option(0) % 4),
         journalmatch: Vec::new(),
         record: RecordSettings::default(),
+        ..FilterSettings::default()
     };
     let usedns = [UseDns::Warn, UseDns::Yes, UseDns::No, UseDns::Raw][usize::from(option(1) % 4)];
     let encoding = ["auto", "utf-8", "ascii", "latin-1", "utf-16"][usize::from(option(2) % 5)];

@@ -25,7 +25,7 @@ use crate::line::Batch;
 use crate::record::Level;
 use crate::store::Change;
 use crate::text;
-use crate::ticket::{Failure, Ticket, Who};
+use crate::ticket::{Failure, Sign, Ticket, Who};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// Show whom these logs would have banned, when, and by which lines
@@ -187,12 +187,13 @@ impl Judge<'_> {
 
     fn take(&mut self, jail: Arc<str>, failure: Failure) {
         self.now = self.now.max(failure.time);
+        let failed = failure.sign == Sign::Failed;
         let (who, count, again) = (failure.who.clone(), failure.count, self.engine.uncounted(&jail));
         if self.engine.due().is_some_and(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
         }
         self.engine.handle(Event::Failures(vec![(jail.clone(), failure)]), self.now, &mut self.out);
-        if self.engine.uncounted(&jail) == again {
+        if failed && self.engine.uncounted(&jail) == again {
             self.count(&jail, who, count);
         }
         while !self.out.is_empty() {

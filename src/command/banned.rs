@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{House, Reply};
+use super::{House, Reply, columns};
 use crate::engine::BanStatus;
 use crate::error::Error;
 use crate::time::Timestamp;
@@ -68,20 +68,12 @@ impl Reply for BannedReply {
         if self.0.is_empty() {
             return "nobody is banned".to_owned();
         }
-        let head = ["ADDRESS", "JAIL", "SINCE", "UNTIL", "LEFT", "BEFORE"].map(str::to_owned);
         let short = |time: &str| time.get(..19).unwrap_or(time).replace('T', " ");
         let rows = self.0.iter().map(|r| {
             let until = r.until.as_deref().map_or("-".to_owned(), short);
             [r.address.clone(), r.jail.clone(), short(&r.since), until, r.left.clone(), r.count.to_string()]
         });
-        let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
-        let width = |i: usize| rows.iter().map(|r| r[i].len()).max().unwrap_or(0);
-        let widths: [usize; 6] = std::array::from_fn(width);
-        let line = |row: &[String; 6]| {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+        columns(["ADDRESS", "JAIL", "SINCE", "UNTIL", "LEFT", "BEFORE"], rows)
     }
 }
 

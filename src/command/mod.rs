@@ -9,6 +9,7 @@ pub mod action;
 pub mod ban;
 pub mod banned;
 pub mod change;
+pub mod distrust;
 pub mod get;
 pub mod jails;
 pub mod ping;
@@ -18,6 +19,7 @@ pub mod set;
 pub mod status;
 pub mod stop;
 pub mod take;
+pub mod trusted;
 pub mod unban;
 
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ pub enum Command {
     Ban(ban::Args),
     Unban(unban::Args),
     Banned(banned::Args),
+    Trusted(trusted::Args),
+    Distrust(distrust::Args),
     Protected(protected::Args),
     Reload(reload::Args),
     Ping(ping::Args),
@@ -123,6 +127,8 @@ impl Command {
             Command::Ban(args) => args.words(),
             Command::Unban(args) => args.words(),
             Command::Banned(args) => args.words(),
+            Command::Trusted(args) => args.words(),
+            Command::Distrust(args) => args.words(),
             Command::Reload(_) => vec!["reload".into()],
             Command::Ping(_) => vec!["ping".into()],
             Command::Protected(_) => vec!["protected".into()],
@@ -140,6 +146,8 @@ impl Command {
             Command::Ban(args) => args.run(house).map(data),
             Command::Unban(args) => args.run(house).map(data),
             Command::Banned(args) => args.run(house).map(data),
+            Command::Trusted(args) => args.run(house).map(data),
+            Command::Distrust(args) => args.run(house).map(data),
             Command::Ping(args) => Ok(data(args.run())),
             Command::Protected(args) => Ok(data(args.run(house))),
             Command::Get(args) => args.run(house).map(data),
@@ -158,6 +166,8 @@ impl Command {
             Command::Ban(_) => shown::<ban::BanReply>(reply),
             Command::Unban(_) => shown::<unban::UnbanReply>(reply),
             Command::Banned(_) => shown::<banned::BannedReply>(reply),
+            Command::Trusted(_) => shown::<trusted::TrustedReply>(reply),
+            Command::Distrust(_) => shown::<distrust::DistrustReply>(reply),
             Command::Reload(_) => shown::<reload::ReloadReply>(reply),
             Command::Ping(_) => shown::<ping::Pong>(reply),
             Command::Protected(_) => shown::<protected::ProtectedReply>(reply),
@@ -226,6 +236,17 @@ struct Words {
     command: Command,
 }
 
+/// A table for a terminal, each column as wide as it has to be.
+fn columns<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|r| r[i].len()).max().unwrap_or(0));
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn data(reply: impl Reply) -> Value {
     serde_json::to_value(reply).expect("replies are plain data")
 }
@@ -255,6 +276,9 @@ mod tests {
             "unban 203.0.113.7",
             "unban --all",
             "banned --jail asterisk",
+            "trusted",
+            "trusted asterisk",
+            "distrust 192.0.2.1 2001:db8::/64",
             "reload",
             "ping",
             "stop",

@@ -66,6 +66,12 @@ pub struct FilterPart {
     /// Failures that were not counted because too many waited for an answer to a slow question.
     #[serde(default)]
     pub dropped: u64,
+    /// Addresses on trust, since somebody logged in from there.
+    #[serde(default)]
+    pub trusted: usize,
+    /// Failures of such addresses that did not count.
+    #[serde(default)]
+    pub spared: u64,
     /// Failures that were not counted because their account had failed a while ago: `countby`.
     #[serde(default)]
     pub repeated: u64,
@@ -152,6 +158,8 @@ impl Args {
                 gave_up: house.gave_up.get(jail).copied().unwrap_or(0),
                 forgotten: status.forgotten,
                 dropped: status.dropped,
+                trusted: house.engine.trusted_count(jail, house.now)?,
+                spared: status.spared,
                 repeated: status.repeated,
                 nameless: status.nameless,
                 journalmatch: house.engine.settings(jail)?.journal.as_ref().map(Journal::groups),
@@ -249,8 +257,10 @@ impl JailReply {
             lines.insert(4, format!("|  |- Events:\t{}", events.text()));
         }
         // Amid the branch, so that whoever reads fail2ban's tree by names, by branches or from its end goes on doing so.
-        let FilterPart { gave_up, forgotten, dropped, repeated, nameless, .. } = filter;
+        let FilterPart { gave_up, forgotten, dropped, trusted, spared, repeated, nameless, .. } = filter;
         let rare = [
+            ("Addresses on trust", &(*trusted as u64)),
+            ("On trust, not counted", spared),
             ("Repeated, not counted", repeated),
             ("Without account, not counted", nameless),
             ("Lines given up", gave_up),
@@ -278,6 +288,8 @@ mod tests {
                 gave_up: 0,
                 forgotten: 0,
                 dropped: 0,
+                trusted: 0,
+                spared: 0,
                 repeated: 0,
                 nameless: 0,
                 journalmatch: None,
@@ -293,6 +305,10 @@ mod tests {
         let rare = "Total failed:\t0\n|  |- Lines given up:\t3\n|  |- Addresses forgotten:\t5";
         assert_eq!(reply.text(), tree.replace("Total failed:\t0", rare));
         (reply.filter.gave_up, reply.filter.forgotten) = (0, 0);
+        (reply.filter.trusted, reply.filter.spared) = (2, 7);
+        let trust = "Total failed:\t0\n|  |- Addresses on trust:\t2\n|  |- On trust, not counted:\t7";
+        assert_eq!(reply.text(), tree.replace("Total failed:\t0", trust));
+        (reply.filter.trusted, reply.filter.spared) = (0, 0);
         let events = EventsPart {
             server: "ami pbx".into(),
             connected_since: Some("2026-11-20T10:00:00+00:00".into()),

@@ -32,6 +32,7 @@ impl JailSettings {
             ignore: Ignore { myself: true, ..Ignore::default() },
             protect: false,
             dedupe: false,
+            trust: None,
             countby: CountBy::Line,
             samefailtime: Span::from_secs(3600),
             spread: Spread::default(),

@@ -18,7 +18,7 @@ use super::number::int;
 use super::tags;
 use super::tree::Tree;
 use super::value::Value;
-use super::{FilterSettings, Origin, Original, Problem, RecordSettings, Severity};
+use super::{FilterSettings, Origin, Original, Problem, RecordSettings, Severity, SignSettings};
 use crate::text;
 
 /// The options of a filter file that do something, in fail2ban's order; everything else in it is material for tags.
@@ -26,7 +26,16 @@ pub const OPTIONS: [&str; 7] =
     ["usedns", "prefregex", "ignoreregex", "failregex", "maxlines", "datepattern", "journalmatch"];
 
 /// Those of our own, which fail2ban passes over.
-const OURS: [&str; 4] = ["eventregex", "neighbours", "recordregex", "recordroom"];
+const OURS: [&str; 8] = [
+    "eventregex",
+    "neighbours",
+    "recordregex",
+    "recordroom",
+    "trustregex",
+    "eventtrustregex",
+    "restartregex",
+    "eventrestartregex",
+];
 
 /// `name[parameters]`, read from an option.
 #[derive(Clone, Debug, Default)]
@@ -142,6 +151,12 @@ impl FilterFile {
                 regex: both("recordregex"),
                 room: first("recordroom").and_then(|value| usize::try_from(int(value.text())?).ok()),
             },
+            signs: SignSettings {
+                trust: both("trustregex"),
+                event_trust: both("eventtrustregex"),
+                restart: both("restartregex"),
+                event_restart: both("eventrestartregex"),
+            },
         };
         let (usedns, neighbours) = (first("usedns").cloned(), first("neighbours").cloned());
         let own = filter.into_iter().filter(|(name, _)| OPTIONS.contains(&name.as_str())).collect();
@@ -216,6 +231,8 @@ pub fn filter_with(dir: &Path, name: &str, parameters: &IndexMap<String, String>
 fn once(tree: &Tree, wanted: &Reference, logtype: Option<&str>) -> Result<FilterSettings, Refused> {
     let mut file = FilterFile::open(tree, wanted, logtype, Options::new())?;
     let Filled { mut settings, maxlines, .. } = file.settings(&Options::new()).map_err(refuse)?;
+    // Without a jail nobody has a `trusttime`.
+    settings.signs = SignSettings::default();
     settings.maxlines = match maxlines.map(|value| (int(value.text()), value)) {
         Some((Some(number), value)) => usize::try_from(number).ok().filter(|n| *n > 0).ok_or_else(|| {
             vec![Problem::new(Severity::Error, value.origin(), "`maxlines` has to be a whole number from 1 on")]

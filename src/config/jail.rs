@@ -18,7 +18,7 @@ use super::tree::Tree;
 use super::unknown::Mentioned;
 use super::value::Value;
 use super::written::{Sheet, WrittenJail, spoken, word};
-use super::{Enabled, Events, JailSettings, Origin, Original, Problem, Severity, UseDns};
+use super::{Enabled, Events, JailSettings, Origin, Original, Problem, Severity, SignSettings, UseDns};
 use crate::line::Neighbours;
 use crate::time::Span;
 use crate::word::repr;
@@ -207,6 +207,11 @@ impl Reader<'_> {
         let mut values = Values::new(jail, name);
         let Filled { settings: mut filter, usedns, neighbours, maxlines, .. } = filter;
         filter.maxlines = maxlines.map_or(1, |value| values.maxlines(&value));
+        let trust = values.trust();
+        if trust.is_none() {
+            // Then nobody wants to know, and no line is looked at for it.
+            filter.signs = SignSettings::default();
+        }
         let journal = values.backend(&backend, &filter.journalmatch);
         for line in filter.journalmatch.iter().filter(|line| journal.is_none() && words(&line.text).is_err()) {
             values.warn(&line.origin, "this `journalmatch` cannot be split into words; no journal is read here", None);
@@ -258,6 +263,7 @@ impl Reader<'_> {
             ignore: values.ignore(),
             protect: values.truth("protect").unwrap_or(false),
             dedupe: values.truth("dedupe").unwrap_or(false),
+            trust,
             countby,
             samefailtime: values.time("samefailtime").unwrap_or(Span::from_secs(3600)),
             spread,

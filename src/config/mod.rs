@@ -172,6 +172,8 @@ pub struct JailSettings {
     pub protect: bool,
     /// One event that several lines tell of counts once.
     pub dedupe: bool,
+    /// Leniency for those who have logged in: `trusttime`.
+    pub trust: Option<Trust>,
     /// What counts as a failure.
     pub countby: CountBy,
     /// How long a failing account is the same failure for `countby`.
@@ -263,6 +265,21 @@ pub struct FilterSettings {
     pub journalmatch: Vec<Spanned>,
     /// Records that a sender can cut in two.
     pub record: RecordSettings,
+    /// What is no failure and worth knowing all the same.
+    pub signs: SignSettings,
+}
+
+/// What a filter finds beside failures, for jails with a `trusttime`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignSettings {
+    /// Logins with a password: `trustregex`.
+    pub trust: Vec<Spanned>,
+    /// The same for the events of a PBX beside an `eventregex`.
+    pub event_trust: Vec<Spanned>,
+    /// The PBX was started or reloaded: `restartregex`.
+    pub restart: Vec<Spanned>,
+    /// The same for the events of a PBX.
+    pub event_restart: Vec<Spanned>,
 }
 
 /// Records that are put together again before they are judged: `recordregex` and `recordroom`.
@@ -280,7 +297,9 @@ impl FilterSettings {
         if self.eventregex.is_empty() {
             return self.clone();
         }
-        FilterSettings { prefregex: None, failregex: self.eventregex.clone(), maxlines: 1, ..self.clone() }
+        let SignSettings { event_trust, event_restart, .. } = self.signs.clone();
+        let signs = SignSettings { trust: event_trust, restart: event_restart, ..SignSettings::default() };
+        FilterSettings { prefregex: None, failregex: self.eventregex.clone(), signs, maxlines: 1, ..self.clone() }
     }
 }
 
@@ -371,6 +390,17 @@ pub struct IgnoreCache {
     pub max_count: usize,
     /// How long one lives.
     pub max_time: Span,
+}
+
+/// How lenient a jail is with addresses from which somebody has logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// `trusttime`: so long after the last login.
+    pub time: Span,
+    /// `trustmaxretry`: failures that cause a ban, if `maxretry` is not more.
+    pub maxretry: u32,
+    /// `outage`: so many accounts that are known to log in may fail at once behind a restart of the PBX; 0: any number.
+    pub outage: u32,
 }
 
 /// Reads the configuration in `dir` over the stock tree; `dir` need not exist.

@@ -8,7 +8,7 @@ use super::number::{int, truth};
 use super::value::Value;
 use super::{
     CountBy, FilterSettings, Ignore, Increment, Journal, LogPath, Origin, Original, Problem, Severity, Spanned, Spread,
-    UseDns, brackets, ignore,
+    Trust, UseDns, brackets, ignore,
 };
 use crate::addr::Subnet;
 use crate::expr::{Expr, ExprError};
@@ -312,6 +312,17 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// `trusttime` and what belongs to it, ours; written empty, it takes back what a file before said.
+    pub fn trust(&mut self) -> Option<Trust> {
+        self.text("trusttime").filter(|text| !text.is_empty())?;
+        let trust = Trust {
+            time: self.time("trusttime")?,
+            maxretry: self.count("trustmaxretry", 1).unwrap_or(50),
+            outage: self.count("outage", 0).unwrap_or(10),
+        };
+        Some(trust).filter(|trust| trust.time > Span::default())
+    }
+
     /// A yes or no; what is neither is warned about.
     pub fn truth(&mut self, option: &str) -> Option<bool> {
         let value = self.options.get(option)?;
@@ -405,6 +416,11 @@ mod tests {
         assert_eq!(read(&[("bantime", "")], |v| v.bantime()).1, 1);
         assert_eq!(read(&[("unwrap", "Auto")], |v| v.unwrap()), (Unwrap::Auto, 0));
         assert_eq!(read(&[("logtimezone", "UTC+0200")], |v| v.logtimezone()), (Some(7200), 0));
+        let trust = Trust { time: Span::from_secs(21_600), maxretry: 50, outage: 3 };
+        assert_eq!(read(&[("trusttime", "6h"), ("outage", "3")], |v| v.trust()), (Some(trust), 0));
+        assert_eq!(read(&[("trusttime", ""), ("outage", "x")], |v| v.trust()), (None, 0));
+        assert_eq!(read(&[("trusttime", "0")], |v| v.trust()), (None, 0));
+        assert_eq!(read(&[("trusttime", "soon")], |v| v.trust()), (None, 1));
         let lines = [
             ("bantime.increment", "true"),
             ("bantime.factor", "2*2"),

@@ -144,7 +144,7 @@ mod tests {
     use crate::firewall::DryRun;
     use crate::line::Position;
     use crate::store::Change;
-    use crate::ticket::{Failure, Who};
+    use crate::ticket::{Failure, Sign, Who};
     use crate::time::Span;
 
     fn desk() -> (Arc<Desk>, Inbox, Receiver<Message>) {
@@ -172,6 +172,7 @@ mod tests {
             count: 1,
             matches: Vec::new(),
             groups: Default::default(),
+            sign: Sign::Failed,
         };
         Message::Failures(vec![("sip".into(), failure); count])
     }

@@ -132,5 +132,6 @@ pub fn kept(main: &Main, said: &mut Vec<Record>) -> Kept {
     saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
     remembered.key(saved.key);
     saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
+    saved.trust.into_iter().for_each(|(ip, lease)| remembered.lease(ip, lease));
     Kept { store, remembered, positions: saved.positions }
 }

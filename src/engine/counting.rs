@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::banning::Placed;
+use super::trusting::limit;
 use super::{Engine, Parked, Request, Waiting, acting, records};
 use crate::addr::Id;
 use crate::config::UseDns;
@@ -140,12 +141,18 @@ impl Engine {
     }
 
     fn count(&mut self, at: usize, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+        let Some((_, jail)) = self.jails.get_index(at) else { return };
+        let Who::Id(id) = failure.who.clone() else { return };
+        // Who is counted as a network has his accounts and his trust as one.
+        let liable = jail.liable(id.clone(), &self.own, &self.answers, &self.protected, now);
+        let failure = Failure { who: Who::Id(liable), ..failure };
+        if self.is_spared(at, &failure, out) {
+            return;
+        }
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
-        let Who::Id(from) = failure.who.clone() else { return };
-        let who = Who::Id(jail.liable(from.clone(), &self.own, &self.answers, &self.protected, now));
-        let Some(failure) = jail.counted(Failure { who, ..failure }, &self.key.0) else { return };
+        let Some(failure) = jail.counted(failure, &self.key.0) else { return };
         if self.hears <= Level::Info {
-            out.push(Request::Log(records::found(name, &from, failure.time, &self.zone)));
+            out.push(Request::Log(records::found(name, &id, failure.time, &self.zone)));
         }
         self.tally(at, name, failure, now, out);
     }
@@ -155,17 +162,24 @@ impl Engine {
         &mut self,
         at: usize,
         name: &Arc<str>,
-        failure: Failure,
+        mut failure: Failure,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = failure.who.clone() else { return };
-        let (time, maxretry) = (failure.time, jail.settings.maxretry);
+        let time = failure.time;
+        let lenient = limit(&self.trusted, jail, &id, time);
+        let maxretry = lenient.unwrap_or(jail.settings.maxretry);
+        if lenient.is_some() && failure.groups.contains_key("user") {
+            // "After 5 tries" of one account is one account.
+            failure.count = 1;
+        }
         jail.failures.clean(now);
         let spread = jail.numbers.dialled(&jail.settings.spread, &id, &failure);
         let mut retry = jail.failures.add(&id, failure);
         if jail.settings.increment.enabled
+            && lenient.is_none()
             && let Some(row) = self.history.get(&id, name)
             && time > row.time
         {
@@ -178,12 +192,18 @@ impl Engine {
         }
         match spread {
             Some((number, mut ids)) => {
-                ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none());
+                let spared = |id: &Id| limit(&self.trusted, jail, id, time).is_some();
+                ids.retain(|id| jail.ignore.at_once(id, &self.own).is_none() && !spared(id));
                 out.push(Request::Log(records::spread(name, number, ids.len(), &jail.settings.spread)));
                 // What others did is judged now, so their bans count from now.
                 ids.iter().for_each(|id| self.sentence(name, id, Some(time), now, out));
             }
-            None if retry >= maxretry => self.sentence(name, &id, None, now, out),
+            None if retry >= maxretry => {
+                if lenient.is_some() {
+                    self.end_trust(name, &id, retry, out);
+                }
+                self.sentence(name, &id, None, now, out)
+            }
             None => {}
         }
     }

@@ -10,7 +10,7 @@ impl Engine {
     /// When counters or positions want to be given out; `None`: nothing is new.
     pub(super) fn flush_due(&self) -> Option<Timestamp> {
         match self.jails.values().map(|jail| jail.failures.changed()).sum() {
-            0 if self.positions.is_empty() => None,
+            0 if self.positions.is_empty() && self.trusted.changed() == 0 => None,
             1..=FEW => Some(self.flushed + SOON),
             _ => Some(self.flushed + LATER),
         }
@@ -20,6 +20,13 @@ impl Engine {
     pub(super) fn flush(&mut self, now: Timestamp, out: &mut Vec<Request>) {
         self.flushed = now;
         self.flush_of(&|_| true, out);
+        if self.trusted.changed() > 0 {
+            // Without it the accounts in them mean nothing.
+            if !std::mem::replace(&mut self.key.1, true) {
+                out.push(Request::Keep(Change::Key(self.key.0.0)));
+            }
+            out.push(Request::Keep(Change::Trust(self.trusted.changes())));
+        }
     }
 
     /// The same of some jails.
@@ -46,7 +53,7 @@ const SOON: Span = Span::from_secs(1);
 
 /// Many counters: in a flood most of them change all the time, and each is written once for all that happened meanwhile.
 /// A crash loses nothing by it, since the position waits with them and the lines are read again. Positions alone too: lines
-/// that changed nothing may be read twice.
+/// that changed nothing may be read twice. And logins, which go on all day.
 const LATER: Span = Span::from_secs(10);
 
 /// Changes that are worth no waiting.

@@ -17,6 +17,7 @@ mod reload;
 mod restore;
 mod stopping;
 mod taking;
+mod trusting;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -35,11 +36,13 @@ use crate::firewall::script::{Counters, Deed, Method};
 use crate::firewall::{Firewall, FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::answers::Answers;
+use crate::jail::outage::Outage;
+use crate::jail::trust::Trusted;
 use crate::jail::{History, Jail, Key, Protected};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
-use crate::ticket::{Counter, Failure, SavedBan};
+use crate::ticket::{Counter, Failure, SavedBan, Sign};
 use crate::time::{Bantime, Span, Timestamp};
 
 use banning::Chance;
@@ -51,6 +54,7 @@ pub use banning::mark_chosen;
 pub use restore::Remembered;
 pub use stopping::Leave;
 pub use taking::Taken;
+pub use trusting::TrustStatus;
 
 /// The guard's whole state.
 pub struct Engine {
@@ -66,6 +70,10 @@ pub struct Engine {
     unclaimed: HashMap<String, Vec<(Id, Counter)>>,
     /// Bans that the firewall does not have yet, by jail; none between two calls.
     fresh: Vec<(Arc<str>, Vec<Id>)>,
+    /// Addresses from which somebody logged in, whichever jail's log told of it.
+    trusted: Trusted,
+    /// Whether the PBX itself may be the cause of failures.
+    outage: Outage,
     /// Positions that are not kept yet.
     positions: IndexMap<(Arc<str>, PathBuf), Position>,
     own: Vec<IpAddr>,
@@ -108,7 +116,7 @@ pub struct Setup {
 /// What happened, for [`Engine::handle`].
 #[derive(Debug)]
 pub enum Event {
-    /// Filters found failures, each in a jail.
+    /// Filters found failures and other signs, each in a jail.
     Failures(Vec<(Arc<str>, Failure)>),
     /// Everything before this position has been handed in.
     Position {
@@ -186,6 +194,9 @@ pub struct JailStatus {
     /// Failures that were not counted because too many waited for an answer to a slow question.
     #[serde(default)]
     pub dropped: u64,
+    /// Failures from addresses on trust that did not count.
+    #[serde(default)]
+    pub spared: u64,
     /// Failures that were not counted because their account had failed a while ago: `countby`.
     #[serde(default)]
     pub repeated: u64,
@@ -224,6 +235,10 @@ impl Engine {
         match event {
             Event::Failures(failures) => {
                 for (jail, failure) in failures {
+                    if failure.sign != Sign::Failed {
+                        self.told(&jail, &failure, out);
+                        continue;
+                    }
                     let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
                     self.arrive(parked, None, now, out);
                 }
@@ -261,6 +276,7 @@ impl Engine {
             self.purged = now;
             self.guard.renew(&mut self.jails, now, out);
             self.history.purge(self.dbpurgeage, now);
+            self.purge_trust(now);
             out.push(Request::Keep(Change::Purge { age: self.dbpurgeage, now }));
         }
         if self.flush_due().is_some_and(|due| now >= due) {
@@ -301,6 +317,7 @@ impl Engine {
             banned: jail.bans.iter().map(|(id, _)| id.to_string()).collect(),
             forgotten: jail.failures.forgotten(),
             dropped: self.dropped.get(name).copied().unwrap_or(0),
+            spared: jail.spared,
             repeated: jail.accounts.again(),
             nameless: jail.nameless,
         })
@@ -442,8 +459,8 @@ impl Engine {
     }
 
     /// What another database kept, in place of what was known; no jail may run.
-    pub fn remember(&mut self, saved: Remembered) {
-        self.take_back(saved);
+    pub fn remember(&mut self, saved: Remembered, now: Timestamp) {
+        self.take_back(saved, now);
     }
 
     /// How much is kept from now on, see [`Setup`].

@@ -160,10 +160,11 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
+    use crate::ticket::Sign;
 
     fn failure(id: &str, secs: i64) -> Parked {
         let (who, time) = (Who::Id(Id::parse(id)), Timestamp::from_secs(secs));
-        let failure = Failure { who, time, count: 1, matches: Vec::new(), groups: IndexMap::new() };
+        let failure = Failure { who, time, count: 1, matches: Vec::new(), groups: IndexMap::new(), sign: Sign::Failed };
         Parked { jail: "j".into(), what: Waiting::Failure(failure), arrived: time }
     }
 

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::addr::Id;
 use crate::config::Spread;
 use crate::jail::ignore::Rule;
+use crate::jail::outage::{AT_ONCE, HOLD};
 use crate::record::{Level, Record};
 use crate::time::{Bantime, Span, Timestamp};
 
@@ -34,6 +35,33 @@ pub fn found_bad(
 
 pub fn ignored(jail: &str, id: &Id, rule: &Rule) -> Record {
     filter(Level::Info, format!("[{jail}] Ignore {id} by {rule}"))
+}
+
+pub fn trusted(jail: &str, id: &Id, time: Timestamp, zone: &TimeZone) -> Record {
+    filter(Level::Info, format!("[{jail}] Trust {id} - {}", time.in_zone(zone)))
+}
+
+pub fn spared(jail: &str, id: &Id) -> Record {
+    filter(Level::Info, format!("[{jail}] Ignore {id} by trust"))
+}
+
+pub fn distrusted(jail: &str, id: &Id, failures: u32) -> Record {
+    let text = format!("[{jail}] {id} was on trust and is to be banned all the same, for {failures} failures");
+    filter(Level::Warning, text)
+}
+
+pub fn restarted(jail: &str, time: Timestamp, zone: &TimeZone) -> Record {
+    filter(Level::Info, format!("[{jail}] The PBX was started or reloaded - {}", time.in_zone(zone)))
+}
+
+pub fn outage(jail: &str, failed: usize) -> Record {
+    let text = format!(
+        "[{jail}] {failed} accounts that are known to log in failed within {} s, soon after the PBX was started or reloaded: \
+         can it not reach what it asks about passwords? Failures of such accounts do not count for {} s",
+        AT_ONCE.secs(),
+        HOLD.secs()
+    );
+    filter(Level::Warning, text)
 }
 
 pub fn resolved(name: &str, addresses: &[std::net::IpAddr]) -> Record {

@@ -4,6 +4,7 @@
 //! end, the others are adopted as bans.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -17,10 +18,12 @@ use crate::firewall::script::Deed;
 use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::aged::Aged;
 use crate::jail::history::Row;
+use crate::jail::outage::Outage;
+use crate::jail::trust::Trusted;
 use crate::jail::{Ban, History, Jail, Key, Protected};
 use crate::record::Level;
 use crate::store::{Change, Saved};
-use crate::ticket::{Counter, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// See [`Engine::start`].
@@ -36,6 +39,8 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         drop_said: None,
         fresh: Vec::new(),
         unclaimed: HashMap::new(),
+        trusted: Trusted::default(),
+        outage: Outage::default(),
         positions: IndexMap::new(),
         own,
         protected: Protected::new(protected, |_| Vec::new()),
@@ -50,7 +55,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         checked: now,
         purged: now,
     };
-    engine.take_back(saved);
+    engine.take_back(saved, now);
     let mut jails: Vec<Jail> = jails.into_iter().map(Jail::new).collect();
     let configured = jails.iter().any(|jail| jail.settings.name == MANUAL);
     let manual = Jail::new(manual(&jails));
@@ -74,8 +79,10 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
 }
 
 impl Engine {
-    pub(super) fn take_back(&mut self, saved: Remembered) {
+    pub(super) fn take_back(&mut self, saved: Remembered, now: Timestamp) {
         (self.history, self.unclaimed) = (saved.history, saved.counters);
+        self.trusted = Trusted::default();
+        saved.trust.into_iter().for_each(|(ip, lease)| self.trusted.restore(ip, lease, now));
         self.key = saved.key.map_or_else(|| (self.key.0.clone(), false), |key| (Key(key), true));
     }
 
@@ -252,6 +259,7 @@ pub(super) fn ticket(id: Id, time: Timestamp, bantime: Bantime, bancount: u32) -
 pub struct Remembered {
     history: History,
     counters: HashMap<String, Vec<(Id, Counter)>>,
+    trust: Vec<(IpAddr, Lease)>,
     key: Option<[u8; 16]>,
 }
 
@@ -267,6 +275,11 @@ impl Remembered {
         self.counters.entry(jail).or_default().push((id, counter));
     }
 
+    /// Adds an address that is on trust.
+    pub fn lease(&mut self, ip: IpAddr, lease: Lease) {
+        self.trust.push((ip, lease));
+    }
+
     /// What made the hashes of accounts in them.
     pub fn key(&mut self, key: Option<[u8; 16]>) {
         self.key = key;
@@ -278,6 +291,7 @@ impl From<Saved> for Remembered {
         let mut remembered = Remembered { key: saved.key, ..Remembered::default() };
         saved.bans.into_iter().for_each(|ban| remembered.ban(ban));
         saved.counters.into_iter().for_each(|(jail, id, counter)| remembered.counter(jail, id, counter));
+        saved.trust.into_iter().for_each(|(ip, lease)| remembered.lease(ip, lease));
         remembered
     }
 }

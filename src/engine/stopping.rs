@@ -23,6 +23,7 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
+        self.trusted.be_exact();
         self.flush(now, out);
         for (name, jail) in &self.jails {
             if leave != Leave::All {

@@ -79,6 +79,7 @@ impl Made {
             && one.ignoreregex == other.ignoreregex
             && one.datepattern == other.datepattern
             && one.record == other.record
+            && (&one.signs.trust, &one.signs.restart) == (&other.signs.trust, &other.signs.restart)
     }
 }
 

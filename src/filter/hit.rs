@@ -1,7 +1,7 @@
 //! A match with all that is known then, and the failure that it proves.
 
 use super::failregex::{Groups, is_of_failure};
-use crate::ticket::{Failure, Who};
+use crate::ticket::{Failure, Sign, Who};
 use crate::time::Timestamp;
 
 /// A failregex that matched, with all that is known then.
@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 pub struct Hit {
     /// Which failregex, from 0.
     pub regex: usize,
+    /// What that is a sign of; the failregexes come first.
+    pub sign: Sign,
     /// Whom it means; `None` for nobody.
     pub who: Option<Who>,
     /// Text in the place of an address that is none: then `who` is nobody.
@@ -35,7 +37,7 @@ impl Hit {
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
         let mut groups = self.groups;
         groups.retain(|name, _| is_of_failure(name));
-        Some(failure(who, self.ip, groups, time, self.matches))
+        Some(Failure { sign: self.sign, ..failure(who, self.ip, groups, time, self.matches) })
     }
 }
 
@@ -43,7 +45,7 @@ impl Hit {
 pub fn failure(who: Who, ip: Option<String>, mut groups: Groups, time: Timestamp, matches: Vec<String>) -> Failure {
     groups.extend(ip.map(|ip| ("ip".to_owned(), ip)));
     let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
-    Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups }
+    Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups, sign: Sign::Failed }
 }
 
 /// Tries that one line may stand for.

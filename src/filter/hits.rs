@@ -12,8 +12,9 @@ use super::pyregex::Match;
 use super::when::Place;
 use super::window::Division;
 use super::{Filter, Moment, Verdict};
+use crate::addr::Id;
 use crate::text::printable;
-use crate::ticket::Failure;
+use crate::ticket::{Failure, Sign, Who};
 use crate::time::Timestamp;
 
 /// Who wants to know what matched.
@@ -143,6 +144,7 @@ impl Filter {
         self.machine = Some(machine);
         if let Some((kind, number)) = given_up {
             self.limits += 1;
+            let (kind, number) = if kind == "failregex" { self.rules.named(number) } else { (kind, number) };
             self.notes.daily(Note::TooCostly, moment.now, || {
                 let which = if kind == "prefregex" { String::new() } else { format!(" {}", number + 1) };
                 format!(
@@ -282,13 +284,14 @@ impl Filter {
         out: &mut Vec<Failure>,
     ) -> Option<Verdict> {
         let (spans, usedns) = (self.rules.fail[number].spans(found, text), self.rules.usedns);
-        match identify(&spans, usedns) {
+        let sign = self.rules.sign(number);
+        match of_sign(identify(&spans, usedns), sign) {
             Identity::Known(who) => {
                 let proven = |time: Timestamp| {
                     let (ip, groups, time) = (beside(&spans, usedns), spans.others(), time.min(moment.now));
                     failure(who, ip, groups, time, vec![line.to_owned()])
                 };
-                out.extend(time.map(proven));
+                out.extend(time.map(proven).map(|found| Failure { sign, ..found }));
             }
             Identity::Nobody => return None,
             Identity::Invalid(text) => self.say_invalid(&text),
@@ -306,7 +309,8 @@ impl Filter {
         moment: &Moment<'_>,
     ) -> Option<Hit> {
         let joined = self.sessions.join(groups, lines, moment.now, !self.checked);
-        let (who, invalid) = match identify(&joined.groups, self.rules.usedns) {
+        let sign = self.rules.sign(regex);
+        let (who, invalid) = match of_sign(identify(&joined.groups, self.rules.usedns), sign) {
             Identity::Known(who) => (Some(who), None),
             Identity::Nobody if !joined.groups.contains_key("mlfid") => return None,
             Identity::Nobody => (None, None),
@@ -317,6 +321,7 @@ impl Filter {
         };
         Some(Hit {
             regex,
+            sign,
             who,
             invalid,
             ip: beside(&joined.groups, self.rules.usedns),
@@ -340,6 +345,11 @@ impl Filter {
     }
 }
 
+/// A restart is nobody's.
+fn of_sign(identity: Identity, sign: Sign) -> Identity {
+    if sign == Sign::Restarted { Identity::Known(Who::Id(Id::Raw("".into()))) } else { identity }
+}
+
 /// The groups of a prefregex, and over them those of a failregex.
 fn with(common: &Groups, found: Groups) -> Groups {
     if common.is_empty() {
@@ -353,11 +363,9 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::addr::Id;
     use crate::config::{FilterSettings, Spanned, UseDns};
     use crate::filter::Scan;
     use crate::filter::date::Zones;
-    use crate::ticket::Who;
     use crate::time::Span;
 
     /// 2026-11-20 10:00:00 UTC.

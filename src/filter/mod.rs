@@ -372,7 +372,7 @@ impl Filter {
 
     /// The failregexes with their tags expanded.
     pub fn expanded(&self) -> impl Iterator<Item = &str> {
-        self.rules.fail.iter().map(|regex| &*regex.expanded)
+        self.rules.failregexes().iter().map(|regex| &*regex.expanded)
     }
 
     /// How often each ignoreregex kept a line from being a failure.

@@ -54,7 +54,10 @@ impl Filter {
     /// What [`Filter::near`] needs; made once, since it costs more than a line does.
     pub fn tracks(&self) -> Tracks {
         let track = |regex: &Arc<FailRegex>| Track::new(&regex.relaxed());
-        Tracks { prefix: self.rules.prefix.as_ref().and_then(track), fail: self.rules.fail.iter().map(track).collect() }
+        Tracks {
+            prefix: self.rules.prefix.as_ref().and_then(track),
+            fail: self.rules.failregexes().iter().map(track).collect(),
+        }
     }
 
     /// Says of the line that was looked at last, and missed, where the best expression stopped; `None` if none nearly

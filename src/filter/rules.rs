@@ -9,15 +9,20 @@ use super::pyregex::Pattern;
 use super::shelf::Shelf;
 use super::torn::Records;
 use super::translate::Options;
-use crate::config::{FilterSettings, Problem, Severity, UseDns};
+use crate::config::{FilterSettings, Problem, Severity, Spanned, UseDns};
+use crate::ticket::Sign;
 
 /// The expressions of a filter.
 #[derive(Debug)]
 pub struct Rules {
     /// Tried first.
     pub prefix: Option<Arc<FailRegex>>,
-    /// In order.
+    /// In order; behind the failregexes those that are a sign of something else.
     pub fail: Vec<Arc<FailRegex>>,
+    /// What a match of each is a sign of.
+    signs: Vec<Sign>,
+    /// How many of them are failregexes.
+    failures: usize,
     /// In order.
     pub ignore: Vec<Pattern>,
     /// How host names count.
@@ -43,10 +48,13 @@ impl Rules {
             shelf.regex(&text.text, usedns, plain).map_err(|e| bad(text, format!("prefregex: {e}"))).ok()
         });
         let known_by_prefix = prefix.as_ref().is_some_and(|prefix| prefix.identifies());
-        let mut fail = Vec::new();
-        for text in &settings.failregex {
+        let (mut fail, mut signs) = (Vec::new(), Vec::new());
+        for (text, sign) in texts(settings) {
             match shelf.regex(&text.text, usedns, Options { multiline: window, window }) {
-                Ok(regex) if known_by_prefix || regex.identifies() => fail.push(regex),
+                Ok(regex) if known_by_prefix || regex.identifies() || sign == Sign::Restarted => {
+                    fail.push(regex);
+                    signs.push(sign);
+                }
                 Ok(regex) => bad(text, format!("no failure-id group in `{}`", regex.expanded)),
                 Err(e) => bad(text, e),
             }
@@ -65,6 +73,8 @@ impl Rules {
             true => Ok(Rules {
                 prefix,
                 fail,
+                failures: settings.failregex.len(),
+                signs,
                 ignore,
                 usedns,
                 records,
@@ -78,7 +88,7 @@ impl Rules {
     /// A warning for each expression that a hostile line can make so costly that it is given up.
     pub fn costly(&self, settings: &FilterSettings) -> Vec<Problem> {
         let prefix = settings.prefregex.iter().zip(&self.prefix).map(|(text, regex)| (text, regex.pattern()));
-        let fail = settings.failregex.iter().zip(&self.fail).map(|(text, regex)| (text, regex.pattern()));
+        let fail = texts(settings).zip(&self.fail).map(|((text, _), regex)| (text, regex.pattern()));
         let ignore = settings.ignoreregex.iter().zip(&self.ignore);
         let costly = prefix.chain(fail).chain(ignore).filter(|(_, pattern)| pattern.may_explode());
         let warning = |(text, _): (&crate::config::Spanned, &Pattern)| {
@@ -92,7 +102,28 @@ impl Rules {
     /// Whether ignoreregexes are tried on the whole line before anything else: when there are clearly fewer of them
     /// than failregexes.
     pub fn ignores_early(&self) -> bool {
-        !self.ignore.is_empty() && self.ignore.len() + 2 < self.fail.len()
+        !self.ignore.is_empty() && self.ignore.len() + 2 < self.failures
+    }
+
+    /// Those of which a match is a failure.
+    pub fn failregexes(&self) -> &[Arc<FailRegex>] {
+        &self.fail[..self.failures]
+    }
+
+    /// What a match of this one is a sign of.
+    pub fn sign(&self, number: usize) -> Sign {
+        self.signs.get(number).copied().unwrap_or_default()
+    }
+
+    /// How this one is spoken of: its option, and its place there from 0.
+    pub fn named(&self, number: usize) -> (&'static str, usize) {
+        let sign = self.sign(number);
+        let option = match sign {
+            Sign::Failed => "failregex",
+            Sign::LoggedIn => "trustregex",
+            Sign::Restarted => "restartregex",
+        };
+        (option, self.signs[..number].iter().filter(|other| **other == sign).count())
     }
 
     /// Which failregexes may match a text at all.
@@ -126,4 +157,14 @@ impl Rules {
         let names = self.prefix.iter().chain(&self.fail).flat_map(|regex| regex.pattern().names());
         self.records.is_none() && !names.into_iter().any(|name| name == "mlfid" || name.starts_with("alt_mlfid"))
     }
+}
+
+/// All that is looked for, in the order in which it is tried.
+fn texts(settings: &FilterSettings) -> impl Iterator<Item = (&Spanned, Sign)> {
+    fn of(texts: &[Spanned], sign: Sign) -> impl Iterator<Item = (&Spanned, Sign)> {
+        texts.iter().map(move |text| (text, sign))
+    }
+    let signs = &settings.signs;
+    let others = of(&signs.trust, Sign::LoggedIn).chain(of(&signs.restart, Sign::Restarted));
+    of(&settings.failregex, Sign::Failed).chain(others)
 }

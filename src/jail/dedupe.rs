@@ -153,6 +153,7 @@ mod tests {
 
     use super::*;
     use crate::addr::Id;
+    use crate::ticket::Sign;
 
     const FINDTIME: Span = Span::from_secs(600);
 
@@ -169,7 +170,14 @@ mod tests {
         let name = if words.starts_with(|c: char| c.is_ascii_uppercase()) { "event" } else { "reason" };
         let groups = [("callid", *call), (name, *words)].into_iter().filter(|(_, text)| !text.is_empty());
         let groups: IndexMap<_, _> = groups.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-        Failure { who: Who::Id(Id::parse(host)), time: secs(*at), count: 1, matches: Vec::new(), groups }
+        Failure {
+            who: Who::Id(Id::parse(host)),
+            time: secs(*at),
+            count: 1,
+            matches: Vec::new(),
+            groups,
+            sign: Sign::Failed,
+        }
     }
 
     fn secs(at: i64) -> Timestamp {

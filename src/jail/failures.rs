@@ -252,7 +252,7 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
-    use crate::ticket::Who;
+    use crate::ticket::{Sign, Who};
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
@@ -264,7 +264,7 @@ mod tests {
 
     fn failure(secs: i64) -> Failure {
         let matches = vec![format!("line {secs}")];
-        Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: IndexMap::new() }
+        Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: IndexMap::new(), sign: Sign::Failed }
     }
 
     fn failures() -> Failures {

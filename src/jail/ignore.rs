@@ -234,6 +234,7 @@ mod tests {
 
     use super::*;
     use crate::config::IgnoreCache;
+    use crate::ticket::Sign;
     use crate::ticket::Who;
 
     fn at(secs: i64) -> Timestamp {
@@ -242,7 +243,7 @@ mod tests {
 
     fn failure(id: &Id) -> Failure {
         let groups = IndexMap::from([("user".to_owned(), "alice".to_owned())]);
-        Failure { who: Who::Id(id.clone()), time: at(0), count: 1, matches: Vec::new(), groups }
+        Failure { who: Who::Id(id.clone()), time: at(0), count: 1, matches: Vec::new(), groups, sign: Sign::Failed }
     }
 
     fn judge(ignore: &mut Ignore, id: &str, known: &Answers, ran: Option<(&Question, &Answer)>) -> Judgement {

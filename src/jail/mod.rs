@@ -13,12 +13,14 @@ pub mod failures;
 pub mod history;
 pub mod ignore;
 pub mod lately;
+pub mod outage;
 pub mod protected;
 pub mod question;
 pub mod ranges;
 pub mod roll;
 pub mod spread;
 pub mod tags;
+pub mod trust;
 
 use std::net::IpAddr;
 
@@ -50,6 +52,10 @@ pub struct Jail {
     pub ignore: Ignore,
     /// What more lines may tell of.
     pub dedupe: Dedupe,
+    /// Which accounts failed from addresses on trust.
+    pub repeated: Accounts,
+    /// Failures that did not count because of trust.
+    pub spared: u64,
     /// Which accounts failed from where; where lines count, none is kept.
     pub accounts: Accounts,
     /// Which numbers were dialled from where; none where that is all one.
@@ -66,6 +72,8 @@ impl Jail {
             bans: Bans::new(settings.bantime),
             ignore: Ignore::new(&settings.ignore),
             dedupe: Dedupe::default(),
+            repeated: Accounts::default(),
+            spared: 0,
             accounts: Accounts::default(),
             numbers: Numbers::default(),
             nameless: 0,
@@ -120,7 +128,7 @@ impl Jail {
 
     /// Failures that did not count, so far.
     pub fn uncounted(&self) -> u64 {
-        self.dedupe.again() + self.accounts.again() + self.nameless
+        self.dedupe.again() + self.accounts.again() + self.nameless + self.spared
     }
 
     /// Takes back a counter that was kept, with its accounts.

@@ -46,6 +46,7 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
+    use crate::ticket::Sign;
     use crate::ticket::Who;
     use crate::time::Timestamp;
 
@@ -59,7 +60,8 @@ mod tests {
             let id = Id::Ip([192, 0, 2, *from].into());
             let groups = IndexMap::from([("number".to_owned(), number.to_string())]);
             let time = Timestamp::from_secs(1_000_000 + secs);
-            let failure = Failure { who: Who::Id(id.clone()), time, count: 1, matches: Vec::new(), groups };
+            let failure =
+                Failure { who: Who::Id(id.clone()), time, count: 1, matches: Vec::new(), groups, sign: Sign::Failed };
             marked.extend(numbers.dialled(&RULE, &id, &failure).map(|(_, from)| from.len()));
         }
         marked.last().copied().unwrap_or(0)

@@ -114,13 +114,21 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
+    use crate::ticket::Sign;
     use crate::ticket::Who;
     use crate::time::Timestamp;
 
     fn failure(id: &Id, user: &str) -> Failure {
         let groups = IndexMap::from([("user".to_owned(), user.to_owned())]);
         let who = Who::Id(id.clone());
-        Failure { who, time: Timestamp::from_secs(1_795_170_254), count: 1, matches: vec!["a line".into()], groups }
+        Failure {
+            who,
+            time: Timestamp::from_secs(1_795_170_254),
+            count: 1,
+            matches: vec!["a line".into()],
+            groups,
+            sign: Sign::Failed,
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use md5::{Digest, Md5};
 use memchr::memmem;
 
-use super::event::{News, Rendered};
+use super::event::{self, News, Rendered};
 use layout::{Layout, SHOWN};
 
 /// One connection, from the server's greeting on. It cannot be shown: what is to be sent may hold the secret.
@@ -146,6 +146,7 @@ impl Session {
             State::Login if good => {
                 self.state = State::In;
                 news.entered = true;
+                Rendered::new("AMI", event::CONNECTED).end(&mut news.lines);
             }
             State::Login => {
                 let why = String::from_utf8_lossy(said(b"Message").unwrap_or(b"no reason"));

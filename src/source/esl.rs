@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use memchr::memmem;
 
-use super::event::{News, Rendered, decoded};
+use super::event::{self, News, Rendered, decoded};
 use crate::config::Secret;
 
 /// One connection, from the server's greeting on. It cannot be shown: what is to be sent may hold the secret.
@@ -101,6 +101,7 @@ impl Session {
             (State::Login, b"command/reply") if head.reply.starts_with(b"+OK") => {
                 self.state = State::In;
                 news.entered = true;
+                Rendered::new("ESL", event::CONNECTED).end(&mut news.lines);
                 self.say(events::WANTED);
                 self.say("log 6");
             }

@@ -15,6 +15,10 @@
 
 use std::net::IpAddr;
 
+/// What stands in the place of an event's name when the server has let us in: it was started, or one of us was gone. No event
+/// is called so.
+pub const CONNECTED: &str = "Connected";
+
 /// The bytes of a value that are kept.
 pub const LONGEST: usize = 256;
 

@@ -17,6 +17,7 @@ mod write;
 use std::cell::RefCell;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::addr::Id;
 use crate::line::Position;
 use crate::record::{Level, Record};
-use crate::ticket::{Counter, Past, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, Past, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// An open database.
@@ -87,6 +88,8 @@ pub enum Change {
         /// Where.
         position: Position,
     },
+    /// Logins from addresses that are on trust, in our own table; `None` forgets them.
+    Trust(Vec<(IpAddr, Option<Lease>)>),
     /// Forget what is older than `age`, and jails that are off and have no ban left. Permanent bans stay; the count of
     /// a ban stays for three times its duration. The counters of a jail that is on end when its `findtime` says so, which may
     /// be longer. Jails in use must have been named by [`Change::Jail`] before.
@@ -103,6 +106,7 @@ impl Change {
     pub fn rows(&self) -> usize {
         match self {
             Change::Failures { counters, .. } => counters.len(),
+            Change::Trust(leases) => leases.len(),
             _ => 1,
         }
     }
@@ -123,6 +127,8 @@ pub struct Saved {
     pub key: Option<[u8; 16]>,
     /// Log positions by jail; where fail2ban was the last to write one, `file` is `None`.
     pub positions: Vec<(String, Position)>,
+    /// Logins from addresses that are on trust.
+    pub trust: Vec<(IpAddr, Lease)>,
 }
 
 /// A database that cannot be used.

@@ -4,6 +4,7 @@
 //! and what was read up to there stays in `saved`.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use rusqlite::{Connection, Params, Row, Statement};
 use super::{Saved, data};
 use crate::addr::Id;
 use crate::line::Position;
-use crate::ticket::{Counter, Past, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, Past, SavedBan, Ticket};
 use crate::time::{Bantime, Timestamp};
 
 /// Adds everything to `saved`.
@@ -27,7 +28,8 @@ pub fn all(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
 pub fn rest(conn: &Connection, saved: &mut Saved) -> rusqlite::Result<()> {
     counters(conn, &mut saved.counters)?;
     saved.key = key(conn)?;
-    positions(conn, &mut saved.positions)
+    positions(conn, &mut saved.positions)?;
+    trust(conn, &mut saved.trust)
 }
 
 /// Calls `take` for each newest ban, without its story: no matches, no failures, no groups but the one that says who chose
@@ -120,6 +122,12 @@ pub fn key(conn: &Connection) -> rusqlite::Result<Option<[u8; 16]>> {
     Ok(key)
 }
 
+/// Our addresses on trust.
+pub fn trust(conn: &Connection, found: &mut Vec<(IpAddr, Lease)>) -> rusqlite::Result<()> {
+    let sql = "SELECT ip, since, last, accounts FROM sipjail_trust ORDER BY rowid";
+    each(&mut conn.prepare(sql)?, [], |row| found.extend(lease(row)))
+}
+
 /// Positions from fail2ban's table and ours.
 ///
 /// Ours is written together with fail2ban's row. Where they differ, fail2ban has gone on in the meantime and its row
@@ -151,6 +159,12 @@ fn counter(row: &Row<'_>) -> Option<(String, Id, Counter)> {
         accounts: bytes(row, 7).map(data::read_accounts).unwrap_or_default(),
     };
     Some((text(row, 0)?, Id::parse(&text(row, 1)?), counter))
+}
+
+fn lease(row: &Row<'_>) -> Option<(IpAddr, Lease)> {
+    let accounts = bytes(row, 3).map(data::read_accounts).unwrap_or_default();
+    let lease = Lease { since: Timestamp(integer(row, 1)?), last: Timestamp(integer(row, 2)?), accounts };
+    Some((text(row, 0)?.parse().ok()?, lease))
 }
 
 /// A row of `logs`. The journal's position is a time in seconds.

@@ -88,6 +88,7 @@ pub fn salvage(aside: &Path) -> Saved {
     let _ = read::counters(&conn, &mut saved.counters);
     saved.key = read::key(&conn).unwrap_or_default();
     let _ = read::positions(&conn, &mut saved.positions);
+    let _ = read::trust(&conn, &mut saved.trust);
     saved
 }
 

@@ -154,7 +154,9 @@ CREATE TABLE IF NOT EXISTS sipjail_counters(
 CREATE TABLE IF NOT EXISTS sipjail_positions(
     jail TEXT NOT NULL, path NOT NULL,
     dev INTEGER, ino INTEGER, \"offset\" INTEGER NOT NULL, first_line TEXT,
-    PRIMARY KEY(jail, path));";
+    PRIMARY KEY(jail, path));
+CREATE TABLE IF NOT EXISTS sipjail_trust(
+    ip TEXT NOT NULL PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, accounts BLOB);";
 
 #[cfg(test)]
 mod tests {

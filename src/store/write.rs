@@ -4,6 +4,7 @@
 //! matches in `data`.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 
 use rusqlite::types::{ToSql, Value};
@@ -12,7 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::{Change, Saved, data, read};
 use crate::addr::Id;
 use crate::line::Position;
-use crate::ticket::{Counter, SavedBan, Ticket};
+use crate::ticket::{Counter, Lease, SavedBan, Ticket};
 use crate::time::{Bantime, Span, Timestamp};
 
 /// Applies `changes` in their order, all or none.
@@ -39,6 +40,7 @@ pub fn restore(conn: &mut Connection, saved: &Saved) -> rusqlite::Result<()> {
     for (jail, position) in &saved.positions {
         batch.position(jail, position)?;
     }
+    batch.trust(saved.trust.iter().map(|(ip, lease)| (ip, Some(lease))))?;
     batch.tx.commit()
 }
 
@@ -67,6 +69,7 @@ impl<'a> Batch<'a> {
             }
             Change::Key(key) => self.key(key),
             Change::Position { jail, position } => self.position(jail, position),
+            Change::Trust(leases) => self.trust(leases.iter().map(|(ip, lease)| (ip, lease.as_ref()))),
             Change::Purge { age, now } => self.purge(*now - *age),
         }
     }
@@ -188,6 +191,22 @@ impl<'a> Batch<'a> {
             (Some(path), None) => self.run("DELETE FROM logs WHERE jail = ?1 AND path = ?2", params![jail, path]),
             (None, _) => Ok(()),
         }
+    }
+
+    fn trust<'b>(&self, leases: impl Iterator<Item = (&'b IpAddr, Option<&'b Lease>)>) -> rusqlite::Result<()> {
+        for (ip, lease) in leases {
+            let ip = ip.to_string();
+            let Some(Lease { since, last, accounts }) = lease else {
+                self.run("DELETE FROM sipjail_trust WHERE ip = ?1", params![ip])?;
+                continue;
+            };
+            let accounts = data::write_accounts(accounts);
+            self.run(
+                "INSERT OR REPLACE INTO sipjail_trust(ip, since, last, accounts) VALUES (?1, ?2, ?3, ?4)",
+                params![ip, since.0, last.0, accounts],
+            )?;
+        }
+        Ok(())
     }
 
     fn purge(&mut self, before: Timestamp) -> rusqlite::Result<()> {

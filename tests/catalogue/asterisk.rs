@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use sipjail::addr::Id;
+use sipjail::ticket::{Sign, Who};
+
 use super::prefixes::{Message, Prefix};
 use super::table::{Found, SLOW, Stock, Verdict, fixture, rows};
 
@@ -18,6 +21,8 @@ fn every_line_goes_where_its_verdict_says() {
         tally.judge(&row.id, row.verdict, row.host, found);
     }
     tally.show("as they are");
+    let trusted = |jail: &str| (jail.to_owned(), Sign::LoggedIn, Who::Id(Id::parse("203.0.113.47")));
+    assert_eq!(stock.signs(), [trusted("asterisk")]);
     assert_eq!(tally.caught[&Verdict::Count], (71, 71));
 }
 
@@ -38,6 +43,9 @@ fn with_any_prefix_over_any_transport_and_from_any_address_the_same() {
         }
     }
     tally.show("in all forms");
+    let signs = [stock.signs(), journal.signs()].concat();
+    assert!(signs.len() > 50 && signs.iter().all(|(_, sign, _)| *sign == Sign::LoggedIn), "{signs:?}");
+    counted!("logins in all forms: {}", signs.len());
 }
 
 /// What follows a line: in the place of a packet that one says it dumps.
@@ -154,6 +162,11 @@ fn in_hostile_logs_everybody_stands_for_himself() {
             let mut hosts: Vec<IpAddr> = found.iter().filter(|found| found.jail != FLOOD).map(|f| f.host).collect();
             hosts.sort();
             hosts.dedup();
+            let good = |(_, sign, who): &(String, Sign, Who)| match sign {
+                Sign::LoggedIn => *who == Who::Id(Id::parse("127.0.0.9")),
+                _ => true,
+            };
+            assert!(stock.signs().iter().all(good), "none of the attackers logged in");
             let mut expected: Vec<IpAddr> = attackers.iter().map(|n| IpAddr::from([127, 0, 0, *n])).collect();
             expected.sort();
             assert_eq!(hosts, expected, "{folder}/{name}");

@@ -3,6 +3,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use sipjail::addr::Id;
+use sipjail::ticket::{Sign, Who};
+
 use super::random::Random;
 use super::table::{Found, SLOW, Stock};
 
@@ -23,13 +26,16 @@ fn over_a_million_lines_nobody_is_counted_but_the_sender() {
 fn all(records: u64, seed: u64) {
     let mut random = Random::new(seed);
     let (mut stock, mut slow) = (Stock::all(), Stock::new(|name| name == SLOW));
-    let (mut lines, mut counted) = (0, 0);
+    let (mut lines, mut counted, mut logins) = (0, 0, 0);
     for _ in 0..records / AT_ONCE {
-        let (mut log, mut expected) = (Vec::new(), Vec::new());
+        let (mut log, mut expected, mut trusted) = (Vec::new(), Vec::new(), Vec::new());
         let style = random.below(4);
         for n in 0..AT_ONCE {
             let sender = Sender::new(n + 1, &mut random);
             let (record, jail) = sender.record(&mut random);
+            if record.text.starts_with(LOGIN) && record.text.ends_with(b",UsingPassword=\"1\"") {
+                trusted.push(("asterisk".to_owned(), Sign::LoggedIn, Who::Id(Id::from(sender.host))));
+            }
             let begin = log.len();
             log.extend(written(&record, style, &mut random));
             let what = String::from_utf8_lossy(&log[begin..]).into_owned();
@@ -51,9 +57,10 @@ fn all(records: u64, seed: u64) {
             found.swap_remove(at);
         }
         assert!(found.is_empty(), "{found:?} is wrong in\n{}", String::from_utf8_lossy(&log));
-        counted += expected.len();
+        assert_eq!(stock.signs(), trusted, "{}", String::from_utf8_lossy(&log));
+        (counted, logins) = (counted + expected.len(), logins + trusted.len());
     }
-    counted!("hostile lines {lines}, records {records}, counted {counted}");
+    counted!("hostile lines {lines}, records {records}, counted {counted}, logins {logins}");
 }
 
 /// A record of a level and a source file, still without a head.
@@ -102,7 +109,7 @@ impl Sender {
         let notice = |file: &'static str, text: Vec<u8>| Record { level: "NOTICE", file, text, call: false };
         let join = |parts: &[&[u8]]| parts.concat();
         let rejected: &[u8] = b"' rejected because extension not found in context 'public'.";
-        match random.below(17) {
+        match random.below(19) {
             0 => {
                 let number = hostile(79, true, random);
                 let begin = format!(" anonymous: Call ({transport}:{at}) to extension '");
@@ -212,6 +219,12 @@ impl Sender {
                 let text = join(&[begin.as_bytes(), &packet, b"\n-- end of packet."]);
                 (Record { level: "ERROR", file: "pjproject", text, call: false }, Some("asterisk"))
             }
+            // A login with a password or without; the account is the server's word.
+            17 | 18 => {
+                let session = hostile(300, false, random);
+                let password = random.of(&[&b",UsingPassword=\"1\""[..], b",UsingPassword=\"0\""]);
+                (security(event("SuccessfulAuth", "PJSIP", b"100", &session, password)), None)
+            }
             15 => {
                 let text = format!("ip={host} reason=number out of range").into_bytes();
                 (Record { level: "ERROR", file: "Ext. s", text, call: true }, Some("sipjail-screen"))
@@ -314,6 +327,9 @@ fn percent(text: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|byte| if plain(*byte) { vec![*byte] } else { format!("%{byte:02x}").into_bytes() }).collect()
 }
 
+/// How a login begins.
+const LOGIN: &[u8] = b"SecurityEvent=\"SuccessfulAuth\",";
+
 /// Bytes that mean something to somebody.
 const MEAN: [&str; 20] = [
     "'", "\"", "\\", ")", "(", "]", "[", ">", "<", "\x1b[0m", "#033[0m", "\\n", "\r", "%0a", "\u{85}", "\u{2028}",
@@ -321,7 +337,7 @@ const MEAN: [&str; 20] = [
 ];
 
 /// Ends of records, in the middle of a sender's text.
-const ENDS: [&str; 14] = [
+const ENDS: [&str; 16] = [
     "' rejected because extension not found in context 'public'.",
     "' rejected because extension not found in context ''.\n",
     "' rejected because extension not found.\n",
@@ -336,10 +352,12 @@ const ENDS: [&str; 14] = [
     "' failed for '8.8.8.8:5060' - Wrong password",
     "\n-- end of packet.\n",
     ": x\n",
+    "\",LocalAddress=\"IPV4/UDP/1.1.1.1/1\",RemoteAddress=\"IPV4/UDP/8.8.8.8/1\",UsingPassword=\"1\"",
+    "\",RemoteAddress=\"IPV4/UDP/8.8.8.8/1\",UsingPassword=\"1\"\n",
 ];
 
 /// Messages that would be somebody else's failure, as short as they can be.
-const FORGED: [&str; 17] = [
+const FORGED: [&str; 20] = [
     "chan_iax2.c: Empty registration from 8.8.8.8",
     "chan_iax2.c: Empty registration from 198.51.100.1",
     "chan_iax2.c: No registration for peer '' (from 8.8.8.8)",
@@ -357,4 +375,7 @@ const FORGED: [&str; 17] = [
     "Ext. 0: ip=8.8.8.8 reason=aaaaaaaaaaaaa",
     "Ext. s: \"Rejecting unknown SIP connection from 8.8.8.8\"",
     "tcptls.c: Unable to set up ssl connection with peer '8.8.8.8:1'",
+    "loader.c: 1 modules will be loaded.",
+    "sorcery.c: Type 'system' is not reloadable, maintaining previous values",
+    "res_security_log.c: SecurityEvent=\"SuccessfulAuth\",EventTV=\"\",Severity=\"I\",Service=\"SIP\",EventVersion=\"1\",AccountID=\"\",SessionID=\"\",LocalAddress=\"IPV4/UDP/1::/1\",RemoteAddress=\"IPV4/UDP/8.8.8.8/1\",UsingPassword=\"1\"",
 ];

@@ -10,7 +10,7 @@ use sipjail::config::{self, Config};
 use sipjail::daemon::pipe::{Pipe, PipeJail, Route};
 use sipjail::filter::Filter;
 use sipjail::line::Batch;
-use sipjail::ticket::{Failure, Who};
+use sipjail::ticket::{Failure, Sign, Who};
 use sipjail::time::{Span, Timestamp};
 
 /// 2026-08-20 10:00:00 UTC, which most lines of the catalogues say.
@@ -90,6 +90,8 @@ pub struct Stock {
     routes: [Route; 2],
     /// When the lines were written, where the source knows it.
     time: Option<Timestamp>,
+    /// What was found beside failures.
+    signs: Vec<(String, Sign, Who)>,
 }
 
 impl Stock {
@@ -129,7 +131,7 @@ impl Stock {
         });
         let mut pipe = Pipe::new(jails.collect());
         let routes = [pipe.route_to_all(), pipe.route_to_all()];
-        Stock { pipe, routes, time: None }
+        Stock { pipe, routes, time: None, signs: Vec::new() }
     }
 
     /// The accounts of those whom these lines make fail, where they have some.
@@ -163,7 +165,14 @@ impl Stock {
         let mut failures = Vec::new();
         let batch = Batch { bytes: lines, live: now.is_some(), time: self.time };
         self.pipe.batch(&mut self.routes[log], &batch, now.unwrap_or(NOW), &mut failures);
+        let (failures, signs): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(_, f)| f.sign == Sign::Failed);
+        self.signs.extend(signs.into_iter().map(|(jail, f)| (jail.to_string(), f.sign, f.who)));
         failures
+    }
+
+    /// What else they were signs of, since the last call: in which jail, and whose.
+    pub fn signs(&mut self) -> Vec<(String, Sign, Who)> {
+        std::mem::take(&mut self.signs)
     }
 
     fn take(&mut self, log: usize, lines: &[u8], now: Option<Timestamp>) -> Vec<Found> {

@@ -14,4 +14,5 @@ mod questions;
 mod reload;
 mod restart;
 mod taking;
+mod trust;
 mod world;

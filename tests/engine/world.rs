@@ -16,7 +16,7 @@ use sipjail::firewall::{Entry, Firewall, FirewallError, Repaired};
 use sipjail::line::Position;
 use sipjail::record::{Level, Record};
 use sipjail::store::{Change, Saved};
-use sipjail::ticket::{Counter, Failure, SavedBan, Ticket, Who};
+use sipjail::ticket::{Counter, Failure, Lease, SavedBan, Sign, Ticket, Who};
 use sipjail::time::{Bantime, Span, Timestamp};
 
 /// 2026-11-20 10:00:00 UTC.
@@ -257,7 +257,14 @@ pub fn peer(who: &str, why: &str) -> Peer {
 
 /// A failure with nothing in it, at the epoch.
 pub fn failure(who: Who) -> Failure {
-    Failure { who, time: Timestamp::default(), count: 1, matches: Vec::new(), groups: IndexMap::new() }
+    Failure {
+        who,
+        time: Timestamp::default(),
+        count: 1,
+        matches: Vec::new(),
+        groups: IndexMap::new(),
+        sign: Sign::Failed,
+    }
 }
 
 /// A jail with `maxretry` 3, `findtime` and `bantime` ten minutes.
@@ -280,6 +287,7 @@ pub struct Database {
     pub bans: IndexMap<(String, Id), SavedBan>,
     pub counters: IndexMap<(String, Id), Counter>,
     pub positions: IndexMap<(String, PathBuf), Position>,
+    pub trust: IndexMap<IpAddr, Lease>,
     pub key: Option<[u8; 16]>,
 }
 
@@ -307,6 +315,10 @@ impl Database {
             Change::Position { jail, position } => {
                 self.positions.insert((jail, position.path.clone()), position);
             }
+            Change::Trust(leases) => leases.into_iter().for_each(|(ip, lease)| match lease {
+                Some(lease) => drop(self.trust.insert(ip, lease)),
+                None => drop(self.trust.swap_remove(&ip)),
+            }),
             Change::Key(key) => self.key = Some(key),
             Change::Jail { .. } | Change::Purge { .. } => {}
         }
@@ -319,6 +331,7 @@ impl Database {
             bans: self.bans.values().cloned().collect(),
             counters: counters.collect(),
             positions: positions.collect(),
+            trust: self.trust.iter().map(|(ip, lease)| (*ip, lease.clone())).collect(),
             key: self.key,
         }
     }

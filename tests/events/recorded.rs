@@ -10,6 +10,7 @@ use sipjail::filter::date::Zones;
 use sipjail::filter::{Filter, Moment};
 use sipjail::source::event::News;
 use sipjail::source::{ami, esl};
+use sipjail::ticket::Sign;
 use sipjail::time::{Span, Timestamp};
 
 use super::common::fixtures;
@@ -32,6 +33,36 @@ fn found(name: &str, lines: &[u8]) -> BTreeMap<String, usize> {
         }
     }
     counts
+}
+
+/// What else a jail with a `trusttime` finds among them: logins by address and account, and how often the PBX was started.
+fn signs(filter: &str, backend: &str, lines: &[u8]) -> (BTreeMap<String, usize>, usize) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).expect("a file");
+    write("sipjail.conf", "[ami a]\nusername = u\nsecret = s\n[esl e]\npassword = s\n".into());
+    let jail = format!(
+        "[t]\nenabled = true\nfilter = {filter}\nbackend = {backend}\naction = dryrun\ntrusttime = 6h\nusedns = no\n"
+    );
+    write("jail.conf", jail);
+    let config = sipjail::config::load(dir.path());
+    assert_eq!(config.jails.len(), 1, "{:?}", config.problems);
+    let (mut filter, _) = Filter::new(&config.jails[0], &TimeZone::UTC).expect("it compiles");
+    let (mut logins, mut starts) = (BTreeMap::new(), 0);
+    for line in lines.split(|byte| *byte == b'\n') {
+        let moment = Moment { now: NOW, findtime: Span::from_secs(600), live: true, time: None, before: b"" };
+        let mut found = Vec::new();
+        filter.line_at(line, NOW, &moment, &mut found);
+        for failure in found {
+            match failure.sign {
+                Sign::Failed => {}
+                Sign::Restarted => starts += 1,
+                Sign::LoggedIn => {
+                    *logins.entry(format!("{} {}", failure.who, failure.groups["user"])).or_default() += 1
+                }
+            }
+        }
+    }
+    (logins, starts)
 }
 
 fn asterisk(path: &str) -> Vec<u8> {
@@ -99,4 +130,32 @@ fn nobody_is_named_who_sent_nothing() {
             assert!(path.contains("log") || who.contains_key("10.77.0.13"), "{who:?}");
         }
     }
+}
+
+#[test]
+fn good_logins_are_told_with_their_accounts_and_so_is_a_new_connection() {
+    for version in ["16", "22"] {
+        let lines = asterisk(&format!("asterisk-{version}/ami.txt"));
+        for name in ["asterisk", "ami"] {
+            assert_eq!(signs(name, "ami", &lines), (expected(&[("10.77.0.12 1001", 7)]), 1), "{name}, {version}");
+        }
+    }
+    let lines = freeswitch("freeswitch-1.10.12/events.txt");
+    // Right answers to challenges, of which the phone had one too many registrations; 1007 has no password.
+    let logins = expected(&[
+        ("10.77.0.12 1001", 11),
+        ("10.77.0.12 1003", 2),
+        ("10.77.0.12 1009", 1),
+        ("10.77.0.13 1001", 1),
+        ("10.77.0.13 1007", 1),
+        ("::1 1001", 1),
+    ]);
+    for name in ["freeswitch", "esl", "freeswitch[mode=extra]"] {
+        assert_eq!(signs(name, "esl", &lines), (logins.clone(), 1), "{name}");
+    }
+    for path in ["injection-events.txt", "injection-esl-log.txt"] {
+        let lines = freeswitch(&format!("freeswitch-1.10.12/{path}"));
+        assert_eq!(signs("freeswitch", "esl", &lines), (expected(&[]), 1), "{path}");
+    }
+    assert_eq!(signs("asterisk", "ami", b"AMI Connected x\nAMI SuccessfulAuth address=\"x\"\nAMI Connected\n").1, 1);
 }

@@ -17,7 +17,7 @@ use crate::jail::ignore::{self, Case, Ignore, Judgement};
 use crate::jail::{Jail, Key, Protected};
 use crate::line::Unwrap;
 use crate::source::unwrap::unwrap;
-use crate::ticket::{Failure, Who};
+use crate::ticket::{Failure, Sign, Who};
 use crate::time::{Bantime, Timestamp};
 
 /// A jail, its filter and its counters.
@@ -71,6 +71,10 @@ impl<'a> Judge<'a> {
             },
             near,
         });
+        // Behind the failregexes come the others.
+        let failures = settings.failregex.len();
+        let hit = trace.hit.as_ref();
+        let sign = |sign, before| hit.filter(|hit| hit.sign == sign).map(|hit| hit.regex - before);
         let mut told = Told {
             jail: self.jail.name.clone(),
             outcome: Outcome::Missed,
@@ -79,7 +83,9 @@ impl<'a> Judge<'a> {
             prefilter: self.prefilter(line, torn),
             prefregex: trace.prefix,
             content: trace.content.clone(),
-            failregex: rule(&settings.failregex, trace.failregex),
+            failregex: rule(&settings.failregex, trace.failregex.filter(|number| *number < failures)),
+            trustregex: rule(&settings.signs.trust, sign(Sign::LoggedIn, failures)),
+            restartregex: rule(&settings.signs.restart, sign(Sign::Restarted, failures + settings.signs.trust.len())),
             groups: trace.groups.clone(),
             ignored: None,
             who: None,
@@ -93,6 +99,7 @@ impl<'a> Judge<'a> {
                 Bantime::Forever => None,
                 Bantime::For(span) => Some(span.secs()),
             },
+            trusttime: self.jail.trust.map(|trust| trust.time.secs()),
         };
         if let Some(rule) = rule(&settings.ignoreregex, trace.ignoreregex) {
             told.outcome = Outcome::Ignored;
@@ -165,6 +172,11 @@ impl<'a> Judge<'a> {
             (Some(_), ..) => Outcome::Counted,
         };
         told.who = hit.who.as_ref().map(Who::to_string).or(invalid);
+        match hit.sign {
+            Sign::Failed => {}
+            Sign::LoggedIn => return told.outcome = Outcome::Trusted,
+            Sign::Restarted => return told.outcome = Outcome::Restarted,
+        }
         let Some(failure) = Hit { time: Some(time), ..hit }.failure() else { return };
         match failure.who.clone() {
             Who::Name(name) => {

@@ -45,6 +45,12 @@ pub struct Told {
     pub content: Option<String>,
     /// Which failregex matched.
     pub failregex: Option<Rule>,
+    /// Which trustregex matched, where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trustregex: Option<Rule>,
+    /// Which restartregex, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restartregex: Option<Rule>,
     /// What its groups hold, with those of earlier lines of the same session.
     pub groups: IndexMap<String, String>,
     /// By what it is ignored.
@@ -65,6 +71,9 @@ pub struct Told {
     pub findtime: i64,
     /// Seconds that a first ban lasts; `null`: for ever.
     pub bantime: Option<i64>,
+    /// Seconds for which a login counts; `null`: nobody is on trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusttime: Option<i64>,
 }
 
 /// What becomes of a line.
@@ -91,6 +100,10 @@ pub enum Outcome {
     Counted,
     /// It is the failure that causes a ban.
     Banned,
+    /// It is a login, which puts its address on trust.
+    Trusted,
+    /// The PBX was started or reloaded.
+    Restarted,
 }
 
 /// A line's date.
@@ -247,6 +260,11 @@ impl Told {
         if let Some(rule) = &self.failregex {
             row("failregex", rule.to_text());
         }
+        for (option, rule) in [("trustregex", &self.trustregex), ("restartregex", &self.restartregex)] {
+            if let Some(rule) = rule {
+                row(option, rule.to_text());
+            }
+        }
         if !self.groups.is_empty() {
             let group = |(name, value): (&String, &String)| format!("{name} = `{}`", long(value));
             row("groups", self.groups.iter().map(group).collect::<Vec<_>>().join(", "));
@@ -288,6 +306,10 @@ impl Told {
                 }
                 Some(Ignored { by: By::Ignorecommand, .. }) => format!("{who} is ignored by ignorecommand"),
             },
+            Outcome::Trusted => {
+                format!("a login: {who} is on trust for {}", Span::from_secs(self.trusttime.unwrap_or_default()))
+            }
+            Outcome::Restarted => "no failure: the PBX was started or reloaded".into(),
             Outcome::Uncounted if self.groups.get("user").is_some_and(|user| !user.is_empty()) => {
                 format!("no further failure of {who}: this account has failed there within `samefailtime`")
             }

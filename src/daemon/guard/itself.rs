@@ -8,6 +8,7 @@ use super::Guard;
 use crate::command::get;
 use crate::compat::Refusal;
 use crate::config::{Main, daemon, number};
+use crate::daemon::clock;
 use crate::daemon::host::{self, Kept};
 use crate::daemon::log::Log;
 use crate::daemon::workers::Keeper;
@@ -94,7 +95,7 @@ impl Guard {
         self.actors.ask(keeper.asked());
         std::mem::replace(&mut self.keeper, keeper).finish();
         self.follower.remember(positions);
-        self.sit(out).engine.remember(remembered);
+        self.sit(out).engine.remember(remembered, clock::now());
         self.main = main;
         Ok(())
     }
