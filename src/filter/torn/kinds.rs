@@ -1,6 +1,6 @@
 //! The records of a filter that a sender can cut: `recordregex`, compiled.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use aho_corasick::AhoCorasick;
 
@@ -15,8 +15,12 @@ pub struct Records {
     kinds: Vec<Kind>,
     /// Bytes between the first and the last line of one, at most.
     pub room: usize,
+    /// What their first lines look like, see [`FailRegex::outline`].
+    outlines: OnceLock<Vec<String>>,
+    /// What [`Records::literals`] found.
+    literals: Mutex<Vec<(Cut, bool, Option<Literals>)>>,
     /// Texts without which no line begins a record, and of which kind each is; `None`: each line has to be looked at.
-    literals: OnceLock<Option<(AhoCorasick, Vec<usize>)>>,
+    begins: OnceLock<Option<(AhoCorasick, Vec<usize>)>>,
     /// Texts without which the filter believes no line anywhere.
     believed: OnceLock<Option<AhoCorasick>>,
 }
@@ -52,14 +56,27 @@ impl Records {
         Ok(Some(Records {
             kinds,
             room: settings.room.unwrap_or(ROOM),
-            literals: OnceLock::new(),
+            outlines: OnceLock::new(),
+            literals: Mutex::default(),
+            begins: OnceLock::new(),
             believed: OnceLock::new(),
         }))
     }
 
-    /// What the first lines of records look like.
-    pub fn begin(&self) -> impl Iterator<Item = &FailRegex> {
-        self.kinds.iter().map(|kind| &kind.begin)
+    /// The outlines of what the first lines of records look like.
+    pub fn outlines(&self) -> &[String] {
+        self.outlines.get_or_init(|| self.kinds.iter().map(|kind| kind.begin.outline()).collect())
+    }
+
+    /// What every first line of a record holds, see [`gather`].
+    pub fn literals(&self, cut: Cut, escaped: bool) -> Option<Literals> {
+        let mut known = self.literals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., literals)) = known.iter().find(|of| (of.0, of.1) == (cut, escaped)) {
+            return literals.clone();
+        }
+        let literals = gather(self.outlines(), cut, escaped);
+        known.push((cut, escaped, literals.clone()));
+        literals
     }
 
     /// The groups of the end of a record of this kind, if `text` ends one.
@@ -75,7 +92,7 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let literals = self.literals.get_or_init(|| self.literals());
+        let literals = self.begins.get_or_init(|| self.begins());
         let mut possible: Vec<usize> = match literals {
             Some((literals, _)) if !literals.is_match(text) => return None,
             Some((literals, kinds)) => {
@@ -94,10 +111,10 @@ impl Records {
         Some((number, groups(&kind.begin, text)?))
     }
 
-    fn literals(&self) -> Option<(AhoCorasick, Vec<usize>)> {
+    fn begins(&self) -> Option<(AhoCorasick, Vec<usize>)> {
         let (mut texts, mut kinds) = (Vec::new(), Vec::new());
-        for (number, begin) in self.begin().enumerate() {
-            let sets = gather([begin.relaxed()], Cut::Start, false)?;
+        for (number, begin) in self.outlines().iter().enumerate() {
+            let sets = gather([begin], Cut::Start, false)?;
             texts.extend(reduce(sets, LITERALS));
             kinds.resize(texts.len(), number);
         }
