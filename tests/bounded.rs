@@ -1,4 +1,4 @@
-//! No line and no expression costs unbounded time: steps are counted, never times (those stand in `benches/bounded.rs`).
+//! No line and no expression costs unbounded time: steps are counted, never times (those stand in `benches/stages/bounded.rs`).
 
 #[path = "bounded/corpus.rs"]
 mod corpus;

@@ -68,3 +68,31 @@ fn on_freeswitch_challenges_of_good_phones_are_no_failures() {
     assert!(failures(&report, "10.77.0.12") < 5);
     assert!(failures(&report, "::1") < 5);
 }
+
+#[test]
+fn a_jail_that_is_not_asked_for_is_not_looked_into() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let jails = "[door]\nenabled = true\nfailregex = ^bad <HOST>$\nlogpath = x\n\
+                 [gate]\nenabled = true\nfailregex = ^bad (<HOST>$\nlogpath = x\n";
+    std::fs::write(path("jail.conf"), jails.replace("failregex", "filter =\nfailregex")).expect("written");
+    std::fs::write(path("log"), "2026-11-20 10:00:00 bad 192.0.2.1\n").expect("written");
+    let said = |jail: &[&str]| {
+        let mut command = sipjail();
+        command.arg("-c").arg(dir.path()).args(["replay", "--format", "json"]).args(jail).arg(path("log"));
+        let output = command.output().expect("it runs");
+        let report: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+        let jails = report.map(|report| report["jails"].as_array().expect("a list").len());
+        (jails, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (jails, errors) = said(&["--jail", "door"]);
+    assert_eq!((jails, &*errors), (Some(1), ""));
+    for asked in [&["--jail", "gate"][..], &[]] {
+        let (jails, errors) = said(asked);
+        assert_eq!(jails, asked.is_empty().then_some(1), "{errors}");
+        assert!(errors.contains("unable to compile regular expression"), "{errors}");
+    }
+    let (jails, errors) = said(&["--jail", "dor"]);
+    assert_eq!(jails, None);
+    assert!(errors.contains("did you mean `door`?"), "{errors}");
+}

@@ -226,9 +226,8 @@ fn literals(jail: &str, dir: Option<&str>) -> Vec<u8> {
         settings.filter = filter;
     }
     let Ok((filter, _)) = Filter::new(&settings, &TimeZone::UTC) else { return Vec::new() };
-    let relaxed = |text| Some(Pattern::new(text, Options::default()).ok()?.relaxed().to_owned());
-    let relaxed: Vec<String> = filter.expanded().filter_map(relaxed).collect();
-    let sets = gather(relaxed.iter().map(String::as_str), Cut::Start, false).unwrap_or_default();
+    let outline = |text| Some(Pattern::new(text, Options::default()).ok()?.outline());
+    let sets = gather(filter.expanded().filter_map(outline), Cut::Start, false).unwrap_or_default();
     let mut text = reduce(sets, 64).join(&b'\n');
     text.push(b'\n');
     text

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{Cli, output};
 use crate::addr::Id;
-use crate::config::JailSettings;
+use crate::config::{self, JailSettings};
 use crate::daemon::pipe::{Pipe, PipeJail};
 use crate::daemon::prepare::{self, Prepared};
 use crate::daemon::{ahead, clock};
@@ -82,18 +82,23 @@ pub struct Jail {
 pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
     let zone = TimeZone::system();
     let now = clock::now();
-    let Prepared { config, filters } = prepare::prepare(&cli.conf, &zone);
+    let mut config = config::load(&cli.conf);
+    let mut known: Vec<String> = config.jails.iter().map(|jail| jail.name.clone()).collect();
+    let wanted = |jail: &str| args.jail.is_empty() || args.jail.iter().any(|wanted| wanted == jail);
+    // Nobody waits for the filters of the others.
+    config.jails.retain(|jail| wanted(&jail.name));
+    config.refused.retain(|jail| wanted(&jail.name));
+    let Prepared { config, filters } = prepare::compile(config, &zone);
+    known.retain(|name| !wanted(name) || config.jails.iter().any(|jail| jail.name == *name));
     for problem in &config.problems {
         if problem.severity == crate::config::Severity::Error {
             eprintln!("sipjail: {}", text::printable(&prepare::line(problem)));
         }
     }
-    let known: Vec<_> = config.jails.iter().map(|j| j.name.clone()).collect();
     if let Some(unknown) = args.jail.iter().find(|j| !known.contains(j)) {
         return Err(Error::unknown("jail", unknown, &known));
     }
-    let wanted = |jail: &JailSettings| args.jail.is_empty() || args.jail.contains(&jail.name);
-    let (jails, filters): (Vec<_>, Vec<_>) = config.jails.into_iter().zip(filters).filter(|(j, _)| wanted(j)).unzip();
+    let jails = config.jails;
     let pipe = Pipe::new(jails.iter().zip(filters).map(|(jail, filter)| every_line(jail, filter)).collect());
     let report = replay(&args.logs, jails, pipe, &zone, now)?;
     output::show(cli.format, &report, &report.text())

@@ -1,5 +1,6 @@
 //! `<tag>` in the options of a filter or an action: filled in from the inside out until nothing changes, unknown tags stay.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::ini::Options;
@@ -24,9 +25,8 @@ pub fn fill(values: &mut Options, ignore: &HashSet<&str>, lookup: &dyn Lookup, f
     loop {
         let mut changed = false;
         for name in &names {
-            let mut value = values[name].clone();
+            let mut value = Cow::Borrowed(&values[name]);
             let mut at = 0;
-            let mut touched = false;
             while let Some((start, tag)) = next_tag(value.text(), at) {
                 let tag = tag.to_owned();
                 if ignore.contains(tag.as_str()) {
@@ -60,11 +60,14 @@ pub fn fill(values: &mut Options, ignore: &HashSet<&str>, lookup: &dyn Lookup, f
                 if *count > MAX_REPEATS || steps > MAX_STEPS || length > MAX_LENGTH {
                     return Err(circle(name, &tag, &value));
                 }
-                value = value.replace(&full, &replacement);
-                touched = true;
+                value = Cow::Owned(value.replace(&full, &replacement));
                 at = start;
             }
-            if touched {
+            let filled = match value {
+                Cow::Owned(value) => Some(value),
+                Cow::Borrowed(_) => None,
+            };
+            if let Some(value) = filled {
                 values.insert(name.clone(), value);
                 changed = true;
             }
@@ -83,17 +86,17 @@ const MAX_STEPS: usize = 2_000;
 
 /// The first `<tag>` at or behind byte `at`: no blank and no angle bracket inside.
 pub fn next_tag(text: &str, at: usize) -> Option<(usize, &str)> {
-    let mut open = None;
-    for (i, byte) in text.bytes().enumerate().skip(at) {
-        match (byte, open) {
-            (b'<', _) => open = Some(i),
-            (b' ', _) => open = None,
-            (b'>', Some(start)) if i > start + 1 => return Some((start, &text[start + 1..i])),
-            (b'>', _) => open = None,
-            _ => {}
+    let bytes = text.as_bytes();
+    let mut from = at;
+    loop {
+        let start = from + memchr::memchr(b'<', bytes.get(from..)?)?;
+        let end = start + 1 + memchr::memchr3(b'<', b' ', b'>', &bytes[start + 1..])?;
+        match bytes[end] {
+            b'>' if end > start + 1 => return Some((start, &text[start + 1..end])),
+            b'<' => from = end,
+            _ => from = end + 1,
         }
     }
-    None
 }
 
 fn circle(option: &str, tag: &str, value: &Value) -> Fault {

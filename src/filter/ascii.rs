@@ -11,6 +11,7 @@ use regex_automata::{Input, meta, util::primitives::NonMaxUsize};
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 use super::straight::{Found, Straight};
+use super::translate::stand;
 
 /// An expression for ASCII texts.
 #[derive(Debug)]
@@ -99,21 +100,37 @@ pub fn heads(hir: &Hir) -> Option<Vec<Box<[u8]>>> {
     Some(literals.iter().map(|l| l.as_bytes().into()).collect())
 }
 
-/// An upper bound of the states that an expression needs when it is compiled for any text.
+/// An upper bound of the states that an expression needs when it is compiled for any text, from its outline.
 pub fn states(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len(),
-        HirKind::Class(Class::Unicode(class)) => class.ranges().len().saturating_mul(4 * 4),
+        HirKind::Class(Class::Unicode(class)) => {
+            let far = || class.ranges().iter().rev().take_while(|range| range.end() >= stand::WORD);
+            let holds = |c: char| far().any(|range| range.start() <= c && c <= range.end());
+            let opposite = holds(stand::NOTHING);
+            let stand = STANDS.iter().filter(|(c, _)| holds(*c) != opposite).map(|(_, states)| states);
+            class.iter().map(encoded).fold(stand.sum(), usize::saturating_add)
+        }
         HirKind::Class(Class::Bytes(_)) => 1,
         HirKind::Repetition(repetition) => {
-            let times = repetition.max.unwrap_or(0).max(repetition.min).max(1) as usize + 1;
-            states(&repetition.sub).saturating_add(2).saturating_mul(times)
+            let times = repetition.max.unwrap_or(repetition.min).max(1) as usize;
+            states(&repetition.sub).saturating_add(3).saturating_mul(times).saturating_add(2)
         }
         HirKind::Capture(capture) => states(&capture.sub).saturating_add(2),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
             parts.iter().map(states).fold(1, |sum, part| sum.saturating_add(part).saturating_add(1))
         }
+    }
+}
+
+/// An upper bound of the bytes in all sequences of bytes that a range's characters are written in.
+fn encoded(range: &ClassUnicodeRange) -> usize {
+    let (first, last) = (range.start(), range.end());
+    match (first.len_utf8(), last.len_utf8()) {
+        (_, 1) => 1,
+        (one, other) if one == other && first as u32 >> 6 == last as u32 >> 6 => one,
+        (one, other) => (one..=other).map(|len| len * (2 * len - 1)).sum(),
     }
 }
 
@@ -200,6 +217,8 @@ fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
 
 /// Ends of groups that fit on the stack.
 const FEW: usize = 32;
+/// Upper bounds of the states of all that a character stands for, or of all others.
+const STANDS: [(char, usize); 2] = [(stand::WORD, 4000), (stand::SPACE, 100)];
 /// Texts to compare the start of a text with, at most.
 const HEADS: usize = 8;
 
@@ -219,6 +238,53 @@ mod tests {
         assert_eq!(heads_of(r"^ab|^c").unwrap(), ["ab", "c"]);
         for unknown in [r"ab", r"^a|b", r"(?m:^)ab", r"^.*ab", r"^(?:ab)?", r"(?:^|x)ab"] {
             assert_eq!(heads_of(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn no_expression_has_more_states_than_its_outline_says() {
+        use crate::filter::translate::{Dialect, Options, translate};
+        use regex_automata::nfa::thompson::{Compiler, Config};
+        for text in [
+            r"\w",
+            r"\W",
+            r"\d+",
+            r"\s?",
+            r"\S",
+            r"[\w.-]{1,9}",
+            r"[^\w.-]{3,}x",
+            r"(?i)straße \w",
+            r".*",
+            r"[^'é]{7}",
+            "é{2}",
+            r"(?:(?:a|\d\W){2,}){3}",
+            r"(?:(?:x*)+?y?)+",
+            "<(?P<x>[0-9a-fA-F]{1,4}::?|::){1,7}>",
+            r"[\x80-\u20ff]\b|^$|(a)??",
+            r"\D",
+            r"[^\d\s]",
+            r"[^\w\s]",
+            r"[\d:]",
+        ] {
+            let tree = |dialect| {
+                let text = translate(text, dialect, Options::default()).unwrap().text;
+                regex_syntax::parse(&text).unwrap()
+            };
+            let (exact, outline) = (tree(Dialect::Exact), tree(Dialect::Outline));
+            for reverse in [false, true] {
+                let config = Config::new().reverse(reverse).which_captures(match reverse {
+                    true => regex_automata::nfa::thompson::WhichCaptures::None,
+                    false => regex_automata::nfa::thompson::WhichCaptures::All,
+                });
+                let nfa = Compiler::new().configure(config).build_from_hir(&exact).unwrap();
+                // The search for anywhere and the end take a few of their own.
+                assert!(
+                    nfa.states().len() <= states(&outline) + 8,
+                    "{text}: {} {}",
+                    nfa.states().len(),
+                    states(&outline)
+                );
+            }
         }
     }
 

@@ -139,8 +139,13 @@ impl FailRegex {
     }
 
     /// See [`Pattern::relaxed`].
-    pub fn relaxed(&self) -> &str {
+    pub fn relaxed(&self) -> String {
         self.pattern.relaxed()
+    }
+
+    /// See [`Pattern::outline`].
+    pub fn outline(&self) -> String {
+        self.pattern.outline()
     }
 
     /// The expression, compiled.

@@ -2,18 +2,21 @@
 //!
 //! Often several jails read a log with the same filter, for a short ban and a long one. A [`Forge`] knows what it has made,
 //! and gives the second jail a copy of the first one's filter, which shares all that does not change: the expressions,
-//! what is built of them later, the literals of the scan. [`Filter::is_twin`] tells them.
+//! what is built of them later, the literals of the scan. [`Filter::is_twin`] tells them. What two filters have in common
+//! without being alike, the [`Shelf`] knows.
 
 use jiff::tz::TimeZone;
 
 use super::Filter;
 use super::date::Zones;
+use super::shelf::Shelf;
 use crate::config::{FilterSettings, JailSettings, Origin, Problem, UseDns};
 
 /// Makes filters for one host.
 pub struct Forge<'a> {
     zone: &'a TimeZone,
     made: Vec<Made>,
+    shelf: Shelf,
 }
 
 /// A filter that has seen no line, and what there is to say of it; or why there is none.
@@ -31,7 +34,7 @@ struct Made {
 impl Forge<'_> {
     /// One that has made nothing yet; `zone` is the local time zone.
     pub fn new(zone: &TimeZone) -> Forge<'_> {
-        Forge { zone, made: Vec::new() }
+        Forge { zone, made: Vec::new(), shelf: Shelf::default() }
     }
 
     /// A jail's filter, see [`Filter::new`].
@@ -57,7 +60,7 @@ impl Forge<'_> {
                 usedns: jail.usedns,
                 encoding: jail.logencoding.clone(),
                 logtimezone: jail.logtimezone,
-                outcome: Filter::of(&jail.filter, jail.usedns, &jail.logencoding, zones),
+                outcome: Filter::with(&jail.filter, jail.usedns, &jail.logencoding, zones, &mut self.shelf),
             });
             self.made.len() - 1
         });

@@ -24,6 +24,8 @@ use super::sieve::Sieve;
 #[derive(Debug)]
 pub struct Linear {
     text: String,
+    /// What it is for texts of ASCII.
+    outline: String,
     /// A text may stand in so many places of it at once that an automaton is never asked.
     wide: bool,
     /// It asks for edges of words.
@@ -32,6 +34,22 @@ pub struct Linear {
     any: OnceLock<Option<regex::Regex>>,
     long_ascii: OnceLock<Option<DFA>>,
     long: OnceLock<Option<DFA>>,
+}
+
+/// The outline of an expression, see [`super::translate::Dialect::Outline`].
+#[derive(Debug)]
+pub struct Outline {
+    /// In Rust's notation.
+    pub text: String,
+    /// As a tree.
+    pub tree: Hir,
+}
+
+impl Outline {
+    /// Reads it.
+    pub fn read(text: String) -> Result<Outline, String> {
+        Ok(Outline { tree: parse(&text)?, text })
+    }
 }
 
 /// What a search found out.
@@ -46,17 +64,17 @@ pub enum Outcome<T> {
 }
 
 impl Linear {
-    /// From an expression in Rust's notation.
-    pub fn new(text: &str) -> Result<Linear, String> {
-        let hir = parse(text)?;
-        let any = match ascii::states(&hir).saturating_mul(STATE) > SIZE_LIMIT {
-            true => OnceLock::from(Some(plain(text)?)),
+    /// From an expression in Rust's notation and its outline; `edges`: it asks for edges of words of any script.
+    pub fn new(text: String, outline: &Outline, edges: bool) -> Result<Linear, String> {
+        let any = match ascii::states(&outline.tree).saturating_mul(STATE) > SIZE_LIMIT {
+            true => OnceLock::from(Some(plain(&text)?)),
             false => OnceLock::new(),
         };
         Ok(Linear {
-            text: text.to_owned(),
-            wide: width(&hir) > WIDE,
-            edges: hir.properties().look_set().contains_word_unicode(),
+            text,
+            outline: outline.text.clone(),
+            wide: width(&outline.tree) > WIDE,
+            edges,
             ascii: OnceLock::new(),
             any,
             long_ascii: OnceLock::new(),
@@ -77,7 +95,7 @@ impl Linear {
 
     /// For whoever has only parts of a text at hand; `None` where it would not find out.
     pub fn sieve(&self) -> Option<Sieve> {
-        if self.wide { None } else { Sieve::new(&parse(&self.text).ok()?) }
+        if self.wide { None } else { Sieve::new(&parse(&self.outline).ok()?) }
     }
 
     /// Whether it matches anywhere in `text`.
@@ -142,7 +160,7 @@ impl Linear {
     /// The same as [`Linear::is_match`] for a long text, by an automaton that gives up when it is driven.
     fn passes(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         let dfa = match text.is_ascii() {
-            true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&parse(&self.text).ok()?))),
+            true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&parse(&self.outline).ok()?))),
             false => self.long.get_or_init(|| automaton(&parse(&self.text).ok()?)),
         };
         let Some(dfa) = dfa else { return Ok(Outcome::Unknown) };
@@ -157,7 +175,7 @@ impl Linear {
     }
 
     fn ascii(&self) -> &Ascii {
-        let tree = || parse(&self.text).unwrap_or_else(|_| Hir::fail());
+        let tree = || parse(&self.outline).unwrap_or_else(|_| Hir::fail());
         self.ascii.get_or_init(|| Ascii::new(&tree(), (!self.wide).then_some(SIZE_LIMIT)))
     }
 

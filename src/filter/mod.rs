@@ -27,6 +27,7 @@ pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
+mod shelf;
 mod sieve;
 mod straight;
 mod torn;
@@ -47,7 +48,7 @@ use crate::text::printable;
 use crate::ticket::Failure;
 use crate::time::{Span, Timestamp};
 use backtrack::Machine;
-use date::{DateValue, Detector, TemplateInfo, Zones};
+use date::{DateValue, TemplateInfo, Zones};
 use decode::Decoder;
 use failregex::Groups;
 use haystack::Haystack;
@@ -57,6 +58,7 @@ use notes::{Note, Notes};
 use passing::Passing;
 use prefilter::{Cut, Literals};
 use rules::Rules;
+use shelf::Shelf;
 use torn::Forgers;
 use when::Clock;
 use window::Window;
@@ -164,10 +166,22 @@ impl Filter {
         encoding: &str,
         zones: Zones,
     ) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
+        Filter::with(settings, usedns, encoding, zones, &mut Shelf::default())
+    }
+
+    /// The same with what was read for other filters of the host.
+    fn with(
+        settings: &FilterSettings,
+        usedns: UseDns,
+        encoding: &str,
+        zones: Zones,
+        shelf: &mut Shelf,
+    ) -> Result<(Filter, Vec<Problem>), Vec<Problem>> {
         let mut problems = Vec::new();
-        let rules = Rules::new(settings, usedns).map_err(|mut found| problems.append(&mut found)).ok();
+        let rules = Rules::new(settings, usedns, shelf).map_err(|mut found| problems.append(&mut found)).ok();
         let patterns: Vec<&str> = settings.datepattern.iter().map(|p| &*p.text).collect();
-        let detector = Detector::new(&patterns, zones)
+        let detector = shelf
+            .detector(&patterns, zones)
             .map_err(|e| {
                 let origin = settings.datepattern.first().map(|p| p.origin.clone()).unwrap_or_default();
                 problems.push(Problem::new(Severity::Error, origin, e.to_string()));

@@ -15,6 +15,7 @@ mod weight;
 
 use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -52,7 +53,7 @@ pub struct Tracks {
 impl Filter {
     /// What [`Filter::near`] needs; made once, since it costs more than a line does.
     pub fn tracks(&self) -> Tracks {
-        let track = |regex: &FailRegex| Track::new(regex.relaxed());
+        let track = |regex: &Arc<FailRegex>| Track::new(&regex.relaxed());
         Tracks {
             prefix: self.rules.prefix.as_ref().and_then(track),
             fail: self.rules.failregexes().iter().map(track).collect(),

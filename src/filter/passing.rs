@@ -4,7 +4,6 @@
 //! Such a line goes the way of all lines, unless it begins like the one before it up to behind the date: then all that is
 //! still open is whether the prefregex matches, and a few bytes more tell that.
 
-use super::failregex::FailRegex;
 use super::hits::Told;
 use super::pyregex::Pattern;
 use super::sieve::{Sieve, Stand};
@@ -124,7 +123,7 @@ impl Filter {
         let Passing { sieves, behind } = &mut self.passing;
         let sieves = sieves.get_or_insert_with(|| {
             let early = self.rules.ignore.iter().filter(|_| self.rules.ignores_early());
-            early.chain(self.rules.prefix.as_ref().map(FailRegex::pattern)).map(Pattern::sieve).collect()
+            early.chain(self.rules.prefix.as_ref().map(|regex| regex.pattern())).map(Pattern::sieve).collect()
         });
         let sieves = sieves.as_mut()?;
         if behind.is_empty() {

@@ -16,8 +16,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use memchr::memmem;
-use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
-use regex_syntax::hir::{Class, Dot, Hir, HirKind, Repetition};
+use regex_syntax::hir::literal::{ExtractKind, Extractor, Literal, Seq};
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::backtrack::Bytes;
 
@@ -49,32 +49,36 @@ impl Cut {
     }
 }
 
-/// The literals of relaxed expressions, of which each line that matters matches one. `escaped`: the lines may be wrapped in
+/// The literals of expressions' outlines, of which each line that matters matches one. `escaped`: the lines may be wrapped in
 /// JSON. `None`: every line has to be seen.
-pub fn gather<'a>(all: impl IntoIterator<Item = &'a str>, cut: Cut, escaped: bool) -> Option<Literals> {
-    let parse = |text: &str| regex_syntax::Parser::new().parse(text).ok().map(|hir| slim(&hir));
-    let all: Vec<&str> = all.into_iter().collect();
-    let shared = Shared::new(&all);
-    let rule = Rule { cut, escaped, shared: &shared };
-    all.into_iter().map(|text| required(&parse(text)?, rule)).collect()
+pub fn gather<T: AsRef<str>>(all: impl IntoIterator<Item = T>, cut: Cut, escaped: bool) -> Option<Literals> {
+    gather_beside(all, &[], cut, escaped)
 }
 
-/// The same tree with one small class in the place of all that hold too many characters for literals: parts of it are
-/// copied many times.
-fn slim(hir: &Hir) -> Hir {
-    match hir.kind() {
-        HirKind::Class(Class::Unicode(class))
-            if class.ranges().len() > 2 && class.iter().map(|r| r.len()).sum::<usize>() > CLASS =>
-        {
-            Hir::dot(Dot::AnyChar)
-        }
-        HirKind::Repetition(r) => {
-            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub: Box::new(slim(&r.sub)) })
-        }
-        HirKind::Capture(c) => slim(&c.sub),
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(slim).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(slim).collect()),
-        _ => hir.clone(),
+/// The same where others stand beside them: what those hold too is a poor literal.
+pub fn gather_beside<T: AsRef<str>>(
+    all: impl IntoIterator<Item = T>,
+    others: &[String],
+    cut: Cut,
+    escaped: bool,
+) -> Option<Literals> {
+    let all: Vec<T> = all.into_iter().collect();
+    let shared = Shared::new(all.iter().map(AsRef::as_ref).chain(others.iter().map(String::as_str)));
+    let rule = Rule { cut, escaped, shared: &shared };
+    all.iter().map(|text| required(&bare(regex_syntax::parse(text.as_ref()).ok()?), rule)).collect()
+}
+
+/// The same tree without groups and what takes no character, so that texts on both sides become one.
+fn bare(hir: Hir) -> Hir {
+    if hir.properties().explicit_captures_len() == 0 && hir.properties().look_set().is_empty() {
+        return hir;
+    }
+    match hir.into_kind() {
+        HirKind::Capture(capture) => bare(*capture.sub),
+        HirKind::Repetition(r) => Hir::repetition(Repetition { sub: Box::new(bare(*r.sub)), ..r }),
+        HirKind::Concat(parts) => Hir::concat(parts.into_iter().map(bare).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.into_iter().map(bare).collect()),
+        HirKind::Look(_) | HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => Hir::empty(),
     }
 }
 
@@ -134,8 +138,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(fail: &[&str]) -> Shared {
-        Shared { texts: fail.iter().map(|text| text.replace('\\', "")).collect(), known: RefCell::default() }
+    fn new<'a>(fail: impl Iterator<Item = &'a str>) -> Shared {
+        Shared { texts: fail.map(|text| text.replace('\\', "")).collect(), known: RefCell::default() }
     }
 
     /// What it takes from a text that so many of them hold it: nothing if only one does, and more the more do.
@@ -166,7 +170,6 @@ type Scored = (i32, Vec<Vec<u8>>);
 fn best_of(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
     match hir.kind() {
         HirKind::Literal(literal) => usable(std::iter::once(&literal.0[..]), rule),
-        HirKind::Capture(capture) => best_of(&capture.sub, rule),
         HirKind::Repetition(repetition) if repetition.min >= 1 => best_of(&repetition.sub, rule),
         HirKind::Alternation(branches) => {
             let mut all = Vec::new();
@@ -178,14 +181,17 @@ fn best_of(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
         HirKind::Concat(_) => {
             let mut parts = Vec::new();
             flatten(hir, &mut parts);
+            let extracts = |kind: ExtractKind| -> Vec<Seq> {
+                let extractor = extractor(kind);
+                parts.iter().map(|part| extractor.extract(part)).collect()
+            };
+            let (begins, ends) = (extracts(ExtractKind::Prefix), extracts(ExtractKind::Suffix));
             let mut best = None;
             for i in 0..parts.len() {
                 best = better(best, best_of(parts[i], rule));
-                let rest = reach(parts[i..].iter());
-                best = better(best, prefixes(&Hir::concat(rest), rule));
-                let mut until = reach(parts[..=i].iter().rev());
-                until.reverse();
-                best = better(best, suffixes(&Hir::concat(until), rule));
+                best = better(best, from_seq(&crossed(parts[i..].iter().zip(&begins[i..]), ExtractKind::Prefix), rule));
+                let until = parts[..=i].iter().zip(&ends[..=i]).rev();
+                best = better(best, from_seq(&crossed(until, ExtractKind::Suffix), rule));
             }
             best
         }
@@ -194,22 +200,44 @@ fn best_of(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
     }
 }
 
-/// Parts that literals may be gathered from, up to one behind which none goes on.
-fn reach<'a>(parts: impl Iterator<Item = &'a &'a Hir>) -> Vec<Hir> {
+/// The literals of parts that follow each other, up to one behind which none goes on: what [`Extractor`] makes of them
+/// together, from what it makes of each.
+fn crossed<'a>(parts: impl Iterator<Item = (&'a &'a Hir, &'a Seq)>, kind: ExtractKind) -> Seq {
     let ends = |hir: &Hir| match hir.kind() {
         HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() > CLASS,
         HirKind::Repetition(r) => r.min > 0 && r.max != Some(r.min),
         _ => false,
     };
-    let mut ended = false;
-    parts.take(SPAN).take_while(|part| !std::mem::replace(&mut ended, ends(part))).map(|part| (*part).clone()).collect()
+    let mut all = Seq::singleton(Literal::exact(Vec::new()));
+    for (part, seq) in parts.take(SPAN) {
+        if all.is_inexact() {
+            break;
+        }
+        let mut seq = seq.clone();
+        if all.max_cross_len(&seq).is_some_and(|len| len > TOTAL) {
+            seq.make_infinite();
+        }
+        match kind {
+            ExtractKind::Suffix => {
+                all.cross_reverse(&mut seq);
+                all.keep_last_bytes(LENGTH);
+            }
+            _ => {
+                all.cross_forward(&mut seq);
+                all.keep_first_bytes(LENGTH);
+            }
+        }
+        if ends(part) {
+            break;
+        }
+    }
+    all
 }
 
 fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {
     match hir.kind() {
         HirKind::Concat(parts) => parts.iter().for_each(|p| flatten(p, out)),
-        HirKind::Capture(capture) => flatten(&capture.sub, out),
-        HirKind::Look(_) | HirKind::Empty => {}
+        HirKind::Empty => {}
         _ => out.push(hir),
     }
 }
@@ -228,7 +256,7 @@ fn suffixes(hir: &Hir, rule: Rule<'_>) -> Option<Scored> {
 
 fn extractor(kind: ExtractKind) -> Extractor {
     let mut extractor = Extractor::new();
-    extractor.kind(kind).limit_class(CLASS).limit_repeat(4).limit_literal_len(64).limit_total(64);
+    extractor.kind(kind).limit_class(CLASS).limit_repeat(4).limit_literal_len(LENGTH).limit_total(TOTAL);
     extractor
 }
 
@@ -350,6 +378,10 @@ const MANY: usize = 64;
 const SPAN: usize = 16;
 /// Characters of a class that literals are made of, at most.
 const CLASS: usize = 4;
+/// Bytes of a literal, as far as it is spelt out.
+const LENGTH: usize = 64;
+/// Literals that parts give together, before nothing is known of them.
+const TOTAL: usize = 64;
 /// Bytes that literals must have in common to be searched for by those.
 const COMMON: usize = 5;
 
@@ -371,6 +403,40 @@ mod tests {
         assert_eq!(of(r"(?:abcd)*x?"), Vec::<String>::new());
         assert_eq!(of(r"(?:abcd|.)x"), Vec::<String>::new());
         assert_eq!(of(r"failed\n"), ["failed"]);
+    }
+
+    #[test]
+    fn parts_give_together_what_is_extracted_from_the_whole() {
+        for pattern in [
+            r"^ab?c(?:d|ef)(?:gh){2}(i|j)+k",
+            r"(?:a|b){3}[cd][ef]{2}(?:gh|ij)x",
+            r"\d+ab(?:c|d)*ef$",
+            r"(?i)ab\b cd\s?e",
+            r"a(?:bc|de)?f(?:[0-9]{1,3}\.){3}x[yz]",
+            &format!("x{}(?:y|z){}", "a".repeat(60), "b".repeat(70)),
+        ] {
+            let hir = bare(regex_syntax::parse(pattern).unwrap());
+            let mut parts = Vec::new();
+            flatten(&hir, &mut parts);
+            for kind in [ExtractKind::Prefix, ExtractKind::Suffix] {
+                // Up to the first behind which none goes on: there is none such here but the last.
+                let until = parts
+                    .iter()
+                    .position(|part| matches!(part.kind(), HirKind::Repetition(r) if r.min > 0 && r.max.is_none()));
+                let parts = match (&kind, until) {
+                    (ExtractKind::Prefix, Some(until)) => &parts[..=until],
+                    (_, until) => &parts[until.unwrap_or(0)..],
+                };
+                let extractor = extractor(kind.clone());
+                let seqs: Vec<Seq> = parts.iter().map(|part| extractor.extract(part)).collect();
+                let together = match kind {
+                    ExtractKind::Prefix => crossed(parts.iter().zip(&seqs), kind.clone()),
+                    _ => crossed(parts.iter().zip(&seqs).rev(), kind.clone()),
+                };
+                let whole = Hir::concat(parts.iter().map(|part| (*part).clone()).collect());
+                assert_eq!(together, extractor.extract(&whole), "{pattern} {kind:?}");
+            }
+        }
     }
 
     #[test]

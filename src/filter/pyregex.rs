@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use super::ascii;
 use super::backtrack::{self, Machine, Program, Window};
 use super::haystack::Text;
-use super::linear::{Linear, Outcome, parse};
+use super::linear::{Linear, Outcome, Outline};
 use super::sieve::Sieve;
 use super::translate::{self, Dialect, Options};
 
@@ -31,9 +31,8 @@ pub struct Pattern {
     source: Source,
     engine: Engine,
     /// See [`ascii::heads`].
-    heads: OnceLock<Option<Vec<Box<[u8]>>>>,
+    heads: Option<Vec<Box<[u8]>>>,
     names: Vec<(usize, Box<str>)>,
-    relaxed: OnceLock<String>,
     explodes: bool,
 }
 
@@ -54,12 +53,15 @@ impl Pattern {
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
         let exact = translate::translate(text, Dialect::Exact, options)?;
         let source = Source { text: text.into(), options };
-        let explodes = |relaxed: Result<Hir, String>| relaxed.is_ok_and(|hir| repeats_a_repetition(&hir, false));
+        let outline = Outline::read(source.form(Dialect::Outline));
+        let tree = || outline.as_ref().ok().map(|outline| &outline.tree);
+        let explodes = || tree().is_some_and(|tree| repeats_a_repetition(tree, false));
         let (engine, explodes) = if exact.backtracks {
             source.check()?;
-            (Engine::Backtracking(Box::default()), explodes(parse(&source.relaxed())))
+            (Engine::Backtracking(Box::default()), explodes())
         } else {
-            match Linear::new(&exact.text) {
+            let linear = |outline: &Outline| Linear::new(exact.text, outline, exact.edges);
+            match outline.as_ref().map_err(String::clone).and_then(linear) {
                 Ok(regex) => {
                     // Where it is always asked it has to exist.
                     if regex.is_wide() {
@@ -71,12 +73,12 @@ impl Pattern {
                 Err(e) => {
                     source.check().map_err(|_| e)?;
                     let alone = Whole { gate: OnceLock::from(None), program: OnceLock::new() };
-                    (Engine::Backtracking(Box::new(alone)), explodes(parse(&source.relaxed())))
+                    (Engine::Backtracking(Box::new(alone)), explodes())
                 }
             }
         };
-        let (heads, relaxed) = (OnceLock::new(), OnceLock::new());
-        Ok(Pattern { source, engine, heads, names: exact.names, relaxed, explodes })
+        let heads = tree().and_then(ascii::heads);
+        Ok(Pattern { source, engine, heads, names: exact.names, explodes })
     }
 
     /// The named groups with their numbers, in the order of the expression.
@@ -91,7 +93,7 @@ impl Pattern {
 
     /// Texts of which one stands at the start of every text that matches; `None` if nothing is known.
     pub fn heads(&self) -> Option<&[Box<[u8]>]> {
-        self.heads.get_or_init(|| parse(self.relaxed()).ok().and_then(|hir| ascii::heads(&hir))).as_deref()
+        self.heads.as_deref()
     }
 
     /// Tells whether a line matches, from its parts; `None` where that cannot be told.
@@ -102,10 +104,14 @@ impl Pattern {
         }
     }
 
-    /// An expression without look-around and back-references that matches wherever this one does, for
-    /// [`super::prefilter`].
-    pub fn relaxed(&self) -> &str {
-        self.relaxed.get_or_init(|| self.source.relaxed())
+    /// An expression without look-around and back-references that matches wherever this one does.
+    pub fn relaxed(&self) -> String {
+        self.source.form(Dialect::Relaxed)
+    }
+
+    /// The same for [`super::prefilter`], see [`Dialect::Outline`].
+    pub fn outline(&self) -> String {
+        self.source.form(Dialect::Outline)
     }
 
     /// Whether a hostile text can make the search so long that it is given up: a backtracking expression that repeats
@@ -201,8 +207,13 @@ impl Source {
     }
 
     /// What could be translated exactly can be so too; nothing at all would match everywhere.
-    fn relaxed(&self) -> String {
-        translate::translate(&self.text, Dialect::Relaxed, self.options).map(|t| t.text).unwrap_or_default()
+    fn form(&self, dialect: Dialect) -> String {
+        translate::translate(&self.text, dialect, self.options).map(|t| t.text).unwrap_or_default()
+    }
+
+    /// What passes more than the expression does, without looking around.
+    fn gate(&self) -> Option<Linear> {
+        Linear::new(self.form(Dialect::Relaxed), &Outline::read(self.form(Dialect::Outline)).ok()?, false).ok()
     }
 }
 
@@ -233,7 +244,7 @@ impl Engine {
     fn is_match(&self, source: &Source, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         match self {
             Engine::Linear(half) => half.regex.is_match(text, machine),
-            Engine::Backtracking(whole) => match whole.gate.get_or_init(|| Linear::new(&source.relaxed()).ok()) {
+            Engine::Backtracking(whole) => match whole.gate.get_or_init(|| source.gate()) {
                 Some(gate) => Ok(match gate.is_match(text, machine)? {
                     Outcome::No => Outcome::No,
                     Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
@@ -357,7 +368,7 @@ mod tests {
         assert!(matches(r"\B\Wz", "\u{607}\u{5a3}z\n"));
         assert!(matches(r"^a\b\W$", "a\u{301}\n"));
         assert!(matches(r"^a\W(?!b)", "a\u{301}\n"));
-        let relaxed = Pattern::new(r"\B\Wz", Options::default()).unwrap().relaxed().to_owned();
+        let relaxed = Pattern::new(r"\B\Wz", Options::default()).unwrap().relaxed();
         assert!(regex::Regex::new(&relaxed).unwrap().is_match("\u{607}\u{5a3}z\n"));
     }
 
@@ -514,9 +525,11 @@ mod tests {
             texts in proptest::collection::vec("[abcé ]{0,12}", 8),
         ) {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
-            let relaxed = regex::Regex::new(pattern.relaxed());
+            let relaxed = regex::Regex::new(&pattern.relaxed());
+            // It says nothing of what cannot be read.
+            proptest::prop_assert!(Outline::read(pattern.outline()).is_err() || relaxed.is_ok());
             let literals = crate::filter::prefilter::gather(
-                [pattern.relaxed()], crate::filter::prefilter::Cut::Start, false);
+                [pattern.outline()], crate::filter::prefilter::Cut::Start, false);
             for text in texts {
                 let text = text + "\n";
                 same_with_and_without_ascii(&pattern, &text);

@@ -1,11 +1,12 @@
 //! A jail's expressions: what [`FilterSettings`] says, checked. Filters that are alike share them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::failregex::{FailRegex, expand};
 use super::heads::Heads;
 use super::prefilter::{self, Cut, Literals};
 use super::pyregex::Pattern;
+use super::shelf::Shelf;
 use super::torn::Records;
 use super::translate::Options;
 use crate::config::{FilterSettings, Problem, Severity, Spanned, UseDns};
@@ -15,9 +16,9 @@ use crate::ticket::Sign;
 #[derive(Debug)]
 pub struct Rules {
     /// Tried first.
-    pub prefix: Option<FailRegex>,
+    pub prefix: Option<Arc<FailRegex>>,
     /// In order; behind the failregexes those that are a sign of something else.
-    pub fail: Vec<FailRegex>,
+    pub fail: Vec<Arc<FailRegex>>,
     /// What a match of each is a sign of.
     signs: Vec<Sign>,
     /// How many of them are failregexes.
@@ -27,7 +28,7 @@ pub struct Rules {
     /// How host names count.
     pub usedns: UseDns,
     /// Records that a sender can cut in two.
-    pub records: Option<Records>,
+    pub records: Option<Arc<Records>>,
     /// What [`Rules::literals`] found, plain and escaped.
     literals: [OnceLock<Option<Literals>>; 2],
     heads: OnceLock<Heads>,
@@ -35,7 +36,7 @@ pub struct Rules {
 
 impl Rules {
     /// Reads all expressions; every bad one is an error.
-    pub fn new(settings: &FilterSettings, usedns: UseDns) -> Result<Rules, Vec<Problem>> {
+    pub fn new(settings: &FilterSettings, usedns: UseDns, shelf: &mut Shelf) -> Result<Rules, Vec<Problem>> {
         let window = settings.maxlines > 1;
         let plain = Options { multiline: false, window };
         let mut problems = Vec::new();
@@ -44,12 +45,12 @@ impl Rules {
         };
 
         let prefix = settings.prefregex.as_ref().and_then(|text| {
-            FailRegex::new(&text.text, usedns, plain).map_err(|e| bad(text, format!("prefregex: {e}"))).ok()
+            shelf.regex(&text.text, usedns, plain).map_err(|e| bad(text, format!("prefregex: {e}"))).ok()
         });
-        let known_by_prefix = prefix.as_ref().is_some_and(FailRegex::identifies);
+        let known_by_prefix = prefix.as_ref().is_some_and(|prefix| prefix.identifies());
         let (mut fail, mut signs) = (Vec::new(), Vec::new());
         for (text, sign) in texts(settings) {
-            match FailRegex::new(&text.text, usedns, Options { multiline: window, window }) {
+            match shelf.regex(&text.text, usedns, Options { multiline: window, window }) {
                 Ok(regex) if known_by_prefix || regex.identifies() || sign == Sign::Restarted => {
                     fail.push(regex);
                     signs.push(sign);
@@ -66,7 +67,7 @@ impl Rules {
                 Err(e) => bad(text, format!("unable to compile regular expression `{}`: {e}", text.text)),
             }
         }
-        let records = Records::new(&settings.record, usedns).map_err(|mut found| problems.append(&mut found));
+        let records = shelf.records(&settings.record, usedns).map_err(|mut found| problems.append(&mut found));
         let records = records.unwrap_or_default().filter(|_| !window);
         match problems.is_empty() {
             true => Ok(Rules {
@@ -105,7 +106,7 @@ impl Rules {
     }
 
     /// Those of which a match is a failure.
-    pub fn failregexes(&self) -> &[FailRegex] {
+    pub fn failregexes(&self) -> &[Arc<FailRegex>] {
         &self.fail[..self.failures]
     }
 
@@ -127,7 +128,7 @@ impl Rules {
 
     /// Which failregexes may match a text at all.
     pub fn heads(&self) -> &Heads {
-        self.heads.get_or_init(|| Heads::of(self.fail.iter().map(FailRegex::pattern)))
+        self.heads.get_or_init(|| Heads::of(self.fail.iter().map(|regex| regex.pattern())))
     }
 
     /// What every line that matters holds, where dates are cut out there; see [`prefilter::gather`]. Gathered when it is
@@ -135,13 +136,17 @@ impl Rules {
     pub fn literals(&self, escaped: bool, cut: impl FnOnce() -> Cut) -> Option<&Literals> {
         let gathered = self.literals[usize::from(escaped)].get_or_init(|| {
             let cut = cut();
-            let begin = || self.records.iter().flat_map(Records::begin);
-            let gather = |all: &mut dyn Iterator<Item = &FailRegex>| {
-                prefilter::gather(all.map(FailRegex::relaxed), cut, escaped)
+            let records = self.records.as_ref();
+            let begin = records.map_or(&[][..], |records| records.outlines());
+            let gather = |all: &[Arc<FailRegex>]| {
+                prefilter::gather_beside(all.iter().map(|regex| regex.outline()), begin, cut, escaped)
             };
             // The prefregex stands for all failregexes, but not for what begins a record.
-            gather(&mut self.fail.iter().chain(begin()))
-                .or_else(|| gather(&mut std::iter::once(self.prefix.as_ref()?).chain(begin())))
+            let mut all = gather(&self.fail).or_else(|| gather(std::slice::from_ref(self.prefix.as_ref()?)))?;
+            if let Some(records) = records {
+                all.extend(records.literals(cut, escaped)?);
+            }
+            Some(all)
         });
         gathered.as_ref()
     }

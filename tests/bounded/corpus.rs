@@ -81,7 +81,7 @@ pub const LIVE: Moment<'_> = Moment {
 pub fn crafted(settings: &FilterSettings, length: usize) -> Vec<String> {
     let relaxed = |text: &str| {
         let pattern = Pattern::new(&expand(text, UseDns::Warn), Options::default()).ok()?;
-        regex_syntax::parse(pattern.relaxed()).ok()
+        regex_syntax::parse(&pattern.relaxed()).ok()
     };
     let prefix = settings.prefregex.as_ref().and_then(|text| relaxed(&text.text));
     let mut lines = Vec::new();

@@ -1,6 +1,6 @@
 //! The records of a filter that a sender can cut: `recordregex`, compiled.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
@@ -14,6 +14,10 @@ pub struct Records {
     kinds: Vec<Kind>,
     /// Bytes between the first and the last line of one, at most.
     pub room: usize,
+    /// What their first lines look like, see [`FailRegex::outline`].
+    outlines: OnceLock<Vec<String>>,
+    /// What [`Records::literals`] found.
+    literals: Mutex<Vec<(Cut, bool, Option<Literals>)>>,
     /// `None`: each line has to be looked at.
     marks: OnceLock<Option<Marks>>,
     /// Texts without which the filter believes no line anywhere.
@@ -62,14 +66,27 @@ impl Records {
         Ok(Some(Records {
             kinds,
             room: settings.room.unwrap_or(ROOM),
+            outlines: OnceLock::new(),
+            literals: Mutex::default(),
             marks: OnceLock::new(),
             believed: OnceLock::new(),
         }))
     }
 
-    /// What the first lines of records look like.
-    pub fn begin(&self) -> impl Iterator<Item = &FailRegex> {
-        self.kinds.iter().map(|kind| &kind.begin)
+    /// The outlines of what the first lines of records look like.
+    pub fn outlines(&self) -> &[String] {
+        self.outlines.get_or_init(|| self.kinds.iter().map(|kind| kind.begin.outline()).collect())
+    }
+
+    /// What every first line of a record holds, see [`gather`].
+    pub fn literals(&self, cut: Cut, escaped: bool) -> Option<Literals> {
+        let mut known = self.literals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., literals)) = known.iter().find(|of| (of.0, of.1) == (cut, escaped)) {
+            return literals.clone();
+        }
+        let literals = gather(self.outlines(), cut, escaped);
+        known.push((cut, escaped, literals.clone()));
+        literals
     }
 
     /// The groups of the end of a record of this kind, if `text` ends one.
@@ -86,7 +103,7 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let marks = self.marks.get_or_init(|| Marks::new(&self.kinds));
+        let marks = self.marks.get_or_init(|| Marks::new(self.outlines()));
         let kinds = marks.as_ref().map_or(Kinds::MAX, |marks| marks.kinds(text.as_bytes()));
         let mut possible =
             self.kinds.iter().enumerate().filter(|(number, _)| kinds >> (*number as u32).min(63) & 1 == 1);
@@ -102,10 +119,10 @@ impl Records {
 }
 
 impl Marks {
-    fn new(kinds: &[Kind]) -> Option<Marks> {
+    fn new(outlines: &[String]) -> Option<Marks> {
         let (mut texts, mut owners) = (Vec::new(), Vec::new());
-        for (number, kind) in kinds.iter().enumerate() {
-            texts.extend(reduce(gather([kind.begin.relaxed()], Cut::Start, false)?, LITERALS));
+        for (number, begin) in outlines.iter().enumerate() {
+            texts.extend(reduce(gather([begin], Cut::Start, false)?, LITERALS));
             owners.resize(texts.len(), (number as u32).min(Kinds::BITS - 1));
         }
         let kinds = beside(&texts, owners.into_iter().map(|owner: u32| 1 << owner));

@@ -5,11 +5,12 @@ use super::{Fallible, Last, Translator};
 impl Translator {
     pub(super) fn escape(&mut self) -> Fallible<Last> {
         let c = self.next().ok_or(r"bad escape (end of pattern)")?;
+        self.edges |= matches!(c, 'b' | 'B') && !self.flags.ascii;
         let text = match c {
             'A' => r"\A",
             'Z' => r"\z",
             // What is a word beside a mark the linear engine sees differently, so the relaxed form does not ask.
-            'b' | 'B' if self.relaxed => "(?:)",
+            'b' | 'B' if self.relaxed && !self.outline => "(?:)",
             'b' if self.flags.ascii => r"(?-u:\b)",
             'b' => r"\b",
             // The linear engine does not have this one.
@@ -53,6 +54,11 @@ impl Translator {
     /// The classes `\d`, `\s`, `\w` and their opposites, as text that also stands inside `[…]`.
     fn set(&self, c: char) -> Option<&'static str> {
         Some(match (c, self.flags.ascii) {
+            // Quicker to read than escapes.
+            ('s', false) if self.outline => "[\t-\r\x1c- \u{e001}]",
+            ('S', false) if self.outline => "[^\t-\r\x1c- \u{e001}]",
+            ('w', false) if self.outline => "[0-9A-Za-z_\u{e000}]",
+            ('W', false) if self.outline => "[^0-9A-Za-z_\u{e000}]",
             ('d', false) => r"\d",
             ('D', false) => r"\D",
             // Python's words have no marks and no joiners, and its numbers are not only digits.

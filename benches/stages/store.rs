@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group};
 use indexmap::IndexMap;
 use sipjail::addr::Id;
 use sipjail::line::Position;
@@ -100,4 +100,3 @@ fn scattered(n: u32) -> Id {
 const NOW: Timestamp = Timestamp::from_secs(1_795_170_000);
 
 criterion_group!(benches, applying, opening);
-criterion_main!(benches);

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use sipjail::firewall::{DryRun, Entry, Firewall, Ipset};
 
 fn bans(c: &mut Criterion) {
@@ -65,4 +65,3 @@ fn measure(c: &mut Criterion, firewall: &mut dyn Firewall) {
 }
 
 criterion_group!(benches, bans);
-criterion_main!(benches);

@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 
 use sipjail::config;
 use sipjail::filter::Filter;
 
-#[path = "../tests/bounded/corpus.rs"]
+#[path = "../../tests/bounded/corpus.rs"]
 mod corpus;
 
 use corpus::{HOSTILE, LENGTHS, LIVE, crafted, filter, line, settings};
@@ -84,4 +84,3 @@ impl Case {
 const SHOWN: usize = 8;
 
 criterion_group!(benches, worst);
-criterion_main!(benches);

@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::io::Read;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 
 use sipjail::source::lines::Lines;
 
-mod corpus;
+use crate::corpus;
 
 fn reading(c: &mut Criterion) {
     let mut group = c.benchmark_group("source");
@@ -41,4 +41,3 @@ fn read(log: &[u8], most: usize) -> usize {
 }
 
 criterion_group!(benches, reading);
-criterion_main!(benches);

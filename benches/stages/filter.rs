@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use jiff::tz::TimeZone;
 
 use sipjail::config;
@@ -12,7 +12,7 @@ use sipjail::filter::date::{Detector, Zones};
 use sipjail::filter::{Filter, Moment, Scan};
 use sipjail::time::{Span, Timestamp};
 
-mod corpus;
+use crate::corpus;
 
 fn scan(c: &mut Criterion) {
     let mut group = c.benchmark_group("scan");
@@ -95,4 +95,3 @@ fn filter(jail: &str) -> Filter {
 const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
 
 criterion_group!(benches, scan, lines, dates);
-criterion_main!(benches);

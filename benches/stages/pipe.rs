@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use jiff::tz::TimeZone;
 
 use sipjail::config;
@@ -16,7 +16,7 @@ use sipjail::filter::Filter;
 use sipjail::line::Batch;
 use sipjail::time::{Span, Timestamp};
 
-mod corpus;
+use crate::corpus;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_168_800);
 
@@ -66,4 +66,3 @@ fn whole_lines(log: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 criterion_group!(benches, blocks);
-criterion_main!(benches);
