@@ -1,5 +1,6 @@
 //! What passes between the stages: a [`Failure`] that a filter found, and the [`Ticket`] that a jail makes of failures.
 
+mod named;
 mod texts;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use indexmap::IndexMap;
 use crate::addr::Id;
 use crate::time::{Bantime, Timestamp};
 
+pub use named::Named;
 pub use texts::Texts;
 
 /// One failure that a filter found in a log, or another [`Sign`] there.
@@ -23,7 +25,7 @@ pub struct Failure {
     /// The lines that matched, as they stood in the log (lossily decoded, without their newline).
     pub matches: Vec<String>,
     /// Captured groups by lower-case name without those of [`Who`]: `user`, `fport`, …
-    pub groups: IndexMap<String, String>,
+    pub groups: Named,
     /// What it is a sign of; only a failure is counted.
     pub sign: Sign,
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
-use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use sipjail::addr::Id;
@@ -59,7 +58,7 @@ fn engine(maxretry: u32) -> Engine {
 
 fn failure(n: u32) -> Failure {
     let address = Ipv4Addr::from(0xc612_0000 + n);
-    let groups = [("fport", "5060"), ("ip", "198.18.0.1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let groups = [("fport", "5060"), ("ip", "198.18.0.1")];
     Failure {
         who: Who::Id(Id::from(IpAddr::V4(address))),
         time: NOW,
@@ -68,7 +67,7 @@ fn failure(n: u32) -> Failure {
             "[2026-11-20 10:00:00] NOTICE[1234] chan_sip.c: Registration from '<sip:100@192.0.2.10>' failed for \
              '{address}:5060' - Wrong password"
         )],
-        groups: IndexMap::from(groups),
+        groups: groups.into(),
         sign: Sign::Failed,
     }
 }

@@ -182,6 +182,7 @@ impl Judge<'_> {
         let mut engine =
             Engine::start(setup, Timestamp::default(), &mut out).map_err(|e| Error::new(Kind::Host, e.to_string()))?;
         engine.hear_from(Level::Critical);
+        engine.keep_no_counters();
         Ok(Judge { engine, now: Timestamp::default(), zone, out, bans: Vec::new(), last: HashMap::new(), failures })
     }
 

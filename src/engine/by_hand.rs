@@ -14,7 +14,7 @@ use crate::firewall::{FirewallError, MANUAL};
 use crate::jail::ignore::{Rule, is_own};
 use crate::record::Level;
 use crate::store::Change;
-use crate::ticket::{Failure, Sign, Ticket, Who};
+use crate::ticket::{Failure, Named, Sign, Ticket, Who};
 use crate::time::{Bantime, Timestamp};
 
 impl Engine {
@@ -77,7 +77,7 @@ impl Engine {
         out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
         let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
         let who = Who::Id(jail.liable(id, &self.own, &self.answers, &self.protected, now));
-        let failure = Failure { who, time: now, count, matches, groups: IndexMap::new(), sign: Sign::Failed };
+        let failure = Failure { who, time: now, count, matches, groups: Named::default(), sign: Sign::Failed };
         if let Some(at) = at {
             self.tally(at, &name, failure, now, out);
         }

@@ -171,7 +171,7 @@ impl Engine {
         let time = failure.time;
         let lenient = limit(&self.trusted, jail, &id, time);
         let maxretry = lenient.unwrap_or(jail.settings.maxretry);
-        if lenient.is_some() && failure.groups.contains_key("user") {
+        if lenient.is_some() && failure.groups.get("user").is_some() {
             // "After 5 tries" of one account is one account.
             failure.count = 1;
         }

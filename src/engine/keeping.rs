@@ -9,6 +9,9 @@ use crate::time::{Span, Timestamp};
 impl Engine {
     /// When counters or positions want to be given out; `None`: nothing is new.
     pub(super) fn flush_due(&self) -> Option<Timestamp> {
+        if !self.keeps {
+            return None;
+        }
         match self.jails.values().map(|jail| jail.failures.changed()).sum() {
             0 if self.positions.is_empty() && self.trusted.changed() == 0 => None,
             1..=FEW => Some(self.flushed + SOON),

@@ -88,6 +88,8 @@ pub struct Engine {
     key: (Key, bool),
     /// What matters less is not put into words.
     hears: Level,
+    /// Off where nobody keeps counters.
+    keeps: bool,
     flushed: Timestamp,
     checked: Timestamp,
     purged: Timestamp,
@@ -288,6 +290,11 @@ impl Engine {
     /// is called.
     pub fn hear_from(&mut self, level: Level) {
         self.hears = level;
+    }
+
+    /// Nobody keeps counters for another start: none are given out from now on.
+    pub fn keep_no_counters(&mut self) {
+        self.keeps = false;
     }
 
     /// Names of the jails that run, in order.

@@ -157,14 +157,13 @@ const PATIENCE: Span = Span::from_secs(300);
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
-    use crate::ticket::Sign;
+    use crate::ticket::{Named, Sign};
 
     fn failure(id: &str, secs: i64) -> Parked {
         let (who, time) = (Who::Id(Id::parse(id)), Timestamp::from_secs(secs));
-        let failure = Failure { who, time, count: 1, matches: Vec::new(), groups: IndexMap::new(), sign: Sign::Failed };
+        let failure =
+            Failure { who, time, count: 1, matches: Vec::new(), groups: Named::default(), sign: Sign::Failed };
         Parked { jail: "j".into(), what: Waiting::Failure(failure), arrived: time }
     }
 

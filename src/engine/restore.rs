@@ -51,6 +51,7 @@ pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Eng
         chance: Chance::new(),
         key: (new_key(), false),
         hears: Level::Debug,
+        keeps: true,
         flushed: now,
         checked: now,
         purged: now,

@@ -2,7 +2,7 @@
 //!
 //! Over such texts an expression means the same when every class is cut down to its ASCII members and every word
 //! boundary asks for ASCII words; what is left of `\w` are 63 characters instead of 140,000, and the automata become that
-//! much smaller. Groups are found by [`Parts`] where that is possible.
+//! much smaller. A search goes [`Straight`] where that is possible.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -10,33 +10,40 @@ use std::sync::OnceLock;
 use regex_automata::{Input, meta, util::primitives::NonMaxUsize};
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
-use super::parts::{Found, Parts};
+use super::straight::{Found, Straight};
 use super::translate::stand;
 
 /// An expression for ASCII texts.
 #[derive(Debug)]
 pub struct Ascii {
     hir: Hir,
-    size_limit: usize,
-    whole: OnceLock<Option<meta::Regex>>,
-    parts: Option<Parts>,
+    /// Bytes of the engine; `None`: there is none.
+    size_limit: Option<usize>,
+    straight: Option<Straight>,
+    /// For what does not go straight, or a text on which it does not. Made when it is first needed.
+    engine: OnceLock<Option<meta::Regex>>,
 }
 
 impl Ascii {
-    /// From an expression's tree; none of its automata may take more than `size_limit` bytes.
-    pub fn new(hir: &Hir, size_limit: usize) -> Ascii {
+    /// From an expression's tree. Its engine may not take more than `size_limit` bytes; `None`: it has none, so texts on which
+    /// it does not go straight are left open.
+    pub fn new(hir: &Hir, size_limit: Option<usize>) -> Ascii {
         let hir = narrow(hir);
-        let parts = Parts::new(&hir, size_limit);
-        Ascii { hir, size_limit, whole: OnceLock::new(), parts }
+        let straight = Straight::new(&hir);
+        Ascii { hir, size_limit, straight, engine: OnceLock::new() }
     }
 
-    fn whole(&self) -> Result<&meta::Regex, TooBig> {
-        self.whole.get_or_init(|| build(&self.hir, self.size_limit)).as_ref().ok_or(TooBig)
+    fn engine(&self) -> Result<&meta::Regex, NoEngine> {
+        self.engine.get_or_init(|| build(&self.hir, self.size_limit?)).as_ref().ok_or(NoEngine)
     }
 
     /// Whether it matches anywhere in `text`.
-    pub fn is_match(&self, text: &str) -> Result<bool, TooBig> {
-        Ok(self.whole()?.is_match(text))
+    pub fn is_match(&self, text: &str) -> Result<bool, NoEngine> {
+        match self.straight.as_ref().map(|straight| straight.search(text, &mut [])) {
+            Some(Found::No) => Ok(false),
+            Some(Found::Yes(_)) => Ok(true),
+            Some(Found::Unknown) | None => Ok(self.engine()?.is_match(text)),
+        }
     }
 
     /// The leftmost match in `text`; `take` is told where it lies and where its groups do.
@@ -44,36 +51,31 @@ impl Ascii {
         &self,
         text: &str,
         take: impl FnOnce(Range<usize>, &Groups<'_>) -> T,
-    ) -> Result<Option<T>, TooBig> {
-        let mut few = [None; FEW];
-        match self.parts.as_ref().map(|parts| parts.search(text, &mut few)) {
-            Some(Found::No) => return Ok(None),
-            Some(Found::Yes(whole, groups)) => return Ok(Some(take(whole, &groups))),
-            Some(Found::Unknown) | None => {}
-        }
-        let whole = self.whole()?;
-        let mut many;
-        let slots = match whole.captures_len() * 2 {
+    ) -> Result<Option<T>, NoEngine> {
+        let (mut few, mut many) = ([None; FEW], Vec::new());
+        let slots = match self.hir.properties().explicit_captures_len() * 2 + 2 {
             count @ ..=FEW => &mut few[..count],
             count => {
-                many = vec![None; count];
+                many.resize(count, None);
                 &mut many[..]
             }
         };
-        if whole.search_slots(&Input::new(text), slots).is_none() {
-            return Ok(None);
-        }
+        let found = match self.straight.as_ref().map(|straight| straight.search(text, slots)) {
+            Some(Found::No) => false,
+            Some(Found::Yes(_)) => true,
+            Some(Found::Unknown) | None => self.engine()?.search_slots(&Input::new(text), slots).is_some(),
+        };
         let groups = Groups(slots);
-        Ok(groups.get(0).map(|all| take(all, &groups)))
+        Ok(groups.get(0).filter(|_| found).map(|whole| take(whole, &groups)))
     }
 }
 
 /// An end of a group.
 pub type Slot = Option<NonMaxUsize>;
 
-/// An automaton would have taken more than it may.
+/// It did not go straight, and there is no other engine, as it would take more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooBig;
+pub struct NoEngine;
 
 /// Where the groups of a match lie.
 #[derive(Debug)]
@@ -177,11 +179,11 @@ pub fn narrow(hir: &Hir) -> Hir {
 
 /// What stands before the first group, what holds all groups, and the rest. `None`: nothing stands before, or there is no
 /// group.
-pub fn cut(hir: &Hir) -> Option<[Hir; 3]> {
+fn cut(hir: &Hir) -> Option<[Hir; 3]> {
     let HirKind::Concat(parts) = hir.kind() else { return None };
     let holds = |part: &Hir| part.properties().explicit_captures_len() > 0;
     let (first, last) = (parts.iter().position(holds)?, parts.iter().rposition(holds)?);
-    if first == 0 || hir.properties().explicit_captures_len() * 2 + 2 > FEW {
+    if first == 0 {
         return None;
     }
     Some([&parts[..first], &parts[first..=last], &parts[last + 1..]].map(|part| Hir::concat(part.to_vec())))
@@ -194,7 +196,7 @@ pub fn before_rest(hir: &Hir) -> Option<Hir> {
 }
 
 /// Whether these are `(.+)` and `$`.
-pub fn is_rest(groups: &Hir, after: &Hir) -> bool {
+fn is_rest(groups: &Hir, after: &Hir) -> bool {
     let HirKind::Capture(group) = groups.kind() else { return false };
     let HirKind::Repetition(repetition) = group.sub.kind() else { return false };
     let HirKind::Class(class) = repetition.sub.kind() else { return false };
@@ -208,13 +210,13 @@ pub fn is_rest(groups: &Hir, after: &Hir) -> bool {
 }
 
 /// The engine for searches, also for groups; `None`: it would be too big.
-pub fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
+fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
     let config = meta::Config::new().nfa_size_limit(Some(size_limit));
     meta::Builder::new().configure(config).build_from_hir(hir).ok()
 }
 
 /// Ends of groups that fit on the stack.
-pub const FEW: usize = 32;
+const FEW: usize = 32;
 /// Upper bounds of the states of all that a character stands for, or of all others.
 const STANDS: [(char, usize); 2] = [(stand::WORD, 4000), (stand::SPACE, 100)];
 /// Texts to compare the start of a text with, at most.
@@ -290,13 +292,13 @@ mod tests {
     type Found = (Range<usize>, Vec<Option<Range<usize>>>);
 
     fn found(pattern: &str, text: &str) -> Option<Found> {
-        let ascii = Ascii::new(&regex_syntax::parse(pattern).unwrap(), 1 << 20);
+        let ascii = Ascii::new(&regex_syntax::parse(pattern).unwrap(), Some(1 << 20));
         let groups = ascii.hir.properties().explicit_captures_len() + 1;
         ascii.captures(text, |whole, found| (whole, (0..groups).skip(1).map(|n| found.get(n)).collect())).unwrap()
     }
 
     #[test]
-    fn three_parts_find_what_the_whole_finds() {
+    fn groups_are_those_that_an_automaton_finds() {
         for (pattern, text, expected) in [
             (r"^a\d+ (.+)(?m:$)", "a12 bc\n", Some((0..6, vec![Some(4..6)]))),
             (r"^a\s*(.+)(?m:$)", "a \n", Some((0..2, vec![Some(1..2)]))),
@@ -304,7 +306,7 @@ mod tests {
             (r"^(?:a|ab) ?(.+?)(?m:$)", "ab\n", Some((0..2, vec![Some(1..2)]))),
             (r"^ab? ?(.+)(?m:$)", "ab\n", Some((0..2, vec![Some(1..2)]))),
             (r"^(?:a|ab)(b?)c", "abc", Some((0..3, vec![Some(1..2)]))),
-            // The first choice of the first part leaves nothing for the second.
+            // What was taken first leaves nothing for what follows.
             (r"x.* from (\d+)", "x from 1 from y", Some((0..8, vec![Some(7..8)]))),
             (r"x(\d+?)(\d*)z", "x12z", Some((0..4, vec![Some(1..2), Some(2..3)]))),
             (r"x(\d+?)y", "x12z x34y", Some((5..9, vec![Some(6..8)]))),

@@ -77,11 +77,11 @@ impl Captured for Spans<'_> {
 
 impl Spans<'_> {
     /// The groups that are no part of who it was.
-    pub fn others(&self) -> Groups {
-        match self.regex.tells_more {
-            true => self.regex.groups_of(self.found, self.text, is_of_failure),
-            false => Groups::new(),
-        }
+    pub fn others(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.regex.others.iter().filter_map(|(number, name)| {
+            let range = self.found.groups.get(*number)?.clone()?;
+            Some((&**name, &self.text[range]))
+        })
     }
 }
 
@@ -95,8 +95,8 @@ pub struct FailRegex {
     alternates: Vec<(String, String)>,
     /// The place of each [`Part`] among the groups.
     parts: [Option<usize>; Part::ALL.len()],
-    /// It has groups that a failure keeps.
-    tells_more: bool,
+    /// The groups that a failure keeps, by their place and name.
+    others: Vec<(usize, String)>,
     /// Its groups are all that there is to be known of a match.
     is_plain: bool,
 }
@@ -116,9 +116,10 @@ impl FailRegex {
         let mut alternates: Vec<_> = pattern.names().filter_map(|n| Some((n.to_owned(), stands_in_for(n)?))).collect();
         alternates.sort();
         let parts = Part::ALL.map(|part| pattern.names().position(|name| name == part.name()));
-        let tells_more = pattern.names().any(is_of_failure);
+        let others = pattern.names().enumerate().filter(|(_, name)| is_of_failure(name));
+        let others = others.map(|(number, name)| (number, name.to_owned())).collect();
         let is_plain = alternates.is_empty() && !pattern.names().any(|name| name.starts_with("mlf"));
-        Ok(FailRegex { expanded, pattern, alternates, parts, tells_more, is_plain })
+        Ok(FailRegex { expanded, pattern, alternates, parts, others, is_plain })
     }
 
     /// Whether it has a group that can say whom a failure is counted against.

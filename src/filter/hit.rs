@@ -1,7 +1,7 @@
 //! A match with all that is known then, and the failure that it proves.
 
 use super::failregex::{Groups, is_of_failure};
-use crate::ticket::{Failure, Sign, Who};
+use crate::ticket::{Failure, Named, Sign, Who};
 use crate::time::Timestamp;
 
 /// A failregex that matched, with all that is known then.
@@ -35,15 +35,22 @@ impl Hit {
     /// The failure that it proves, if it proves one.
     pub fn failure(self) -> Option<Failure> {
         let (Some(who), Some(time), false) = (self.who, self.time, self.nofail) else { return None };
-        let mut groups = self.groups;
-        groups.retain(|name, _| is_of_failure(name));
-        Some(Failure { sign: self.sign, ..failure(who, self.ip, groups, time, self.matches) })
+        let groups = self.groups.iter().map(|(name, text)| (&**name, &**text)).filter(|(name, _)| is_of_failure(name));
+        Some(Failure { sign: self.sign, ..failure(who, self.ip.as_deref(), groups, time, self.matches) })
     }
 }
 
 /// The failure of somebody, with the groups that are no part of who it was and the host beside them.
-pub fn failure(who: Who, ip: Option<String>, mut groups: Groups, time: Timestamp, matches: Vec<String>) -> Failure {
-    groups.extend(ip.map(|ip| ("ip".to_owned(), ip)));
+pub fn failure<'a>(
+    who: Who,
+    ip: Option<&'a str>,
+    groups: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    time: Timestamp,
+    matches: Vec<String>,
+) -> Failure {
+    // It wins over a group of that name.
+    let groups = groups.filter(|(name, _)| ip.is_none() || *name != "ip");
+    let groups = Named::new(groups.chain(ip.map(|ip| ("ip", ip))));
     let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
     Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups, sign: Sign::Failed }
 }

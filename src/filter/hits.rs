@@ -289,7 +289,7 @@ impl Filter {
             Identity::Known(who) => {
                 let proven = |time: Timestamp| {
                     let (ip, groups, time) = (beside(&spans, usedns), spans.others(), time.min(moment.now));
-                    failure(who, ip, groups, time, vec![line.to_owned()])
+                    failure(who, ip.as_deref(), groups, time, vec![line.to_owned()])
                 };
                 out.extend(time.map(proven).map(|found| Failure { sign, ..found }));
             }
@@ -509,8 +509,8 @@ mod tests {
         let failure = out.remove(0);
         assert_eq!(failure.who, Who::Id(Id::parse("x")));
         assert_eq!(failure.count, 5);
-        assert_eq!((&*failure.groups["user"], &*failure.groups["ip"]), ("bob", "192.0.2.1"));
-        assert!(!failure.groups.contains_key("fid") && !failure.groups.contains_key("ip4"));
+        assert_eq!((failure.groups.get("user"), failure.groups.get("ip")), (Some("bob"), Some("192.0.2.1")));
+        assert!(["fid", "ip4"].iter().all(|name| failure.groups.get(name).is_none()));
         assert_eq!(failure.matches, ["2026-11-20 10:00:00 bad x as bob 5 192.0.2.1"]);
     }
 
@@ -526,7 +526,7 @@ mod tests {
             let mut filter = Filter::of(&settings, usedns, "auto", zones).unwrap().0;
             let mut out = Vec::new();
             filter.line(line.as_bytes(), &moment(true, ""), &mut out);
-            out[0].groups.get("ip").cloned()
+            out[0].groups.get("ip").map(str::to_owned)
         };
         for usedns in [UseDns::Warn, UseDns::Raw] {
             assert_eq!(ip(usedns, " from ::ffff:c000:0207"), None);

@@ -3,7 +3,7 @@
 //! An automaton that is made while it runs passes over a text at memory speed, unless the text makes it build a new state
 //! at nearly every character; what would stand in for it then, and what finds groups, is hundreds of times slower. So a
 //! search has a third outcome beside yes and no: [`Outcome::Unknown`], for somebody else to find out who counts his steps.
-//! That is the case for expressions with large counted repetitions, for edges of words in a text that is not ASCII, and for
+//! That may be the case for expressions with large counted repetitions, for edges of words in a text that is not ASCII, and for
 //! a long text that drives the automaton from state to state, or of which groups are wanted.
 
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::{Input, MatchKind};
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::ascii::{self, Ascii};
+use super::ascii::{self, Ascii, NoEngine};
 use super::backtrack::{Machine, TooCostly};
 use super::haystack::Text;
 use super::pyregex::{Match, Spans};
@@ -26,7 +26,7 @@ pub struct Linear {
     text: String,
     /// What it is for texts of ASCII.
     outline: String,
-    /// A text may stand in so many places of it at once that this engine is never asked.
+    /// A text may stand in so many places of it at once that an automaton is never asked.
     wide: bool,
     /// It asks for edges of words.
     edges: bool,
@@ -88,7 +88,7 @@ impl Linear {
         &self.text
     }
 
-    /// Whether it never finds anything out, because a text may stand in too many places of it at once.
+    /// Whether it may leave any text open, because that may stand in too many places of it at once.
     pub fn is_wide(&self) -> bool {
         self.wide
     }
@@ -101,7 +101,7 @@ impl Linear {
     /// Whether it matches anywhere in `text`.
     pub fn is_match(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         let is_ascii = text.is_ascii();
-        if self.wide || self.edges && !is_ascii {
+        if self.wide && (!is_ascii || text.len() > LONG) || self.edges && !is_ascii {
             return Ok(Outcome::Unknown);
         }
         machine.charge(text.len() / FAST)?;
@@ -109,7 +109,10 @@ impl Linear {
             return self.passes(text, machine);
         }
         let found = match is_ascii {
-            true => self.ascii().is_match(&text).map_err(|_| TooCostly)?,
+            true => match self.ascii().is_match(&text) {
+                Ok(found) => found,
+                Err(NoEngine) => return Ok(Outcome::Unknown),
+            },
             false => self.any()?.is_match(&text),
         };
         Ok(if found { Outcome::Yes(()) } else { Outcome::No })
@@ -123,7 +126,7 @@ impl Linear {
         machine: &mut Machine,
     ) -> Result<Outcome<Match>, TooCostly> {
         let is_ascii = text.is_ascii();
-        if self.wide || text.len() > SHORT || self.edges && !is_ascii {
+        if text.len() > SHORT || (self.wide || self.edges) && !is_ascii {
             return Ok(match self.is_match(text, machine)? {
                 Outcome::No => Outcome::No,
                 Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
@@ -136,7 +139,10 @@ impl Linear {
                 names.iter().for_each(|(n, _)| groups.push(found.get(*n)));
                 Match { whole, groups }
             };
-            self.ascii().captures(&text, take).map_err(|_| TooCostly)?
+            match self.ascii().captures(&text, take) {
+                Ok(found) => found,
+                Err(NoEngine) => return Ok(Outcome::Unknown),
+            }
         } else {
             let regex = self.any()?;
             // Most texts do not match, and to know that costs a quarter of finding groups.
@@ -170,7 +176,7 @@ impl Linear {
 
     fn ascii(&self) -> &Ascii {
         let tree = || parse(&self.outline).unwrap_or_else(|_| Hir::fail());
-        self.ascii.get_or_init(|| Ascii::new(&tree(), SIZE_LIMIT))
+        self.ascii.get_or_init(|| Ascii::new(&tree(), (!self.wide).then_some(SIZE_LIMIT)))
     }
 
     fn any(&self) -> Result<&regex::Regex, TooCostly> {

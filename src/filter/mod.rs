@@ -4,7 +4,6 @@
 //! `<F-MLFID>` groups, window of `maxlines`); a [`Scan`] finds, in one pass over a block, the few lines that any of the
 //! filters of a log could match. Nothing here reads a file, a clock or a name server.
 
-mod address;
 mod ascii;
 mod backtrack;
 mod budget;
@@ -12,6 +11,7 @@ mod cover;
 pub mod date;
 mod decode;
 pub mod failregex;
+mod finder;
 mod forge;
 mod haystack;
 mod heads;
@@ -22,7 +22,6 @@ mod mlfid;
 pub mod near;
 pub mod neighbours;
 mod notes;
-mod parts;
 mod passing;
 pub mod prefilter;
 pub mod pyregex;

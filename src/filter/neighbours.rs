@@ -116,6 +116,14 @@ impl Mark {
     }
 
     fn goes_on_from(&self, open: &Mark, now: Option<Timestamp>) -> bool {
+        if self.head[..20] == open.head[..20]
+            && self.head[20..26] >= open.head[20..26]
+            && [self, open].iter().all(|mark| mark.head[20..26].iter().all(u8::is_ascii_digit))
+            && self.idle() == open.idle()
+        {
+            // The same second, as mostly: nothing has to be worked out.
+            return true;
+        }
         let later = self.time() - open.time();
         let same = later >= 0 && self.idle() == open.idle();
         // A clock that was set back does not make our own wait.
@@ -129,10 +137,10 @@ impl Mark {
 
 /// Whether a line begins with a call's UUID and a blank.
 fn is_call(line: &[u8]) -> bool {
-    let fits = |(at, b): (usize, &u8)| matches!(at, 8 | 13 | 18 | 23 | 36) || b.is_ascii_hexdigit();
     line.first_chunk::<CALL>().is_some_and(|head| {
+        // What holds the digits apart is none, so they are counted, which a processor does many at a time.
         [(8, b'-'), (13, b'-'), (18, b'-'), (23, b'-'), (36, b' ')].iter().all(|(at, byte)| head[*at] == *byte)
-            && head.iter().enumerate().all(fits)
+            && head.iter().map(|byte| u8::from(byte.is_ascii_hexdigit())).sum::<u8>() == 32
     })
 }
 

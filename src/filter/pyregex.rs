@@ -46,7 +46,7 @@ pub struct Match {
 }
 
 /// Where groups lie; a few without an allocation.
-pub type Spans = SmallVec<[Option<Range<usize>>; 3]>;
+pub type Spans = SmallVec<[Option<Range<usize>>; 6]>;
 
 impl Pattern {
     /// Reads `text`, whose tags are expanded; the error says what Python or the engine has against it.

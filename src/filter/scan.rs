@@ -2,44 +2,48 @@
 //!
 //! A block goes in, the lines that some filter has to look at come out; most of a log never becomes more than bytes that
 //! a search for a few texts ran over. That search has two stages. The first one is for all filters of the log: it looks for
-//! their literals, and as soon as it has seen some of the log for a few short texts that stand for them ([`cover`]). Where
-//! it finds one, the line is settled for each filter by that filter's own literals, so overlapping literals of different
-//! filters hide nothing from each other. A filter without literals gets every line.
-//!
-//! Where a large part of a log are candidates, jumping from one to the next costs more than it saves; then, for some
-//! blocks, lines are looked at one by one. The result is the same.
+//! their literals, and as soon as it has seen some of the log for a few short texts that stand for them ([`cover`]). Which
+//! of them it finds in a line tells which filters may want it; for each of those the line is settled by its own literals, so
+//! overlapping literals of different filters hide nothing from each other. A filter without literals gets every line.
 
 use std::ops::Range;
 
 use aho_corasick::packed::Searcher;
-use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::cover::cover;
+use super::finder::{Finder, beside};
 use super::prefilter::{Literals, distinct, reduce};
 
 /// One pass over a block for all filters of a log. Copies share the automata.
 #[derive(Clone, Debug)]
 pub struct Scan {
     /// What is looked for on behalf of all filters that do not want every line; made when it is first needed.
-    all: Option<Vec<Finder>>,
-    /// The literals of all of them.
-    literals: Literals,
+    all: Option<Vec<First>>,
+    /// The literals of each filter.
+    literals: Vec<Literals>,
     own: Vec<Own>,
+    /// Who wants every line.
+    always: Filters,
     /// Bytes seen so far, and those after which it is time to learn from the log.
     seen: u64,
     learns: u64,
-    /// Blocks that will still be looked at line by line.
-    line_by_line: u32,
 }
 
-/// One search over a block. A byte by itself, or a literal too many, would take the vector instructions away from all
-/// literals; so those have searches of their own.
+/// A set of filters by their places, a bit each; those behind the 63rd share the last one.
+type Filters = u64;
+
+/// One search over a block, and who may want the line in which each text was found.
 #[derive(Clone, Debug)]
-enum Finder {
-    /// Few literals, by vector instructions.
-    Few(Searcher),
-    /// More of them, or such as the instructions of this processor do not fit.
-    Many(AhoCorasick),
+struct First {
+    texts: Texts,
+    filters: Vec<Filters>,
+}
+
+/// A byte by itself, or a literal too many, would take the vector instructions away from all literals; so those have searches
+/// of their own.
+#[derive(Clone, Debug)]
+enum Texts {
+    Literals(Finder),
     Escape,
 }
 
@@ -72,88 +76,97 @@ impl Scan {
             coloured: *coloured,
         };
         let own: Vec<Own> = filters.iter().map(own).collect();
-        let together = filters.into_iter().zip(&own).filter(|(_, own)| own.literals.is_some());
-        let literals = together.filter_map(|((sets, _), _)| sets).flatten().collect();
-        Scan { all: None, literals, own, seen: 0, learns: 0, line_by_line: 0 }
+        let always =
+            own.iter().enumerate().filter(|(_, own)| own.literals.is_none()).fold(0, |all, (i, _)| all | bit(i));
+        let literals = filters.into_iter().zip(&own).map(|((sets, _), own)| sets.filter(|_| own.literals.is_some()));
+        let literals = literals.map(Option::unwrap_or_default).collect();
+        Scan { all: None, literals, own, always, seen: 0, learns: 0 }
     }
 
     /// Takes this for what the log holds: from now on the first stage looks for what is seldom in it. [`Scan::candidates`]
     /// learns by itself from large blocks, at four times the distance each time.
     pub fn learn(&mut self, sample: &[u8]) {
         let sample = &sample[..sample.len().min(SAMPLE)];
-        let few = cover(&distinct(&self.literals), sample).filter(|texts| texts.len() <= FAST);
+        let few = cover(&distinct(&self.literals.concat()), sample).filter(|texts| texts.len() <= FAST);
         // There is no search for them where the processor has no fitting instructions.
-        if let Some(searcher) = few.and_then(Searcher::new) {
-            self.all = Some(self.with_escape(vec![Finder::Few(searcher)]));
+        if let Some((texts, searcher)) = few.and_then(|texts| Some((texts.clone(), Searcher::new(texts)?))) {
+            self.all = Some(self.with_escape(vec![self.first(&texts, Finder::Few(searcher))]));
         }
     }
 
     /// What is looked for before anything is known of the log.
-    fn unlearnt(&self) -> Vec<Finder> {
-        let literals = reduce(self.literals.clone(), FAST);
-        self.with_escape(literals.chunks(FAST).filter_map(Finder::of).collect())
+    fn unlearnt(&self) -> Vec<First> {
+        let literals = reduce(self.literals.concat(), FAST);
+        let first = literals.chunks(FAST).filter_map(|texts| Some(self.first(texts, Finder::of(texts)?)));
+        self.with_escape(first.collect())
     }
 
-    fn with_escape(&self, mut finders: Vec<Finder>) -> Vec<Finder> {
-        finders.extend(self.own.iter().any(|own| own.coloured).then_some(Finder::Escape));
-        finders
+    /// A search for these texts.
+    fn first(&self, texts: &[Vec<u8>], finder: Finder) -> First {
+        let holds = |literals: &Literals, text: &Vec<u8>| {
+            literals.iter().flatten().any(|literal| literal.windows(text.len()).any(|part| part == text))
+        };
+        let filters = |text: &Vec<u8>| {
+            let holding = self.literals.iter().enumerate().filter(|(_, literals)| holds(literals, text));
+            holding.fold(0, |all, (i, _)| all | bit(i))
+        };
+        First { filters: beside(texts, texts.iter().map(filters)), texts: Texts::Literals(finder) }
+    }
+
+    fn with_escape(&self, mut first: Vec<First>) -> Vec<First> {
+        let coloured = self.own.iter().enumerate().filter(|(_, own)| own.coloured).fold(0, |all, (i, _)| all | bit(i));
+        first.extend((coloured > 0).then(|| First { texts: Texts::Escape, filters: vec![coloured] }));
+        first
     }
 
     /// Calls `found` for each line (as a range of `block`, without its newline) that one of the filters has to look at,
     /// with the index of that filter; in the order of the lines.
     pub fn candidates(&mut self, block: &[u8], mut found: impl FnMut(Range<usize>, usize)) {
-        let every_line = self.own.iter().any(|own| own.literals.is_none());
         self.seen += block.len() as u64;
-        if !every_line && block.len() >= ENOUGH && self.seen >= self.learns {
+        if block.len() >= ENOUGH && self.seen >= self.learns {
             self.learn(block);
             self.learns = (4 * self.seen).max(AGAIN);
         }
-        if every_line || self.line_by_line > 0 {
-            self.line_by_line = self.line_by_line.saturating_sub(1);
-            let mut at = 0;
-            while at < block.len() {
-                let line = at..memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |n| at + n);
-                at = line.end + 1;
-                self.settle(block, line, &mut found);
-            }
-            return;
-        }
-        let (mut at, mut taken) = (0, 0);
         let all = self.all.take().unwrap_or_else(|| self.unlearnt());
-        let mut next: Vec<Option<usize>> = all.iter().map(|finder| finder.find(block, 0)).collect();
-        while let Some(hit) = next.iter().flatten().min().copied() {
-            let start = memchr::memrchr(b'\n', &block[at..hit]).map_or(at, |n| at + n + 1);
-            let end = memchr::memchr(b'\n', &block[hit..]).map_or(block.len(), |n| hit + n);
-            taken += end - start;
-            self.settle(block, start..end, &mut found);
-            at = end + 1;
-            if at >= block.len() {
-                break;
-            }
-            for (finder, next) in all.iter().zip(&mut next) {
-                if next.is_some_and(|next| next < at) {
-                    *next = finder.find(block, at);
+        let mut next: Vec<Option<(usize, Filters)>> = all.iter().map(|first| first.find(block, 0)).collect();
+        let mut at = 0;
+        while at < block.len() {
+            let hit = next.iter().flatten().map(|(hit, _)| *hit).min();
+            let (start, within) = match (self.always, hit) {
+                (0, None) => break,
+                (0, Some(hit)) => (memchr::memrchr(b'\n', &block[at..hit]).map_or(at, |n| at + n + 1), hit),
+                _ => (at, at),
+            };
+            let end = memchr::memchr(b'\n', &block[within..]).map_or(block.len(), |n| within + n);
+            let mut may_want = self.always;
+            for (first, next) in all.iter().zip(&mut next) {
+                while let Some((hit, filters)) = next.filter(|(hit, _)| *hit < end) {
+                    may_want |= filters;
+                    // Of a filter alone no more has to be known.
+                    *next = if self.own.len() == 1 { None } else { first.find(&block[..end], hit + 1) };
+                    if next.is_none() {
+                        *next = first.find(block, end);
+                    }
                 }
             }
+            self.settle(block, start..end, may_want, &mut found);
+            at = end + 1;
         }
         self.all = Some(all);
-        if taken * MANY > block.len() {
-            self.line_by_line = PATIENCE;
-        }
     }
 
     /// Why the filter with this index gets to see a line; `None`: it does not.
     pub fn reason(&self, line: &[u8], filter: usize) -> Option<Reason> {
         let own = self.own.get(filter)?;
         let Some(literals) = &own.literals else { return Some(Reason::EveryLine) };
-        match literals.range(line) {
-            Some(found) => Some(Reason::Literal(found)),
+        match literals.find(line) {
+            Some((_, found)) => Some(Reason::Literal(found)),
             None => own.wants(line).then_some(Reason::Escape),
         }
     }
 
-    fn settle(&self, block: &[u8], line: Range<usize>, found: &mut impl FnMut(Range<usize>, usize)) {
-        for (i, own) in self.own.iter().enumerate() {
+    fn settle(&self, block: &[u8], line: Range<usize>, may_want: Filters, found: &mut impl FnMut(Range<usize>, usize)) {
+        for (i, own) in self.own.iter().enumerate().filter(|(i, _)| may_want & bit(*i) != 0) {
             if own.wants(&block[line.clone()]) {
                 found(line.clone(), i);
             }
@@ -161,31 +174,26 @@ impl Scan {
     }
 }
 
-impl Finder {
-    /// One that leaves most of the work to vector instructions while there are few literals.
-    fn of(literals: &[Vec<u8>]) -> Option<Finder> {
-        let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).ok();
-        Searcher::new(literals).map(Finder::Few).or_else(|| automaton().map(Finder::Many))
-    }
-
+impl First {
     /// The first hit from `at` on.
-    fn find(&self, block: &[u8], at: usize) -> Option<usize> {
-        Some(at + self.range(&block[at..])?.start)
+    fn find(&self, block: &[u8], at: usize) -> Option<(usize, Filters)> {
+        let text = block.get(at..)?;
+        let (which, found) = match &self.texts {
+            Texts::Literals(finder) => finder.find(text).map(|(which, found)| (which, found.start))?,
+            Texts::Escape => (0, memchr::memchr(ESCAPE, text)?),
+        };
+        Some((at + found, self.filters[which]))
     }
+}
 
-    /// The first hit.
-    fn range(&self, text: &[u8]) -> Option<Range<usize>> {
-        match self {
-            Finder::Few(literals) => literals.find(text).map(|found| found.start()..found.end()),
-            Finder::Many(literals) => literals.find(text).map(|found| found.range()),
-            Finder::Escape => memchr::memchr(ESCAPE, text).map(|at| at..at + 1),
-        }
-    }
+/// The bit of a filter.
+fn bit(filter: usize) -> Filters {
+    1 << filter.min(63)
 }
 
 impl Own {
     fn wants(&self, line: &[u8]) -> bool {
-        self.literals.as_ref().is_none_or(|literals| literals.range(line).is_some())
+        self.literals.as_ref().is_none_or(|literals| literals.find(line).is_some())
             || self.coloured && memchr::memchr(ESCAPE, line).is_some()
     }
 }
@@ -202,10 +210,6 @@ const SAMPLE: usize = 32 << 10;
 const ENOUGH: usize = 8 << 10;
 /// Bytes after which they are asked for the second time.
 const AGAIN: u64 = 1 << 20;
-/// One byte of so many in candidate lines is too much for jumping.
-const MANY: usize = 5;
-/// Blocks until jumping is tried again.
-const PATIENCE: u32 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -252,18 +256,6 @@ mod tests {
         let expected =
             [("c\x1b[mde", 0), ("fgh", 1), ("cde", 0), ("\x1b[mfgh\x1b", 0), ("\x1b[mfgh\x1b", 1), ("fgh", 1)];
         assert_eq!(first, expected.map(|(line, filter)| (line.to_owned(), filter)));
-        scan.line_by_line = 1;
-        assert_eq!(run(&mut scan, &block), first);
-    }
-
-    #[test]
-    fn line_by_line_gives_the_same() {
-        let mut scan = Scan::of(vec![set(&["cde"]), set(&["fgh"])]);
-        let block = "cde\nfgh\n--\ncdefgh\n";
-        let first = run(&mut scan, block);
-        assert_eq!(scan.line_by_line, PATIENCE);
-        assert_eq!(run(&mut scan, block), first);
-        assert_eq!(first.len(), 4);
     }
 
     #[test]
@@ -279,7 +271,7 @@ mod tests {
         let block = "Event=\"GoodPassword\"\n".repeat(ENOUGH / 20) + "Event=\"BadPassword\"\nlogin denied\n=\"Bad";
         let expected = [("Event=\"BadPassword\"".to_owned(), 0), ("login denied".to_owned(), 1)];
         assert_eq!(run(&mut scan, &block), expected);
-        assert!(matches!(scan.all.as_deref(), Some([Finder::Few(_)])));
+        assert!(matches!(scan.all.as_deref(), Some([First { texts: Texts::Literals(Finder::Few(_)), .. }])));
         assert_eq!(scan.learns, AGAIN);
         assert_eq!(run(&mut scan, &block), expected);
     }

@@ -92,7 +92,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn of(failure: &'a Failure) -> Line<'a> {
-        let group = |name: &str| failure.groups.get(name).map(String::as_str);
+        let group = |name: &str| failure.groups.get(name);
         let group = |name: &str| group(name).map(|text| &text[..text.floor_char_boundary(TEXT)]);
         let words = group("event").or(group("reason")).unwrap_or_default();
         let call = group("callid");
@@ -149,11 +149,9 @@ const ALL: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
     use crate::addr::Id;
-    use crate::ticket::Sign;
+    use crate::ticket::{Named, Sign};
 
     const FINDTIME: Span = Span::from_secs(600);
 
@@ -169,7 +167,7 @@ mod tests {
     fn line(host: &str, (at, call, words): &Told<'_>) -> Failure {
         let name = if words.starts_with(|c: char| c.is_ascii_uppercase()) { "event" } else { "reason" };
         let groups = [("callid", *call), (name, *words)].into_iter().filter(|(_, text)| !text.is_empty());
-        let groups: IndexMap<_, _> = groups.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        let groups = Named::new(groups);
         Failure {
             who: Who::Id(Id::parse(host)),
             time: secs(*at),

@@ -16,7 +16,7 @@ mod tally;
 use std::collections::BTreeSet;
 
 use crate::addr::Id;
-use crate::ticket::{Counter, Failure, Texts};
+use crate::ticket::{Counter, Failure};
 use crate::time::{Span, Timestamp};
 use marks::Marks;
 use table::Table;
@@ -75,10 +75,7 @@ impl Failures {
         self.total += 1;
         let slot = match self.table.find(id) {
             Some(slot) => slot,
-            None => {
-                let groups = Texts::new(groups.iter().flat_map(|(name, value)| [&**name, &**value]));
-                self.insert(Tally { groups, ..Tally::new(id.clone(), time) })
-            }
+            None => self.insert(Tally { groups: groups.into_texts(), ..Tally::new(id.clone(), time) }),
         };
         self.changed.set(slot);
         let Some(tally) = self.table.get_mut(slot) else { return 0 };
@@ -249,10 +246,8 @@ pub const MAX_TEXT: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
-    use crate::ticket::{Sign, Who};
+    use crate::ticket::{Named, Sign, Who};
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
@@ -264,7 +259,7 @@ mod tests {
 
     fn failure(secs: i64) -> Failure {
         let matches = vec![format!("line {secs}")];
-        Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: IndexMap::new(), sign: Sign::Failed }
+        Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: Named::default(), sign: Sign::Failed }
     }
 
     fn failures() -> Failures {
@@ -305,8 +300,7 @@ mod tests {
         let mut failures = failures();
         for (secs, user) in [(1, "alice1"), (2, "alice2"), (3, "bob1"), (4, "bob2")] {
             let mut failure = failure(secs);
-            failure.groups.insert("user".into(), user.into());
-            failure.groups.insert("leer".into(), String::new());
+            failure.groups = Named::from([("user", user), ("leer", "")]);
             failures.add(&id(), failure);
         }
         let sentence = failures.take(&id()).expect("it has failed");

@@ -230,19 +230,16 @@ const FILE_LIFE: Span = Span::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
     use crate::config::IgnoreCache;
-    use crate::ticket::Sign;
-    use crate::ticket::Who;
+    use crate::ticket::{Named, Sign, Who};
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
     }
 
     fn failure(id: &Id) -> Failure {
-        let groups = IndexMap::from([("user".to_owned(), "alice".to_owned())]);
+        let groups = Named::from([("user", "alice")]);
         Failure { who: Who::Id(id.clone()), time: at(0), count: 1, matches: Vec::new(), groups, sign: Sign::Failed }
     }
 

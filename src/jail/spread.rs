@@ -43,11 +43,8 @@ fn last_digits(number: &str, digits: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
-    use crate::ticket::Sign;
-    use crate::ticket::Who;
+    use crate::ticket::{Named, Sign, Who};
     use crate::time::Timestamp;
 
     const RULE: Spread = Spread { from: 3, within: crate::time::Span::from_secs(3600), digits: 9 };
@@ -58,7 +55,7 @@ mod tests {
         let mut marked = Vec::new();
         for (secs, from, number) in calls {
             let id = Id::Ip([192, 0, 2, *from].into());
-            let groups = IndexMap::from([("number".to_owned(), number.to_string())]);
+            let groups = Named::from([("number", *number)]);
             let time = Timestamp::from_secs(1_000_000 + secs);
             let failure =
                 Failure { who: Who::Id(id.clone()), time, count: 1, matches: Vec::new(), groups, sign: Sign::Failed };

@@ -60,7 +60,7 @@ impl Subject<'_> {
 
     fn value(&self, tag: &str) -> Option<Value> {
         if let Some(group) = group(tag) {
-            let value = self.failure.groups.get(&group).cloned().unwrap_or_default();
+            let value = self.failure.groups.get(&group).unwrap_or_default().to_owned();
             return Some(Value::Foreign(value));
         }
         Some(match tag {
@@ -111,15 +111,12 @@ impl Value {
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
-    use crate::ticket::Sign;
-    use crate::ticket::Who;
+    use crate::ticket::{Named, Sign, Who};
     use crate::time::Timestamp;
 
     fn failure(id: &Id, user: &str) -> Failure {
-        let groups = IndexMap::from([("user".to_owned(), user.to_owned())]);
+        let groups = Named::from([("user", user)]);
         let who = Who::Id(id.clone());
         Failure {
             who,

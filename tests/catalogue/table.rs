@@ -137,9 +137,9 @@ impl Stock {
     /// The accounts of those whom these lines make fail, where they have some.
     pub fn accounts(&mut self, lines: &[u8]) -> Vec<(IpAddr, Option<String>)> {
         let failures = self.failures(0, lines, Some(NOW)).into_iter();
-        let found = failures.map(|(_, mut failure)| match failure.who {
+        let found = failures.map(|(_, failure)| match failure.who {
             Who::Id(Id::Ip(host)) => {
-                (host, failure.groups.swap_remove("user").or(failure.groups.swap_remove("number")))
+                (host, failure.groups.get("user").or(failure.groups.get("number")).map(str::to_owned))
             }
             other => panic!("{other:?} is no address"),
         });

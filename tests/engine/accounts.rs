@@ -27,7 +27,7 @@ fn toll() -> JailSettings {
 impl World {
     /// A failure of `id` that names something, now.
     fn named(&mut self, jail: &str, id: &str, group: &str, text: &str) {
-        let groups = [(group.to_owned(), text.to_owned())].into();
+        let groups = [(group, text)].into();
         let failure = Failure { time: self.now, groups, ..failure(Who::Id(Id::parse(id))) };
         self.failure(jail, failure);
     }
@@ -107,7 +107,7 @@ fn what_names_no_account_counts_as_the_word_says() {
 #[test]
 fn many_tries_in_one_line_are_one_account() {
     let mut world = World::new(vec![slow()]);
-    let groups = [("user".to_owned(), "100".to_owned())].into();
+    let groups = [("user", "100")].into();
     world.failure("slow", Failure { count: 50, time: world.now, groups, ..failure(Who::Id(Id::parse("192.0.2.1"))) });
     assert_eq!(world.banned("slow").len(), 0);
 }

@@ -1,9 +1,8 @@
-use indexmap::IndexMap;
 use sipjail::addr::Id;
 use sipjail::config::{IgnoreItem, JailSettings};
 use sipjail::record::Level;
 use sipjail::store::Change;
-use sipjail::ticket::{Failure, Who};
+use sipjail::ticket::{Failure, Named, Who};
 use sipjail::time::{Bantime, Span, Timestamp};
 
 use crate::world::{START, World, action, failure, jail};
@@ -152,7 +151,7 @@ fn hostile_names_stay_in_the_list_and_out_of_the_kernel() {
     let calls = world.kernel.calls();
     for name in ["bob", "\x1b[31m] Ban 192.0.2.1\n", "0.0.0.0/0x", "'; reboot; '", &"x".repeat(100_000), ""] {
         (0..3).for_each(|_| {
-            let groups = IndexMap::from([("user".to_owned(), name.to_owned()), ("by".to_owned(), "hand".to_owned())]);
+            let groups = Named::from([("user", name), ("by", "hand")]);
             let time = world.now;
             world.failure("sip", Failure { time, groups, ..failure(Who::Id(Id::Raw(name.into()))) });
         });
@@ -232,6 +231,19 @@ fn counters_go_out_before_the_position_that_belongs_to_them_once_a_second() {
 }
 
 #[test]
+fn where_nobody_keeps_counters_none_go_out_and_bans_do() {
+    let mut world = World::new(vec![jail("sip")]);
+    world.engine.keep_no_counters();
+    world.pass(5);
+    world.changes.clear();
+    world.fail("sip", "192.0.2.1");
+    (0..3).for_each(|_| world.fail("sip", "192.0.2.2"));
+    world.pass(20);
+    assert!(matches!(world.changes[..], [Change::Ban { .. }]), "{:?}", world.changes);
+    assert_eq!(world.engine.status("sip").expect("it exists").currently_failed, 1);
+}
+
+#[test]
 fn in_a_flood_counters_go_out_every_ten_seconds_each_once_and_the_position_waits_with_them() {
     let mut world = World::new(vec![jail("sip")]);
     world.tick();
@@ -284,7 +296,7 @@ fn what_a_second_line_tells_of_an_event_counts_only_without_dedupe() {
         let mut world = World::new(vec![JailSettings { dedupe, ..jail("sip") }]);
         for call in ["a", "b"] {
             for (name, words) in [("reason", "not authenticated"), ("event", "ChallengeResponseFailed")] {
-                let groups = [("callid", call), (name, words)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+                let groups = [("callid", call), (name, words)];
                 let failure =
                     Failure { groups: groups.into(), time: world.now, ..failure(Who::Id(Id::parse("192.0.2.1"))) };
                 world.failure("sip", failure);

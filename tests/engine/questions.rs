@@ -105,7 +105,7 @@ fn a_command_decides_and_an_addresss_failures_stay_in_order() {
     let mut world = World::new(vec![settings]);
     for user in ["alice", "bob", "alice", "$(reboot)"] {
         let time = world.now;
-        let groups = [("user".to_owned(), user.to_owned())].into_iter().collect();
+        let groups = [("user", user)].into();
         let who = Who::Id(sipjail::addr::Id::parse("192.0.2.1"));
         world.failure("sip", Failure { time, groups, ..failure(who) });
     }

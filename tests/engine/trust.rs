@@ -1,6 +1,5 @@
 //! Trust for those who log in, and leniency after an outage.
 
-use indexmap::IndexMap;
 use sipjail::addr::Id;
 use sipjail::config::{JailSettings, Trust};
 use sipjail::record::Level;
@@ -18,7 +17,7 @@ fn lenient(name: &str) -> JailSettings {
 }
 
 fn of(id: &str, user: &str, sign: Sign) -> Failure {
-    let groups = IndexMap::from([("user".to_owned(), user.to_owned())]);
+    let groups = [("user", user)].into();
     Failure { groups, sign, ..failure(Who::Id(Id::parse(id))) }
 }
 

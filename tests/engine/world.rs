@@ -262,7 +262,7 @@ pub fn failure(who: Who) -> Failure {
         time: Timestamp::default(),
         count: 1,
         matches: Vec::new(),
-        groups: IndexMap::new(),
+        groups: Default::default(),
         sign: Sign::Failed,
     }
 }

@@ -57,7 +57,9 @@ fn signs(filter: &str, backend: &str, lines: &[u8]) -> (BTreeMap<String, usize>,
                 Sign::Failed => {}
                 Sign::Restarted => starts += 1,
                 Sign::LoggedIn => {
-                    *logins.entry(format!("{} {}", failure.who, failure.groups["user"])).or_default() += 1
+                    *logins
+                        .entry(format!("{} {}", failure.who, failure.groups.get("user").unwrap_or_default()))
+                        .or_default() += 1
                 }
             }
         }

@@ -2,10 +2,9 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use aho_corasick::AhoCorasick;
-
 use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
+use crate::filter::finder::{Finder, beside};
 use crate::filter::prefilter::{Cut, Literals, gather, reduce};
 use crate::filter::translate::Options;
 
@@ -19,11 +18,22 @@ pub struct Records {
     outlines: OnceLock<Vec<String>>,
     /// What [`Records::literals`] found.
     literals: Mutex<Vec<(Cut, bool, Option<Literals>)>>,
-    /// Texts without which no line begins a record, and of which kind each is; `None`: each line has to be looked at.
-    begins: OnceLock<Option<(AhoCorasick, Vec<usize>)>>,
+    /// `None`: each line has to be looked at.
+    marks: OnceLock<Option<Marks>>,
     /// Texts without which the filter believes no line anywhere.
-    believed: OnceLock<Option<AhoCorasick>>,
+    believed: OnceLock<Option<Finder>>,
 }
+
+/// Texts without which no line begins a record.
+#[derive(Debug)]
+struct Marks {
+    finder: Finder,
+    /// Of which kinds a line may be where each of them is found: those whose it is, or whose text stands at the same place.
+    kinds: Vec<Kinds>,
+}
+
+/// The numbers of kinds, a bit each; above that many all are asked.
+type Kinds = u64;
 
 /// One `recordregex`.
 #[derive(Debug)]
@@ -58,7 +68,7 @@ impl Records {
             room: settings.room.unwrap_or(ROOM),
             outlines: OnceLock::new(),
             literals: Mutex::default(),
-            begins: OnceLock::new(),
+            marks: OnceLock::new(),
             believed: OnceLock::new(),
         }))
     }
@@ -87,38 +97,46 @@ impl Records {
     /// Whether a line of a sender's may be one that the filter, which looks for these literals, would believe. A packet
     /// can have very many lines.
     pub fn may_be_believed(&self, line: &str, literals: impl FnOnce() -> Option<Literals>) -> bool {
-        holds_one(&self.believed, line, literals)
+        let known = self.believed.get_or_init(|| Finder::of(&reduce(literals()?, LITERALS)));
+        known.as_ref().is_none_or(|known| known.find(line.as_bytes()).is_some())
     }
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let literals = self.begins.get_or_init(|| self.begins());
-        let mut possible: Vec<usize> = match literals {
-            Some((literals, _)) if !literals.is_match(text) => return None,
-            Some((literals, kinds)) => {
-                literals.find_overlapping_iter(text).map(|found| kinds[found.pattern()]).collect()
-            }
-            None => (0..self.kinds.len()).collect(),
-        };
-        possible.sort_unstable();
-        possible.dedup();
+        let marks = self.marks.get_or_init(|| Marks::new(self.outlines()));
+        let kinds = marks.as_ref().map_or(Kinds::MAX, |marks| marks.kinds(text.as_bytes()));
+        let mut possible =
+            self.kinds.iter().enumerate().filter(|(number, _)| kinds >> (*number as u32).min(63) & 1 == 1);
         let matches = |regex: &FailRegex| regex.pattern().is_match(text).unwrap_or(false);
-        let number = possible.into_iter().find(|number| matches(&self.kinds[*number].begin))?;
-        let kind = &self.kinds[number];
-        if kind.end.as_ref().is_some_and(matches) {
+        let whole = |kind: &Kind| kind.end.as_ref().is_some_and(matches);
+        // Nearly all of them are whole: then it does not matter which it is.
+        if possible.clone().all(|(_, kind)| whole(kind)) {
             return None;
         }
-        Some((number, groups(&kind.begin, text)?))
+        let (number, kind) = possible.find(|(_, kind)| matches(&kind.begin))?;
+        if whole(kind) { None } else { Some((number, groups(&kind.begin, text)?)) }
+    }
+}
+
+impl Marks {
+    fn new(outlines: &[String]) -> Option<Marks> {
+        let (mut texts, mut owners) = (Vec::new(), Vec::new());
+        for (number, begin) in outlines.iter().enumerate() {
+            texts.extend(reduce(gather([begin], Cut::Start, false)?, LITERALS));
+            owners.resize(texts.len(), (number as u32).min(Kinds::BITS - 1));
+        }
+        let kinds = beside(&texts, owners.into_iter().map(|owner: u32| 1 << owner));
+        Some(Marks { finder: Finder::of(&texts)?, kinds })
     }
 
-    fn begins(&self) -> Option<(AhoCorasick, Vec<usize>)> {
-        let (mut texts, mut kinds) = (Vec::new(), Vec::new());
-        for (number, begin) in self.outlines().iter().enumerate() {
-            let sets = gather([begin], Cut::Start, false)?;
-            texts.extend(reduce(sets, LITERALS));
-            kinds.resize(texts.len(), number);
+    /// The kinds that a line may begin.
+    fn kinds(&self, mut text: &[u8]) -> Kinds {
+        let mut kinds = 0;
+        while let Some((mark, found)) = self.finder.find(text) {
+            kinds |= self.kinds[mark];
+            text = &text[found.start + 1..];
         }
-        Some((AhoCorasick::new(texts).ok()?, kinds))
+        kinds
     }
 }
 
@@ -144,12 +162,6 @@ impl Kind {
     }
 }
 
-/// Whether a text holds one of these, where it has to.
-fn holds_one(known: &OnceLock<Option<AhoCorasick>>, text: &str, literals: impl FnOnce() -> Option<Literals>) -> bool {
-    let known = known.get_or_init(|| AhoCorasick::new(reduce(literals()?, LITERALS)).ok());
-    known.as_ref().is_none_or(|known| known.is_match(text))
-}
-
 /// The groups of an expression, if it matches.
 pub fn groups(regex: &FailRegex, text: &str) -> Option<Groups> {
     Some(regex.groups(&regex.search(text).ok()??, text))
@@ -161,3 +173,37 @@ const TEXT: &str = "<F-TEXT/>";
 const LITERALS: usize = 64;
 /// Where `recordroom` is not written.
 const ROOM: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Spanned;
+
+    #[test]
+    fn no_kind_is_hidden_by_another_whose_mark_stands_in_the_same_place() {
+        let regex = [
+            "^x one two '<F-TEXT/>' by <ADDR>$",
+            "^x one two 'three <F-TEXT/>' of <ADDR>$",
+            "^x .*two 'three four <F-TEXT/>' at <ADDR>$",
+            "^.*four five <F-BYTES>\\d+</F-BYTES>$",
+        ];
+        let settings = RecordSettings { regex: regex.map(Spanned::bare).to_vec(), room: None };
+        let records = Records::new(&settings, UseDns::No).unwrap().unwrap();
+        let kind = |text: &str| records.tears(text).map(|(kind, _)| kind);
+        for (text, expected) in [
+            ("x one two 'three four five 7\n", Some(0)),
+            ("x one two 'three four five' by 192.0.2.1\n", None),
+            // Whole as the third, and as the second, but the first is asked first.
+            ("x one two 'three four five' at 192.0.2.1\n", Some(0)),
+            ("x two 'three four ' at\n", Some(2)),
+            ("x two 'three four ' at 192.0.2.1\n", None),
+            ("x two 'three fourfour five 7\n", Some(3)),
+            ("x one\n", None),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+        let marks = records.marks.get().and_then(Option::as_ref).expect("each kind has some");
+        assert_eq!(marks.kinds(b"x one two 'three four five 7"), 0b1111);
+        assert_eq!(marks.kinds(b"x one tw"), 0);
+    }
+}
