@@ -98,10 +98,13 @@ struct Found {
 
 /// Everybody on one log.
 fn all(effort: Effort, report: &mut Report, log: &Log, jail: &str, pbx: Pbx, kind: fn(Pbx, usize) -> Corpus) -> Found {
-    let mut regex = programs::sipjail(&configuration());
+    let mut regex = programs::sipjail(&configuration(Logins::Passed));
     regex.arg("regex").arg(&log.path).arg(jail);
     let empty = Log::new("empty", &kind(pbx, 0));
-    let mut commands = vec![replay(&log.path, Some(jail)), regex, Command::new("cat"), replay(&empty.path, Some(jail))];
+    let mut trusting = programs::sipjail(&configuration(Logins::Trusted));
+    trusting.arg("replay").arg(&log.path).args(["--jail", jail]);
+    let start = replay(&empty.path, Some(jail));
+    let mut commands = vec![replay(&log.path, Some(jail)), regex, Command::new("cat"), start, trusting];
     commands[2].arg(&log.path);
     if installed("rg") {
         commands
@@ -123,10 +126,13 @@ fn all(effort: Effort, report: &mut Report, log: &Log, jail: &str, pbx: Pbx, kin
     };
     let replay = figure(Who::Sipjail, "replay", 0).unwrap_or_default();
     let regex = figure(Who::Sipjail, "regex", 1).unwrap_or_default();
+    if pbx == Pbx::Asterisk {
+        figure(Who::Sipjail, "`replay`, logins too", 4);
+    }
     figure(Who::Other, "`cat`", 2);
-    let rg = figure(Who::Other, "`rg -c`, the same literals", 4);
-    figure(Who::Other, "`rg -c`, an absent one", 5);
-    figure(Who::Other, "`rg -c`, those of fail2ban's filter", 6);
+    let rg = figure(Who::Other, "`rg -c`, the same literals", 5);
+    figure(Who::Other, "`rg -c`, an absent one", 6);
+    figure(Who::Other, "`rg -c`, those of fail2ban's filter", 7);
     let millions = log.tally.lines as f64 / 1e6;
     let per_million = Sample::of(costs[0].iter().map(|cost| cost.cpu.as_secs_f64() / millions).collect()).unwrap();
     let fail2ban = installed("fail2ban-regex").then(|| fail2ban(effort, report, jail, pbx, kind));
@@ -185,7 +191,9 @@ fn fail2ban(effort: Effort, report: &mut Report, jail: &str, pbx: Pbx, kind: fn(
 }
 
 fn replay(log: &Path, jail: Option<&str>) -> Command {
-    let mut command = programs::sipjail(&configuration());
+    // One jail alone does what fail2ban does; all of them do what they do on a host.
+    let logins = if jail.is_some() { Logins::Passed } else { Logins::Trusted };
+    let mut command = programs::sipjail(&configuration(logins));
     command.arg("replay").arg(log);
     if let Some(jail) = jail {
         command.args(["--jail", jail]);
@@ -193,11 +201,21 @@ fn replay(log: &Path, jail: Option<&str>) -> Command {
     command
 }
 
+/// What becomes of a login with a password: every twelfth line of an Asterisk log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Logins {
+    /// It is no failure, and that is all.
+    Passed,
+    /// It puts an address on trust, as the stock jails say.
+    Trusted,
+}
+
 /// The stock jails, but that of Asterisk looks for all that fail2ban's looks for, and counts each line.
-fn configuration() -> PathBuf {
-    let dir = logs::place().join("conf");
+fn configuration(logins: Logins) -> PathBuf {
+    let (name, option) = if logins == Logins::Passed { ("conf", "trusttime =\n") } else { ("conf-trust", "") };
+    let dir = logs::place().join(name);
     fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join("jail.local"), "[asterisk]\nfilter = asterisk\ndedupe = false\n").unwrap();
+    fs::write(dir.join("jail.local"), format!("[asterisk]\nfilter = asterisk\ndedupe = false\n{option}")).unwrap();
     dir
 }
 
@@ -219,7 +237,7 @@ fn list_of(literals: &[u8]) -> PathBuf {
 /// The literals that the scan looks for on behalf of a stock jail, or of that with the filter of another directory; nothing
 /// if there is none.
 fn literals(jail: &str, dir: Option<&str>) -> Vec<u8> {
-    let jails = config::load(&configuration()).jails;
+    let jails = config::load(&configuration(Logins::Passed)).jails;
     let mut settings = jails.into_iter().find(|settings| settings.name == jail).expect("a stock jail");
     if let Some(dir) = dir {
         let Ok(filter) = config::filter(dir.as_ref(), jail) else { return Vec::new() };
