@@ -323,7 +323,7 @@ fn scored(set: Vec<Vec<u8>>, rule: Rule<'_>) -> Option<Scored> {
     let least = set.iter().map(|l| weight(l, rule)).min()?;
     // Two may be one, with something before it that may be missing.
     let few = if rule.cut == Cut::Anywhere { 4 } else { 2 };
-    let spelt = || set.iter().all(|literal| length(literal) >= WORD);
+    let spelt = || set.iter().all(|literal| length(literal) >= WORD && !is_label(literal));
     let choice = if set.len() > few && spelt() { CHOICE } else { 0 };
     Some((least + choice - 2 * set.len() as i32, set))
 }
@@ -338,10 +338,13 @@ fn weight(literal: &[u8], rule: Rule<'_>) -> i32 {
         _ => literal,
     };
     let words = WORDS * memchr::memchr_iter(b' ', inner).count().min(2) as i32;
-    // A field's name, a program's, a source file's: what is said by a line stands behind it.
-    let label = [&b"="[..], b":", b".c", b".cpp"].iter().any(|end| literal.trim_ascii_end().ends_with(end));
-    let label = if label && words == 0 { LABEL } else { 0 };
+    let label = if is_label(literal) && words == 0 { LABEL } else { 0 };
     length(literal).min(LONG) + words - label - rule.shared.penalty(inner)
+}
+
+/// A field's name, a program's, a source file's: what is said by a line stands behind it.
+fn is_label(literal: &[u8]) -> bool {
+    [&b"="[..], b":", b".c", b".cpp"].iter().any(|end| literal.trim_ascii_end().ends_with(end))
 }
 
 /// How long a literal is, in tenths of a byte, a little more where logs hold less of its bytes.
