@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -87,11 +87,12 @@ impl Subnet {
     /// Each address for itself, as for fail2ban.
     pub const NONE: Subnet = Subnet { v4: 32, v6: 128 };
 
-    /// The network by which an address is counted; `None`: by itself, and so is what is no single address.
+    /// The network by which an address is counted; `None`: by itself, and so is what is no single address, and what many
+    /// share by its very kind.
     pub fn of(self, id: &Id) -> Option<Id> {
         match *id {
             Id::Ip(IpAddr::V4(_)) if self.v4 >= 32 => None,
-            Id::Ip(IpAddr::V6(_)) if self.v6 >= 128 => None,
+            Id::Ip(IpAddr::V6(ip)) if self.v6 >= 128 || is_shared(ip) => None,
             Id::Ip(ip @ IpAddr::V4(_)) => Some(Id::net(ip, self.v4)),
             Id::Ip(ip @ IpAddr::V6(_)) => Some(Id::net(ip, self.v6)),
             Id::Net(_) | Id::Raw(_) => None,
@@ -161,6 +162,12 @@ pub fn ip(text: &str) -> Option<IpAddr> {
     (dots == 3 && digits > 0).then(|| IpAddr::from(bytes))
 }
 
+/// Whether the networks around an address are nobody's own: all of IPv4 behind a translator (RFC 6052, RFC 8215), all who use
+/// one server of Teredo's, all on the link.
+fn is_shared(ip: Ipv6Addr) -> bool {
+    matches!(ip.segments(), [0x64, 0xff9b, ..] | [0x2001, 0, ..]) || ip.is_unicast_link_local()
+}
+
 /// `::ffff:a.b.c.d` is the IPv4 address that it wraps.
 fn canonical(ip: IpAddr) -> IpAddr {
     match ip {
@@ -222,7 +229,8 @@ mod tests {
         let of = |v4, v6, id: &str| Subnet { v4, v6 }.of(&Id::parse(id)).map(|net| net.to_string());
         assert_eq!(of(32, 64, "2001:db8:1:2:3::4").as_deref(), Some("2001:db8:1:2::/64"));
         assert_eq!(of(24, 128, "192.0.2.7").as_deref(), Some("192.0.2.0/24"));
-        for id in ["192.0.2.7", "2001:db8::/48", "bob"] {
+        let shared = ["64:ff9b::192.0.2.7", "64:ff9b:1::c000:207", "2001:0:c000:207::1", "fe80::1"];
+        for id in ["192.0.2.7", "2001:db8::/48", "bob"].into_iter().chain(shared) {
             assert_eq!(of(32, 64, id), None, "{id}");
         }
         assert_eq!(Subnet::NONE.of(&Id::parse("2001:db8::1")), None);

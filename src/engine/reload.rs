@@ -32,7 +32,6 @@ impl Engine {
         }
         let place = |name: &Arc<str>| order.iter().position(|o| **o == **name).unwrap_or(usize::MAX);
         self.jails.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
-        self.lift_protected(now, out);
         self.refresh_names(now, out);
         outcome
     }

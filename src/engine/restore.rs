@@ -99,8 +99,13 @@ impl Engine {
         now: Timestamp,
         out: &mut Vec<Request>,
     ) -> Result<(), FirewallError> {
-        if self.jails.contains_key(settings.name.as_str()) {
-            return self.follow(settings, reload, now, out);
+        if let Some(jail) = self.jails.get(settings.name.as_str()) {
+            let protects = settings.protect && !jail.settings.protect;
+            let outcome = self.follow(settings, reload, now, out);
+            if protects {
+                self.lift_protected(now, out);
+            }
+            return outcome;
         }
         let jail = Jail::new(settings);
         if jail.in_kernel() {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::{Engine, Request, records};
 use crate::addr::Id;
-use crate::config::Trust;
 use crate::error::Error;
 use crate::jail::Jail;
 use crate::jail::outage::Verdict;
@@ -62,14 +61,14 @@ impl Engine {
     /// A line tells of something that is no failure.
     pub(super) fn told(&mut self, name: &Arc<str>, failure: &Failure, out: &mut Vec<Request>) {
         let Failure { who, time, groups, sign, .. } = failure;
-        let Some(Trust { time: trusttime, .. }) = self.jails.get(name).and_then(|jail| jail.settings.trust) else {
-            return;
-        };
+        // The list is for all jails, and must hold an address as long as one of them trusts it.
+        let trusts = self.jails.get(name).and_then(|jail| jail.settings.trust);
+        let Some(longest) = trusts.and(self.longest_trust()) else { return };
         match (sign, who) {
             (Sign::LoggedIn, Who::Id(id)) => {
                 let user = groups.get("user").filter(|user| !user.is_empty());
                 let account = user.map(|user| self.key.0.account(user));
-                if self.trusted.login(id, account, trusttime, *time) {
+                if self.trusted.login(id, account, longest, *time) {
                     out.push(Request::Log(records::trusted(name, id, *time, &self.zone)));
                 }
             }

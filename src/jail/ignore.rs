@@ -127,9 +127,9 @@ impl Ignore {
         self.ranges.touches(id).then_some(Rule::Ip)
     }
 
-    /// Whether a network holds somebody who is not counted, as far as is known.
+    /// Whether a network holds somebody who is not counted, as far as is known: a file as it was last read, however long ago.
     pub fn spares(&self, jail: &str, net: &Id, own: &[IpAddr], known: &Answers, now: Timestamp) -> bool {
-        let case = Case { jail, id: net, failure: None, arrived: now, ran: None };
+        let case = Case { jail, id: net, failure: None, arrived: Timestamp(i64::MIN), ran: None };
         is_own(net, own)
             || self.ranges.touches(net)
             || self.is_slow() && matches!(self.slowly(&case, known, now), Ok(Some(_)))

@@ -6,8 +6,10 @@
 //! The number is a sender's choice, so it may not be enough for a ban of somebody else. Whose failures a filter gives a
 //! number to has dialled without an account: a customer who misdials has one, and is not here. What is short is nobody's
 //! number: 112 and 911 are dialled by everybody. And nobody is banned for a number that he has not dialled himself: another
-//! is marked by it only if a packet with his address says so. Who can forge those (an INVITE over UDP) can forge three of them,
-//! which ban by themselves; with `spread` not below `maxretry` it takes as many lines as without.
+//! is marked by it only if a packet with his address says so. Who can forge those (an INVITE over UDP) can forge as many as
+//! ban by themselves; with `spread` not below `maxretry` the first ban takes as many lines as without. Once a number is known,
+//! one line is enough for each further address, so there a forged packet does as much as `maxretry` of them: whoever must not
+//! be hit is on trust, protected or ignored.
 
 use super::lately::{Lately, VALUES};
 use crate::addr::Id;

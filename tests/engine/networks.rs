@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use sipjail::addr::{Id, Subnet};
 use sipjail::config::{IgnoreItem, JailSettings};
 use sipjail::jail::question::{Answer, Question};
@@ -78,6 +80,24 @@ fn where_a_friend_lives_in_the_network_each_of_the_others_is_counted_for_itself(
         }
     }
     assert_eq!(world.banned("sip"), ["2001:db8:1:3::1", "2001:db8:1:2::66"]);
+}
+
+#[test]
+fn a_friend_in_a_file_is_not_forgotten_while_a_command_takes_its_time() {
+    let mut settings = by_network("sip");
+    let file = PathBuf::from("/etc/friends");
+    settings.ignore.list = vec![IgnoreItem::File(file.clone())];
+    settings.ignore.command = Some("ask <ip>".into());
+    let mut world = World::new(vec![settings]);
+    for host in 6..9 {
+        world.fail("sip", &format!("2001:db8:1:2::{host}"));
+        world.answer(&Question::Words(file.clone()), Answer::Words(Ok(vec!["2001:db8:1:2::5".into()])));
+        world.pass(2);
+        let question = world.asked.first().expect("the command is asked").1.clone();
+        world.answer(&question, Answer::Exit(Ok(1)));
+    }
+    let status = world.engine.status("sip").expect("it exists");
+    assert_eq!((status.banned.len(), status.currently_failed), (0, 3));
 }
 
 #[test]

@@ -156,3 +156,19 @@ fn names_of_ignoreip_are_asked_ahead_and_their_last_good_answer_holds() {
     fail(&mut world, "sip", "192.0.2.3");
     assert_eq!(world.banned("sip"), ["192.0.2.3"]);
 }
+
+#[test]
+fn a_jail_that_begins_to_protect_lets_go_whether_it_is_reloaded_alone_or_with_all() {
+    for alone in [true, false] {
+        let mut world = World::new(vec![jail("sip"), protecting("other")]);
+        world.protect(&[("192.0.2.1", "the trunk")]);
+        fail(&mut world, "sip", "192.0.2.1");
+        fail(&mut world, "sip", "203.0.113.1");
+        assert_eq!(world.banned("sip"), ["192.0.2.1", "203.0.113.1"]);
+        match alone {
+            true => world.add_jail(protecting("sip")),
+            false => world.reload(vec![protecting("sip"), protecting("other")]),
+        }
+        assert_eq!((world.banned("sip"), world.kernel.holds("sip")), (vec!["203.0.113.1".to_owned()], 1), "{alone}");
+    }
+}

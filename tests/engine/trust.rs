@@ -223,6 +223,23 @@ fn after_an_outage_known_accounts_are_not_counted_for_a_minute_and_the_operator_
 }
 
 #[test]
+fn a_jail_that_trusts_for_a_short_time_takes_nothing_from_one_that_trusts_longer() {
+    let short = Trust { time: Span::from_secs(600), maxretry: 10, outage: 3 };
+    let mut world = World::new(vec![lenient("sip"), JailSettings { trust: Some(short), ..jail("short") }]);
+    office(&mut world);
+    world.pass(3600);
+    world.log_in("short", "192.0.2.9", "200");
+    world.log_in("short", OFFICE, "100");
+    assert_eq!(
+        world.said().iter().filter(|text| text.contains("Trust 192.0.2.1 ")).count(),
+        1,
+        "it was on trust all along"
+    );
+    world.restart_pbx("sip");
+    assert_eq!(all_fail(&mut world), 3, "whose accounts are known");
+}
+
+#[test]
 fn a_hold_spares_nobody_but_accounts_that_logged_in_from_where_they_fail() {
     let mut world = World::new(vec![lenient("sip")]);
     office(&mut world);
