@@ -53,9 +53,12 @@ impl Engine {
         Ok(trust.map_or(0, |trust| self.trusted.count(trust.time, now)))
     }
 
-    /// Ends the trust of an address, or of all inside a network; how many that were. The next login is trusted anew.
+    /// Ends the trust of an address, and of the network that a jail counts it by, or of all inside a network; how many
+    /// that were. The next login is trusted anew.
     pub fn distrust(&mut self, id: &Id) -> usize {
-        self.trusted.end(id)
+        let nets = self.jails.values().filter_map(|jail| jail.settings.subnet.of(id));
+        let ids: Vec<Id> = nets.chain([id.clone()]).collect();
+        ids.iter().map(|id| self.trusted.end(id)).sum()
     }
 
     /// A line tells of something that is no failure.

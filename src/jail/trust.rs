@@ -4,15 +4,15 @@
 //! most jails read logs that tell of none. How long a login counts each jail says itself: `trusttime`.
 //!
 //! A network is on trust as long as an address inside is: whoever is counted and banned as a network is trusted as one. What
-//! is no address never is. Memory is bounded: of more than [`MAX_ADDRESSES`] those are forgotten whose last login lies
-//! furthest back.
+//! is no address never is. Memory is bounded: of more than [`MAX_ADDRESSES`], or of more than a few in one owner's network,
+//! those are forgotten whose last login lies furthest back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::accounts::{Account, Accounts};
-use crate::addr::Id;
+use crate::addr::{Id, Subnet};
 use crate::ticket::Lease;
 use crate::time::{Span, Timestamp};
 
@@ -68,6 +68,7 @@ impl Trusted {
         if changed {
             self.changed.insert(ip);
         }
+        self.forget_neighbour(ip);
         self.forget_oldest();
         new
     }
@@ -167,6 +168,19 @@ impl Trusted {
         self.changed.insert(ip);
     }
 
+    /// Makes room in the network of one owner: with one account he could push everybody else off the list.
+    fn forget_neighbour(&mut self, ip: IpAddr) {
+        let Some(net) = OWNER.of(&Id::Ip(ip)) else { return };
+        let inside = || self.inside(&net).filter(|(other, _)| **other != ip);
+        if inside().count() < NEIGHBOURS {
+            return;
+        }
+        if let Some(oldest) = inside().min_by_key(|(_, held)| held.last).map(|(ip, _)| *ip) {
+            self.remove(oldest);
+            self.forgotten += 1;
+        }
+    }
+
     /// Makes room, for some more at once: to find the oldest all are looked through.
     fn forget_oldest(&mut self) {
         if self.leases.len() <= self.max_addresses {
@@ -191,6 +205,12 @@ pub const MAX_ADDRESSES: usize = 100_000;
 
 /// So far behind the last login may be what is kept of it.
 const EXACT: Span = Span::from_secs(600);
+
+/// What belongs to one, of IPv6.
+const OWNER: Subnet = Subnet { v4: 32, v6: 64 };
+
+/// Addresses that one owner may have on trust.
+const NEIGHBOURS: usize = 1024;
 
 /// Addresses of a network whose accounts are looked at.
 const LOOKED_AT: usize = 64;
@@ -229,6 +249,20 @@ mod tests {
         trusted.login(&id("192.0.2.1"), None, HOUR, at(5000));
         trusted.login(&id("192.0.2.1"), None, HOUR, at(4000));
         assert!(trusted.holds(&id("192.0.2.1"), HOUR, at(8599)));
+    }
+
+    #[test]
+    fn one_owner_pushes_nobody_else_off_the_list() {
+        let mut trusted = Trusted { max_addresses: 2000, ..Trusted::default() };
+        trusted.login(&id("2001:db8:1:3::1"), None, HOUR, at(0));
+        for host in 0..4000 {
+            trusted.login(&id(&format!("2001:db8:1:2::{host:x}")), Some(Account(100)), HOUR, at(1 + host));
+        }
+        assert!(trusted.holds(&id("2001:db8:1:3::1"), HOUR, at(1)));
+        assert_eq!((trusted.leases.len(), trusted.forgotten()), (NEIGHBOURS + 1, 4000 - NEIGHBOURS as u64));
+        assert!(
+            trusted.holds(&id("2001:db8:1:2::f9f"), HOUR, at(1)) && !trusted.holds(&id("2001:db8:1:2::0"), HOUR, at(1))
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use sipjail::addr::Id;
+use sipjail::line::Unwrap;
+use sipjail::source::unwrap::unwrap;
 use sipjail::ticket::{Sign, Who};
 
 use super::random::Random;
@@ -125,7 +127,10 @@ impl Sender {
                 let mut parts = number.split(|byte| *byte == b'\n');
                 let first = parts.next().unwrap_or_default();
                 let first = &first[..first.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1)];
-                let (first, end) = ([b"'", first].concat(), b"' rejected because extension not found in context '");
+                // Colours come off, wherever they stand.
+                let first = unwrap(Unwrap::Ansi, first).text;
+                let (first, end) =
+                    ([b"'", &first[..]].concat(), b"' rejected because extension not found in context '");
                 let ends = first.ends_with(b"'.") && first.windows(end.len()).any(|part| part == end);
                 let forged = parts.next().is_some() && !ends;
                 (

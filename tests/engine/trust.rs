@@ -1,6 +1,6 @@
 //! Trust for those who log in, and leniency after an outage.
 
-use sipjail::addr::Id;
+use sipjail::addr::{Id, Subnet};
 use sipjail::config::{JailSettings, Trust};
 use sipjail::record::Level;
 use sipjail::ticket::{Failure, Sign, Who};
@@ -154,6 +154,16 @@ fn at_the_end_the_last_logins_are_kept() {
     world.log_in("sip", OFFICE, "100");
     world.stop(false);
     assert_eq!(world.database.trust.values().next().map(|lease| lease.last), Some(world.now));
+}
+
+#[test]
+fn who_distrusts_an_address_means_the_network_that_it_is_counted_by() {
+    let mut world = World::new(vec![JailSettings { subnet: Subnet { v4: 32, v6: 64 }, ..lenient("sip") }]);
+    world.log_in("sip", "2001:db8:1:2::1", "100");
+    world.log_in("sip", "2001:db8:1:2::2", "101");
+    assert_eq!(world.engine.distrust(&Id::parse("2001:db8:1:2::1")), 2);
+    (0..3).for_each(|_| world.fail_as("sip", "2001:db8:1:2::1", "102"));
+    assert_eq!(world.banned("sip"), ["2001:db8:1:2::/64"]);
 }
 
 #[test]
