@@ -22,7 +22,7 @@ fn nobody_is_counted_but_the_sender_and_he_always_is() {
 #[test]
 #[ignore = "takes minutes: cargo test --release --test catalogue -- --ignored"]
 fn over_a_million_lines_nobody_is_counted_but_the_sender() {
-    all(700_000, 2);
+    all(750_000, 2);
 }
 
 fn all(records: u64, seed: u64) {
