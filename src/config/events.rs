@@ -7,6 +7,7 @@
 mod section;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::brackets::Bracketed;
@@ -43,6 +44,15 @@ pub struct Server {
     pub username: String,
     /// By which we are believed.
     pub secret: Secret,
+    /// Whether it is spoken to through TLS, and whom to believe then.
+    pub tls: Option<Tls>,
+}
+
+/// How a server proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// A file with its certificate, or with those of who may have signed it.
+    pub certificates: PathBuf,
 }
 
 /// A password. It is shown nowhere; whoever speaks to the server asks for [`Secret::reveal`].

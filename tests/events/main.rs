@@ -4,6 +4,7 @@
 mod common;
 mod pbx;
 mod recorded;
+mod secured;
 mod silence;
 mod together;
 

@@ -16,9 +16,13 @@ pub struct Pbx {
 
 /// Somebody who came.
 pub struct Guest {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     said: String,
 }
+
+/// What is spoken over.
+pub trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
 
 pub const USER: &str = "watcher";
 pub const SECRET: &str = "gEtOuT-4711";
@@ -41,10 +45,15 @@ impl Pbx {
 
     /// Whoever comes next.
     pub fn meet(&self) -> Guest {
+        Guest::over(self.accept())
+    }
+
+    /// The connection of whoever comes next.
+    pub fn accept(&self) -> TcpStream {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            if let Some(guest) = self.meet_now() {
-                return guest;
+            if let Some(stream) = self.accept_now() {
+                return stream;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -53,12 +62,16 @@ impl Pbx {
 
     /// Whoever is there already.
     pub fn meet_now(&self) -> Option<Guest> {
+        self.accept_now().map(Guest::over)
+    }
+
+    fn accept_now(&self) -> Option<TcpStream> {
         match self.listener.accept() {
             Ok((stream, _)) => {
                 stream.set_nonblocking(false).expect("it is a socket");
                 stream.set_nodelay(true).expect("it is a socket");
                 stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
-                Some(Guest { stream, said: String::new() })
+                Some(stream)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => panic!("{error}"),
@@ -67,16 +80,7 @@ impl Pbx {
 
     /// Asterisk, up to where its guest is in.
     pub fn asterisk(&self) -> Guest {
-        let mut guest = self.meet();
-        guest.greet_as_asterisk();
-        assert_eq!(guest.hear("\r\n\r\n"), "Action: Challenge\r\nAuthType: MD5");
-        guest.send(format!("Response: Success\r\nChallenge: {CHALLENGE}\r\n\r\n"));
-        let key: String =
-            Md5::digest(format!("{CHALLENGE}{SECRET}")).iter().map(|byte| format!("{byte:02x}")).collect();
-        let login = format!("Action: Login\r\nUsername: {USER}\r\nAuthType: MD5\r\nKey: {key}\r\nEvents: security");
-        assert_eq!(guest.hear("\r\n\r\n"), login);
-        guest.send("Response: Success\r\nMessage: Authentication accepted\r\n\r\n");
-        guest
+        self.meet().let_in_by_asterisk()
     }
 
     /// FreeSWITCH, up to where its guest has said what he wants.
@@ -94,6 +98,23 @@ impl Pbx {
 }
 
 impl Guest {
+    pub fn over(stream: impl Stream + 'static) -> Guest {
+        Guest { stream: Box::new(stream), said: String::new() }
+    }
+
+    /// Asterisk, up to where its guest is in.
+    pub fn let_in_by_asterisk(mut self) -> Guest {
+        self.greet_as_asterisk();
+        assert_eq!(self.hear("\r\n\r\n"), "Action: Challenge\r\nAuthType: MD5");
+        self.send(format!("Response: Success\r\nChallenge: {CHALLENGE}\r\n\r\n"));
+        let key: String =
+            Md5::digest(format!("{CHALLENGE}{SECRET}")).iter().map(|byte| format!("{byte:02x}")).collect();
+        let login = format!("Action: Login\r\nUsername: {USER}\r\nAuthType: MD5\r\nKey: {key}\r\nEvents: security");
+        assert_eq!(self.hear("\r\n\r\n"), login);
+        self.send("Response: Success\r\nMessage: Authentication accepted\r\n\r\n");
+        self
+    }
+
     pub fn greet_as_asterisk(&mut self) {
         self.send("Asterisk Call Manager/11.0.0\r\n");
     }

@@ -11,7 +11,7 @@ use super::super::merge::Merged;
 use super::super::number::{int, truth};
 use super::super::options::{OPTIONS, find};
 use super::super::{Origin, Problem, Severity};
-use super::{Protocol, Secret, Server};
+use super::{Protocol, Secret, Server, Tls};
 use crate::text::did_you_mean;
 
 /// One section, and what is found wrong in it.
@@ -35,15 +35,18 @@ impl<'a> Reader<'a> {
         let place = self.protocol.place();
         let default = |option| find(place, option).map_or("", |row| row.default);
         let host = self.text("host")?.unwrap_or_else(|| default("host").to_owned());
-        let port = self.text("port")?.unwrap_or_else(|| default("port").to_owned());
+        let tls = self.text("tls")?.is_some_and(|tls| truth(&tls).0);
+        let port = if tls { SECURED } else { default("port") };
+        let port = self.text("port")?.unwrap_or_else(|| port.to_owned());
         let Some(port) = int(&port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) else {
             return self.fail("`port` has to be a number from 1 to 65535", None);
         };
-        if self.text("tls")?.is_some_and(|tls| truth(&tls).0) {
-            let hint = "give it a loopback address, or let `stunnel` carry it: \
-                        `client = yes`, `accept = 127.0.0.1:PORT`, `connect = HOST:5039`";
-            return self.fail("sipjail speaks no TLS, so `tls = yes` cannot be had", Some(hint));
+        let certificates = self.text("tlsca")?.unwrap_or_else(|| default("tlsca").to_owned());
+        if tls && let Err(error) = File::open(&certificates) {
+            let hint = "give it a PEM file with Asterisk's certificate, or with that of who signed it";
+            return self.fail(&format!("`tlsca = {certificates}`: {error}"), Some(hint));
         }
+        let tls = tls.then(|| Tls { certificates: certificates.into() });
         let username = match self.protocol {
             Protocol::Ami => self.text("username")?.unwrap_or_default(),
             Protocol::Esl => String::new(),
@@ -61,7 +64,7 @@ impl<'a> Reader<'a> {
             let hint = "let `stunnel` or a tunnel carry it, and connect to a loopback address";
             self.say(Severity::Warning, "the password travels readable to another host", Some(hint));
         }
-        Some(Server { protocol: self.protocol, name: name.to_owned(), host, port, username, secret })
+        Some(Server { protocol: self.protocol, name: name.to_owned(), host, port, username, secret, tls })
     }
 
     /// The secret, from the one place that is said.
@@ -146,6 +149,9 @@ fn first_line(path: &Path) -> Result<String, String> {
 fn others_may_read(path: &Path) -> bool {
     path.metadata().is_ok_and(|about| about.mode() & 0o044 != 0)
 }
+
+/// Where a manager interface listens for TLS.
+const SECURED: &str = "5039";
 
 /// Whether a host is this one, by its words alone.
 fn is_local(host: &str) -> bool {

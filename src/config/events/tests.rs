@@ -41,7 +41,8 @@ fn a_jail_hears_the_only_server_or_the_one_that_it_names() {
     let (_dir, config) = read(&two, "ami[name=other]");
     assert_eq!(said(&config), []);
     let events = config.jails[0].events.as_ref().expect("events");
-    let Server { protocol, name, host, port, username, secret } = &*events.server;
+    let Server { protocol, name, host, port, username, secret, tls } = &*events.server;
+    assert_eq!(*tls, None);
     let found = (*protocol, name.as_str(), host.as_str(), *port, username.as_str(), secret.reveal());
     assert_eq!(found, (Protocol::Ami, "other", "192.0.2.1", 5039, "v", "x"));
     let (_dir, config) = read("[esl]\npassword = p\n", "esl");
@@ -49,6 +50,19 @@ fn a_jail_hears_the_only_server_or_the_one_that_it_names() {
     assert_eq!((server.label().as_str(), server.host.as_str(), server.port), ("esl esl", "127.0.0.1", 8021));
     let several = "there are several `[ami …]`";
     assert_eq!(said(&read(&two, "ami").1), [(Severity::Error, several.to_owned())]);
+}
+
+#[test]
+fn tls_has_a_port_of_its_own_and_believes_whom_a_file_names() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("pbx.pem");
+    std::fs::write(&file, "").expect("a file");
+    let text = ami(&format!("secret = y\ntls = yes\ntlsca = {}\n", file.display()));
+    let (_dir, config) = read(&text, "ami");
+    let server = &config.jails[0].events.as_ref().expect("events").server;
+    assert_eq!((server.port, &server.tls), (5039, &Some(Tls { certificates: file })));
+    let (_dir, config) = read(&format!("{text}port = 7000\n"), "ami");
+    assert_eq!(config.jails[0].events.as_ref().expect("events").server.port, 7000);
 }
 
 #[test]
@@ -82,7 +96,10 @@ fn what_cannot_be_used_leaves_its_jails_out() {
             &ami("secretenv = SIPJAIL_NO_SUCH\n"),
             "[ami pbx]: `secretenv`: there is no text `SIPJAIL_NO_SUCH` in the environment",
         ),
-        (&ami("secret = x\ntls = yes\n"), "[ami pbx]: sipjail speaks no TLS, so `tls = yes` cannot be had"),
+        (
+            &ami("secret = x\ntls = yes\ntlsca = /nonexistent\n"),
+            "[ami pbx]: `tlsca = /nonexistent`: No such file or directory (os error 2)",
+        ),
         (
             &ami("secretfile = /nonexistent\n"),
             "[ami pbx]: `secretfile = /nonexistent`: No such file or directory (os error 2)",

@@ -6,6 +6,7 @@
 //! that grow from one second to a minute. The protocols themselves are `source`'s.
 
 mod talk;
+mod wire;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -26,6 +27,7 @@ use crate::source::Source;
 use crate::source::event::News;
 use crate::time::{Span, Timestamp};
 use talk::{Talk, is_before};
+use wire::Wire;
 
 /// A server, whether or not it is connected now.
 pub(super) struct Connection {
@@ -197,7 +199,12 @@ impl Connection {
         }
         // A question and its answer are small; waiting for more only delays them.
         let _slower = stream.set_nodelay(true);
-        let talk = Talk::new(&self.server, stream, other.ip().is_loopback(), now);
+        let secret = other.ip().is_loopback() || self.server.tls.is_some();
+        let wire = match Wire::new(stream, &self.server) {
+            Ok(wire) => wire,
+            Err(why) => return self.complain(why, now, log),
+        };
+        let talk = Talk::new(&self.server, wire, secret, now);
         self.stage = Stage::Talking(Box::new(talk));
         true
     }

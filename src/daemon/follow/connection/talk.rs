@@ -1,9 +1,9 @@
 //! What is said on a connection that stands: the session's protocol, and whether the other is still there.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::wire::Wire;
 use super::{LONGEST, PATIENCE};
 use crate::config::{Protocol, Server};
 use crate::source::event::News;
@@ -12,7 +12,7 @@ use crate::time::{Span, Timestamp};
 
 /// One connection, from when it stands.
 pub(super) struct Talk {
-    stream: TcpStream,
+    wire: Wire,
     session: Session,
     began: Timestamp,
     entered: bool,
@@ -31,18 +31,18 @@ enum Session {
 }
 
 impl Talk {
-    /// With this server, which speaks first. A secret is sent as it is only if the server is on this host.
-    pub fn new(server: &Server, stream: TcpStream, here: bool, now: Timestamp) -> Talk {
+    /// With this server, which speaks first. A secret is sent as it is only if nobody else can read it.
+    pub fn new(server: &Server, wire: Wire, here: bool, now: Timestamp) -> Talk {
         let session = match server.protocol {
             Protocol::Ami => Session::Ami(ami::Session::new(&server.username, &server.secret, here)),
             Protocol::Esl => Session::Esl(esl::Session::new(&server.secret)),
         };
-        Talk { stream, session, began: now, entered: false, heard: now, asked: None, events: 0 }
+        Talk { wire, session, began: now, entered: false, heard: now, asked: None, events: 0 }
     }
 
     /// Reads what is there, how much that was and what it says; `None`: the other has hung up.
     pub fn read(&mut self, block: &mut [u8], now: Timestamp) -> std::io::Result<Option<(usize, News)>> {
-        let n = self.stream.read(block)?;
+        let n = self.wire.read(block)?;
         if n == 0 {
             return Ok(None);
         }
@@ -93,31 +93,35 @@ impl Talk {
 
     /// Whether there is something left to be sent.
     pub fn has_output(&self) -> bool {
-        match &self.session {
+        let more = match &self.session {
             Session::Ami(session) => session.has_output(),
             Session::Esl(session) => session.has_output(),
-        }
+        };
+        more && self.wire.is_open() || self.wire.has_output()
     }
 
     /// Sends what can be sent now.
     pub fn send(&mut self) -> std::io::Result<()> {
-        let Talk { stream, session, .. } = self;
+        let Talk { wire, session, .. } = self;
         let output = session.output();
         while !output.is_empty() {
-            match stream.write(output) {
+            match wire.write(output) {
                 Ok(n) => drop(output.drain(..n)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        match wire.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
 impl AsFd for Talk {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.wire.as_fd()
     }
 }
 
