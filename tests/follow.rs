@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -1044,5 +1044,24 @@ fn a_thread_to_which_nobody_listens_ends() {
     world.append(failed(NOW, "192.0.2.2"));
     while !follower.is_finished() {
         std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_order_that_comes_together_with_others_is_not_left_lying() {
+    let world = World::new();
+    world.append("");
+    for orders in 1..40 {
+        let mut running = Running::start(&[jail("a", &[&world.path])]);
+        running.until("=a full");
+        (0..orders % 4).for_each(|_| running.follower.look());
+        running.follower.stop();
+        loop {
+            match running.inbox.recv_timeout(Duration::from_secs(20)) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it was told to stop"),
+            }
+        }
     }
 }

@@ -129,9 +129,11 @@ fn run(
     let listens = Cell::new(true);
     let mut sink = |message| listens.set(listens.get() && hand_in(message));
     let mut looked_at = clock();
+    let mut look = false;
     while listens.get() {
         let now = clock();
-        let mut look = !watch.is_reliable() && !(Span::default()..SHORT).contains(&(now - looked_at));
+        look |= !watch.is_reliable() && !(Span::default()..SHORT).contains(&(now - looked_at));
+        // All orders, since one call may have been for several of them.
         match orders.try_recv() {
             Ok(Order::Reload(jails)) => {
                 logs.reload(jails, now, &mut sink);
@@ -149,11 +151,14 @@ fn run(
                 logs.remember(saved);
                 continue;
             }
-            Ok(Order::Look) => look = true,
+            Ok(Order::Look) => {
+                look = true;
+                continue;
+            }
             Ok(Order::Stop) | Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {}
         }
-        if look {
+        if std::mem::take(&mut look) {
             looked_at = now;
             logs.touch_all();
         }
