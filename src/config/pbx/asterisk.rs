@@ -77,22 +77,10 @@ fn doubt(origin: Origin, message: impl Into<String>) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn read_all(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let dir = tempfile::tempdir().expect("a directory");
-        for (name, text) in files {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().expect("it has one")).expect("made");
-            fs::write(path, text).expect("written");
-        }
-        let mut peers = Peers::default();
-        read(dir.path(), &mut peers);
-        let root = format!("{}/", dir.path().display());
-        let shown = peers.list.iter().map(|peer| format!("{} {}", peer.who, peer.why.replace(&root, "")));
-        (shown.collect(), peers.problems.into_iter().map(|problem| problem.message).collect())
+        crate::config::pbx::tests::read_all(read, files)
     }
 
     #[test]

@@ -93,3 +93,26 @@ impl Peers {
 
 /// A shorter prefix is taken for a slip of the pen.
 const COARSEST: u8 = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::Peers;
+
+    /// What a reader makes of a folder with these files: who with why, and what was passed over.
+    pub fn read_all(read: fn(&Path, &mut Peers), files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+        let mut peers = Peers::default();
+        read(dir.path(), &mut peers);
+        let root = format!("{}/", dir.path().display());
+        let shown = peers.list.iter().map(|peer| format!("{} {}", peer.who, peer.why.replace(&root, "")));
+        (shown.collect(), peers.problems.into_iter().map(|problem| problem.message).collect())
+    }
+}
