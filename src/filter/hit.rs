@@ -50,8 +50,8 @@ pub fn failure<'a>(
 ) -> Failure {
     // It wins over a group of that name.
     let groups = groups.filter(|(name, _)| ip.is_none() || *name != "ip");
+    let tries = groups.clone().find(|(name, _)| *name == "tries").and_then(|(_, n)| n.parse::<u32>().ok());
     let groups = Named::new(groups.chain(ip.map(|ip| ("ip", ip))));
-    let tries = groups.get("tries").and_then(|n| n.parse::<u32>().ok());
     Failure { who, time, count: tries.unwrap_or(1).clamp(1, MANY), matches, groups, sign: Sign::Failed }
 }
 

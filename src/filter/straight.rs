@@ -7,15 +7,16 @@
 //! that takes many steps is left to an automaton.
 
 mod build;
+mod first;
+mod step;
 
 use std::ops::Range;
 
-use memchr::memmem::Finder;
 use regex_automata::util::primitives::NonMaxUsize;
-use regex_syntax::hir::Look;
+use smallvec::SmallVec;
 
 use super::ascii::Slot;
-use build::{First, Set};
+use step::{Node, Step, Ways, stands};
 
 /// An expression for texts of ASCII.
 #[derive(Debug)]
@@ -39,52 +40,12 @@ pub enum Found {
     Unknown,
 }
 
-#[derive(Debug)]
-struct Node {
-    step: Step,
-    first: First,
-}
-
-/// A step, and the nodes that may follow it.
-#[derive(Debug)]
-enum Step {
-    Done,
-    Look(Look, usize),
-    One(Set, usize),
-    Text(Box<Finder<'static>>, usize),
-    Run(Run, usize),
-    /// An end of a group.
-    Save(usize, usize),
-    /// Characters that can only be another round are passed over; then like [`Step::Either`].
-    Again(Option<Run>, [usize; 2]),
-    /// In this order.
-    Either(Box<[usize]>),
-}
-
-/// As many characters of a set as there are, or as few.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    set: Set,
-    min: usize,
-    max: usize,
-    /// What follows takes none of them, so none is given back.
-    keeps: bool,
-    lazy: bool,
-    /// The characters that end it, where they are few.
-    until: Option<Until>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Until {
-    One(u8),
-    Two(u8, u8),
-    Three(u8, u8, u8),
-}
-
 /// A search on its way.
 struct Walk<'a> {
     text: &'a [u8],
     slots: &'a mut [Slot],
+    /// What was in slots before, for the way back.
+    trail: SmallVec<[(usize, Slot); 16]>,
     /// Steps that it may still take.
     left: usize,
 }
@@ -95,6 +56,23 @@ impl Walk<'_> {
     fn passed(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes / FAST);
     }
+
+    /// Notes an end of a group.
+    #[inline]
+    fn save(&mut self, slot: usize, at: usize) {
+        if let Some(kept) = self.slots.get_mut(slot) {
+            self.trail.push((slot, std::mem::replace(kept, NonMaxUsize::new(at))));
+        }
+    }
+
+    /// Forgets what was noted since the trail was so long.
+    fn go_back(&mut self, length: usize) {
+        while self.trail.len() > length
+            && let Some((slot, kept)) = self.trail.pop()
+        {
+            self.slots[slot] = kept;
+        }
+    }
 }
 
 impl Straight {
@@ -102,7 +80,7 @@ impl Straight {
     pub fn search(&self, text: &str, slots: &mut [Slot]) -> Found {
         let text = text.as_bytes();
         slots.fill(None);
-        let mut walk = Walk { text, slots, left: STEPS + 2 * text.len().min(LONG) };
+        let mut walk = Walk { text, slots, trail: SmallVec::new(), left: STEPS + 2 * text.len().min(LONG) };
         let mut from = 0;
         while from <= text.len() {
             let start = match self.anchored {
@@ -120,6 +98,7 @@ impl Straight {
                 }
                 return Found::Yes(start..end);
             }
+            walk.go_back(0);
             if self.anchored {
                 break;
             }
@@ -143,8 +122,13 @@ impl Straight {
                     at = text.get(at).filter(|byte| set.has(**byte)).map(|_| at + 1)?;
                     node = *next;
                 }
+                Step::Each(sets, next) => {
+                    let part = text.get(at..at + sets.len())?;
+                    at = part.iter().zip(sets).all(|(byte, set)| set.has(*byte)).then_some(at + sets.len())?;
+                    node = *next;
+                }
                 Step::Text(wanted, next) => {
-                    let wanted = wanted.needle();
+                    let wanted = wanted.finder.needle();
                     at = text.get(at..)?.starts_with(wanted).then_some(at + wanted.len())?;
                     node = *next;
                 }
@@ -159,14 +143,7 @@ impl Straight {
                     }
                 }
                 Step::Save(slot, next) => {
-                    if let Some(kept) = walk.slots.get(*slot).copied() {
-                        walk.slots[*slot] = NonMaxUsize::new(at);
-                        let end = self.deeper(*next, at, walk);
-                        if end.is_none() {
-                            walk.slots[*slot] = kept;
-                        }
-                        return end;
-                    }
+                    walk.save(*slot, at);
                     node = *next;
                 }
                 Step::Either(ways) => match self.choose(ways, at, walk)? {
@@ -189,25 +166,35 @@ impl Straight {
     }
 
     /// The same from inside of a search: so deep that it takes much room it does not go.
+    #[inline]
     fn deeper(&self, node: usize, at: usize, walk: &mut Walk<'_>) -> Option<usize> {
         walk.left = walk.left.saturating_sub(DEEPER);
-        self.go(node, at, walk)
+        let trail = walk.trail.len();
+        let end = self.go(node, at, walk);
+        if end.is_none() {
+            walk.go_back(trail);
+        }
+        end
     }
 
     /// Tries these ways but for the last.
-    fn choose(&self, ways: &[usize], at: usize, walk: &mut Walk<'_>) -> Option<Way> {
-        let mut ways = ways.iter().copied().filter(|way| self.may_begin(*way, walk.text, at));
-        let mut way = ways.next()?;
-        for next in ways {
-            if let Some(end) = self.deeper(way, at, walk) {
+    #[inline]
+    fn choose(&self, ways: &Ways, at: usize, walk: &mut Walk<'_>) -> Option<Way> {
+        let mut left = ways.possible(walk.text, at);
+        while left & left.wrapping_sub(1) != 0 {
+            let way = ways.nodes[left.trailing_zeros() as usize];
+            if self.may_begin(way, walk.text, at)
+                && let Some(end) = self.deeper(way, at, walk)
+            {
                 return Some(Way::Through(end));
             }
-            way = next;
+            left &= left - 1;
         }
-        Some(Way::Last(way))
+        ways.nodes.get(left.trailing_zeros() as usize).copied().map(Way::Last)
     }
 
     /// Goes on from the last place that leads through, of those from `from` to `to`.
+    #[inline(never)]
     fn backwards(&self, node: usize, from: usize, to: usize, walk: &mut Walk<'_>) -> Option<usize> {
         let mut to = Some(to);
         while let Some(place) = self.last_place(node, from, to?, walk) {
@@ -220,6 +207,7 @@ impl Straight {
     }
 
     /// The same of the first place.
+    #[inline(never)]
     fn forwards(&self, node: usize, from: usize, to: usize, walk: &mut Walk<'_>) -> Option<usize> {
         let mut from = from;
         while let Some(place) = self.first_place(node, from, to, walk) {
@@ -241,19 +229,23 @@ impl Straight {
         }
         let (Node { step, first }, text) = (self.behind_saves(node), walk.text);
         match step {
-            // Forwards it is found many bytes at a time.
-            Step::Text(finder, _) if finder.needle().len() >= WORTH => {
-                let text = &text[..text.len().min(to + finder.needle().len())];
-                let (mut last, mut from) = (None, from);
-                while let Some(found) = text.get(from..).and_then(|text| finder.find(text)) {
-                    walk.passed(found + FAST);
-                    last = Some(from + found);
-                    from += found + 1;
-                }
-                last
+            Step::Text(wanted, _) => {
+                let (place, tried) = wanted.rfind(text, from, to);
+                walk.left = walk.left.saturating_sub(tried);
+                place
             }
             _ if first.done || to == text.len() => Some(to),
-            _ => first.set.rfind(first.only, &text[from..=to]).map(|found| from + found),
+            _ => {
+                let mut to = to;
+                loop {
+                    let found = from + first.set().rfind(first.only, &text[from..=to])?;
+                    if first.fits(&text[found..]) {
+                        break Some(found);
+                    }
+                    walk.left = walk.left.saturating_sub(1);
+                    to = found.checked_sub(1).filter(|to| *to >= from)?;
+                }
+            }
         }
     }
 
@@ -264,9 +256,19 @@ impl Straight {
         }
         let (Node { step, first }, text) = (self.behind_saves(node), walk.text);
         let place = match step {
-            Step::Text(finder, _) => Some(from + finder.find(&text[from..])?),
+            Step::Text(wanted, _) => Some(from + wanted.finder.find(&text[from..])?),
             _ if first.done => Some(from),
-            _ => first.set.find(first.only, &text[from..]).map(|found| from + found),
+            _ => {
+                let mut from = from;
+                loop {
+                    let Some(found) = first.set().find(first.only, &text[from..]) else { break None };
+                    if first.fits(&text[from + found..]) {
+                        break Some(from + found);
+                    }
+                    walk.left = walk.left.saturating_sub(1);
+                    from += found + 1;
+                }
+            }
         };
         // At the end nothing is known of what follows.
         let place = place.unwrap_or(text.len());
@@ -285,8 +287,11 @@ impl Straight {
 
     #[inline]
     fn may_begin(&self, node: usize, text: &[u8], at: usize) -> bool {
-        let first = &self.nodes[node].first;
-        first.done || text.get(at).is_none_or(|byte| first.set.has(*byte))
+        let Node { step, first } = &self.nodes[node];
+        match step {
+            Step::Text(wanted, _) => text[at..].starts_with(wanted.finder.needle()),
+            _ => first.done || first.fits(&text[at..]),
+        }
     }
 }
 
@@ -298,47 +303,12 @@ enum Way {
     Last(usize),
 }
 
-impl Run {
-    /// How many characters it can take at the start of a text.
-    fn length(&self, text: &[u8]) -> usize {
-        let text = &text[..text.len().min(self.max)];
-        let found = match self.until {
-            Some(Until::One(a)) => memchr::memchr(a, text),
-            Some(Until::Two(a, b)) => memchr::memchr2(a, b, text),
-            Some(Until::Three(a, b, c)) => memchr::memchr3(a, b, c, text),
-            None => text.iter().position(|byte| !self.set.has(*byte)),
-        };
-        found.unwrap_or(text.len())
-    }
-}
-
-/// Whether this holds at a place of a text.
-fn stands(look: Look, text: &[u8], at: usize) -> bool {
-    let word = |at: Option<usize>| {
-        let byte = at.and_then(|at| text.get(at));
-        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-    };
-    let edge = || word(at.checked_sub(1)) != word(Some(at));
-    match look {
-        Look::Start => at == 0,
-        Look::End => at == text.len(),
-        Look::StartLF => at.checked_sub(1).is_none_or(|before| text[before] == b'\n'),
-        Look::EndLF => text.get(at).is_none_or(|byte| *byte == b'\n'),
-        Look::WordAscii => edge(),
-        Look::WordAsciiNegate => !edge(),
-        // Nothing is built of the others.
-        _ => false,
-    }
-}
-
 /// Steps on a text, and two more for each of its bytes.
 const STEPS: usize = 512;
 /// Bytes of a text that add steps.
 const LONG: usize = 1000;
 /// Steps that it counts for to go deeper.
 const DEEPER: usize = 3;
-/// Bytes of a text that is worth a search of its own.
-const WORTH: usize = 4;
 /// Bytes of a run that are passed over in the time of a step.
 const FAST: usize = 8;
 

@@ -1,34 +1,21 @@
 //! From an expression's tree to the steps of a search.
 
-use memchr::memmem::Finder;
-use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 
-use super::{Node, Run, Step, Straight, Until};
-
-/// What a way through begins with.
-#[derive(Clone, Copy, Debug)]
-pub struct First {
-    pub set: Set,
-    /// The one character of the set.
-    pub only: Option<u8>,
-    /// It may end at once, and so always goes through.
-    pub done: bool,
-}
-
-/// Characters of ASCII.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Set([u64; 2]);
+use super::Straight;
+use super::first::{AHEAD, ALL, First, Set};
+use super::step::{MANY, Node, Run, Step, Text, Ways};
 
 impl Straight {
     /// From a tree for ASCII; `None` where it asks for something else than texts, runs, choices and groups, or might be
     /// tried at too many places of a text.
     pub fn new(hir: &Hir) -> Option<Straight> {
-        let done = Node { step: Step::Done, first: First::new(Set::default(), true) };
+        let done = Node { step: Step::Done, first: First::of(Set::default(), true) };
         let anchored = hir.properties().look_set_prefix().contains(Look::Start);
         let mut straight = Straight { nodes: vec![done], start: 0, anchored, depth: 0 };
         straight.start = straight.add(hir, 0)?;
         let first = straight.nodes[straight.start].first;
-        (anchored || !first.done && first.set.count() <= BEGINNINGS).then_some(straight)
+        (anchored || !first.done && first.set().count() <= BEGINNINGS).then_some(straight)
     }
 
     /// Adds what leads through `hir` to `next`.
@@ -37,23 +24,25 @@ impl Straight {
         match hir.kind() {
             HirKind::Empty => Some(next),
             HirKind::Literal(literal) if literal.0.len() > 1 => {
-                let first = *literal.0.first().filter(|_| literal.0.is_ascii())?;
-                let finder = Finder::new(&literal.0).into_owned();
-                self.push(Step::Text(Box::new(finder), next), First::new(Set::default().with(first), false))
+                if !literal.0.is_ascii() {
+                    return None;
+                }
+                let head = literal.0.iter().take(AHEAD).rev();
+                let first = head.fold(follows, |next, byte| next.behind(Set::default().with(*byte)));
+                self.push(Step::Text(Box::new(Text::new(&literal.0)), next), first)
             }
-            HirKind::Literal(_) | HirKind::Class(_) => {
-                let set = single(hir)?;
-                self.push(Step::One(set, next), First::new(set, false))
-            }
+            HirKind::Literal(_) | HirKind::Class(_) => self.add_one(single(hir)?, next),
             HirKind::Look(look) => {
-                let set = match look {
-                    Look::EndLF => Set::default().with(b'\n'),
-                    Look::End => Set::default(),
-                    Look::Start | Look::StartLF | Look::WordAscii | Look::WordAsciiNegate if follows.done => ALL,
-                    Look::Start | Look::StartLF | Look::WordAscii | Look::WordAsciiNegate => follows.set,
+                let first = match look {
+                    Look::EndLF => First::of(Set::default().with(b'\n'), false),
+                    Look::End => First::of(Set::default(), false),
+                    Look::Start | Look::StartLF | Look::WordAscii | Look::WordAsciiNegate if follows.done => {
+                        First::of(ALL, false)
+                    }
+                    Look::Start | Look::StartLF | Look::WordAscii | Look::WordAsciiNegate => follows,
                     _ => return None,
                 };
-                self.push(Step::Look(*look, next), First::new(set, false))
+                self.push(Step::Look(*look, next), first)
             }
             HirKind::Repetition(repetition) => self.add_repetition(repetition, next),
             HirKind::Capture(capture) => {
@@ -65,7 +54,7 @@ impl Straight {
             HirKind::Concat(parts) => parts.iter().rev().try_fold(next, |next, part| self.add(part, next)),
             HirKind::Alternation(parts) => {
                 let ways = parts.iter().map(|part| self.add(part, next)).collect::<Option<Vec<_>>>()?;
-                self.either(ways)
+                self.either(&ways)
             }
         }
     }
@@ -87,7 +76,7 @@ impl Straight {
             // Each one more that need not be is a way of its own.
             for _ in min..max {
                 let more = self.add(sub, start)?;
-                start = self.either(in_order(*greedy, more, next).into())?;
+                start = self.either(&in_order(*greedy, more, next))?;
             }
         }
         (0..min).try_fold(start, |next, _| self.add(sub, next))
@@ -103,12 +92,12 @@ impl Straight {
         // What it begins with has to be known before what leads back to it is built.
         let known = self.nodes.len();
         let once = self.add(sub, next)?;
-        let first = self.nodes[once].first.set;
+        let first = self.nodes[once].first.set();
         self.nodes.truncate(known);
-        let again = self.push(Step::Done, First::new(first.and(follows.set), follows.done))?;
+        let again = self.push(Step::Done, First::of(first.and(follows.set()), follows.done))?;
         let once = self.add(sub, again)?;
         let alone = self.alone(sub, once, (!follows.done || !greedy).then_some(follows));
-        self.nodes[again].step = Step::Again(alone, in_order(greedy, once, next));
+        self.nodes[again].step = Step::Again(alone, self.ways(&in_order(greedy, once, next)));
         self.depth -= 1;
         Some(again)
     }
@@ -118,14 +107,17 @@ impl Straight {
         let (HirKind::Alternation(parts), Step::Either(ways)) = (sub.kind(), &self.nodes[once].step) else {
             return None;
         };
+        if parts.len() > MANY {
+            return None;
+        }
         let (mut alone, mut others) = (Set::default(), Set::default());
         if let Some(follows) = follows {
-            others = if follows.done { ALL } else { follows.set };
+            others = if follows.done { ALL } else { follows.set() };
         }
-        for (part, way) in parts.iter().zip(ways) {
+        for (part, way) in parts.iter().zip(&ways.nodes) {
             match single(part) {
                 Some(set) => alone = alone.and(set),
-                None => others = others.and(self.nodes[*way].first.set),
+                None => others = others.and(self.nodes[*way].first.set()),
             }
         }
         let set = alone.without(others);
@@ -133,106 +125,52 @@ impl Straight {
         (set != Set::default()).then_some(run)
     }
 
+    /// One character, and those that follow it with it.
+    fn add_one(&mut self, set: Set, next: usize) -> Option<usize> {
+        let step = match &self.nodes[next].step {
+            Step::One(other, behind) => Step::Each([set, *other].into(), *behind),
+            Step::Each(others, behind) => Step::Each([&[set], &others[..]].concat().into(), *behind),
+            _ => Step::One(set, next),
+        };
+        self.push(step, self.nodes[next].first.behind(set))
+    }
+
     fn add_run(&mut self, set: Set, min: usize, max: usize, greedy: bool, next: usize) -> Option<usize> {
+        if min == max && (1..=UNROLLED).contains(&max) {
+            return (0..max).try_fold(next, |next, _| self.add_one(set, next));
+        }
         let follows = self.nodes[next].first;
         let fixed = min == max;
-        let keeps = fixed || follows.done || !set.meets(follows.set);
+        let keeps = fixed || follows.done || !set.meets(follows.set());
+        let last = First::of(if follows.done { ALL } else { set.and(follows.set()) }, false);
         let first = match min {
-            0 => First::new(set.and(follows.set), follows.done),
-            _ => First::new(set, false),
+            0 => First::of(set.and(follows.set()), follows.done),
+            _ => (0..min.min(AHEAD)).fold(last, |next, _| next.behind(set)),
         };
         let run = Run { set, min, max, keeps, lazy: !greedy && !fixed, until: set.until() };
         self.push(Step::Run(run, next), first)
     }
 
-    fn either(&mut self, ways: Vec<usize>) -> Option<usize> {
-        let firsts = ways.iter().map(|way| self.nodes[*way].first);
-        let none = First::new(Set::default(), false);
-        let first = firsts.fold(none, |all, one| First::new(all.set.and(one.set), all.done || one.done));
-        self.push(Step::Either(ways.into()), first)
+    fn either(&mut self, ways: &[usize]) -> Option<usize> {
+        let first = ways.iter().map(|way| self.nodes[*way].first).reduce(First::or)?;
+        let ways = match ways.split_at_checked(MANY) {
+            Some((some, others)) if !others.is_empty() => {
+                let others = self.either(&ways[MANY - 1..])?;
+                self.ways(&[&some[..MANY - 1], &[others]].concat())
+            }
+            _ => self.ways(ways),
+        };
+        self.push(Step::Either(ways), first)
+    }
+
+    /// At most so many ways.
+    fn ways(&self, nodes: &[usize]) -> Ways {
+        Ways::new(&nodes.iter().map(|node| (*node, self.nodes[*node].first)).collect::<Vec<_>>())
     }
 
     fn push(&mut self, step: Step, first: First) -> Option<usize> {
         self.nodes.push(Node { step, first });
         (self.nodes.len() <= NODES).then_some(self.nodes.len() - 1)
-    }
-}
-
-impl First {
-    fn new(set: Set, done: bool) -> First {
-        let mut all = (0..0x80).filter(|byte| set.has(*byte));
-        let only = all.next().filter(|_| all.next().is_none());
-        First { set, only, done }
-    }
-}
-
-impl Set {
-    fn of(class: &Class) -> Set {
-        let ranges: Vec<(u32, u32)> = match class {
-            Class::Unicode(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
-            Class::Bytes(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
-        };
-        let mut set = Set::default();
-        for (start, end) in ranges {
-            for byte in start..=end.min(0x7f) {
-                set = set.with(byte as u8);
-            }
-        }
-        set
-    }
-
-    fn with(self, byte: u8) -> Set {
-        let mut set = self;
-        set.0[usize::from(byte >> 6 & 1)] |= 1 << (byte & 63);
-        set
-    }
-
-    #[inline]
-    pub fn has(&self, byte: u8) -> bool {
-        self.0[usize::from(byte >> 6 & 1)] >> (byte & 63) & 1 == 1
-    }
-
-    /// The first place in a text where one of them is; `only` where there is one.
-    pub fn find(&self, only: Option<u8>, text: &[u8]) -> Option<usize> {
-        match only {
-            Some(byte) => memchr::memchr(byte, text),
-            None => text.iter().position(|byte| self.has(*byte)),
-        }
-    }
-
-    /// The same of the last place.
-    pub fn rfind(&self, only: Option<u8>, text: &[u8]) -> Option<usize> {
-        match only {
-            Some(byte) => memchr::memrchr(byte, text),
-            None => text.iter().rposition(|byte| self.has(*byte)),
-        }
-    }
-
-    fn and(self, other: Set) -> Set {
-        Set([self.0[0] | other.0[0], self.0[1] | other.0[1]])
-    }
-
-    fn without(self, other: Set) -> Set {
-        Set([self.0[0] & !other.0[0], self.0[1] & !other.0[1]])
-    }
-
-    fn meets(self, other: Set) -> bool {
-        self.0[0] & other.0[0] != 0 || self.0[1] & other.0[1] != 0
-    }
-
-    fn count(self) -> u32 {
-        self.0[0].count_ones() + self.0[1].count_ones()
-    }
-
-    /// The characters that are not in it, where they are few.
-    fn until(self) -> Option<Until> {
-        let others: Vec<u8> = (0..0x80).filter(|byte| !self.has(*byte)).take(4).collect();
-        match others[..] {
-            [a] => Some(Until::One(a)),
-            [a, b] => Some(Until::Two(a, b)),
-            [a, b, c] => Some(Until::Three(a, b, c)),
-            _ => None,
-        }
     }
 }
 
@@ -252,7 +190,6 @@ fn in_order(greedy: bool, more: usize, next: usize) -> [usize; 2] {
     if greedy { [more, next] } else { [next, more] }
 }
 
-const ALL: Set = Set([u64::MAX; 2]);
 /// Nodes at most.
 const NODES: usize = 512;
 /// Repetitions that are written out.

@@ -56,6 +56,14 @@ fn what_our_own_filters_ask_for_goes_straight() {
 }
 
 #[test]
+fn of_a_way_that_leads_nowhere_nothing_is_kept() {
+    for (pattern, text) in [("^(.+)a(b)1", "bbab"), ("^(?:(a+)b|(a)(a*))1", "aaa1"), ("a(b)?(?:1a|(b))1", "ab1ab1b1")] {
+        let (found, expected) = both(pattern, text);
+        assert_eq!(found, Some(expected), "{pattern}");
+    }
+}
+
+#[test]
 fn what_does_not_go_straight_is_known() {
     for pattern in [r"^a(?:b|c*)*", r"^(?:ab){9}", r".*a", r"\w+ a", r"a?", r"^\b{start}a"] {
         assert!(Straight::new(&narrow(&regex_syntax::parse(pattern).unwrap())).is_none(), "{pattern}");
@@ -77,7 +85,9 @@ const PIECES: &[&str] = &[
     "1", "(?m:$)", "\\n", "a?", "(?:a*|1)?", "(?:a1|b)*", "(?i:A)", "abab", ".*aba1", "[ab]*baab",
     "(a)", "(a|ab)", "(.*)", "(.+)a", "(?:(a)|(b))", "(?:(a1)|b)?", "(a?){2}", "(?:(a)|b)*", "(?:(a)b?|(b)1)+", "(?:a|ba|(b))*",
     "a*?", ".*?", ".+?1", "(?:ab)*?", "(.{1,3}?)", "(?:a|b1)+?", "(?:ab?){0,2}?", r"\b", r"\B", "(?m:^)", r"\z", "(?:ab|ab1|b)*a",
-    "(?:[^a]|a(?:b|1a)*1)*", "(?:(?:a|b1)*1)*",
+    "(?:[^a]|a(?:b|1a)*1)*", "(?:(?:a|b1)*1)*", r"\d\d", "[ab][^a]", "[^1]{9}", "(?:ab|(b1))", "(?:aab|aba|ab1|b1)", "(?:a[^1]|b.|1)*?",
+    "(?:(?:aba|abb)+|b)", "(?:(aa)|ab|a1|ba|bb|b1|1a|1b|11|aaa|aab|aba|abb|baa|bab|bba|b1b|b1a|11a|(1ba))",
+    "(?:(aa)|a|ab|a1|ba|bb|b1|1a|1b|11|aaa|aab|aba|abb|baa|bab|bba|b1b|b1a|11a)*",
 ];
 
 proptest! {
