@@ -6,6 +6,7 @@ use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
 use crate::filter::finder::{Finder, beside};
 use crate::filter::prefilter::{Cut, Literals, gather, reduce};
+use crate::filter::pyregex::Pattern;
 use crate::filter::translate::Options;
 
 /// The compiled options.
@@ -14,8 +15,6 @@ pub struct Records {
     kinds: Vec<Kind>,
     /// Bytes between the first and the last line of one, at most.
     pub room: usize,
-    /// What their first lines look like, see [`FailRegex::outline`].
-    outlines: OnceLock<Vec<String>>,
     /// What [`Records::literals`] found.
     literals: Mutex<Vec<(Cut, bool, Option<Literals>)>>,
     /// `None`: each line has to be looked at.
@@ -66,16 +65,15 @@ impl Records {
         Ok(Some(Records {
             kinds,
             room: settings.room.unwrap_or(ROOM),
-            outlines: OnceLock::new(),
             literals: Mutex::default(),
             marks: OnceLock::new(),
             believed: OnceLock::new(),
         }))
     }
 
-    /// The outlines of what the first lines of records look like.
-    pub fn outlines(&self) -> &[String] {
-        self.outlines.get_or_init(|| self.kinds.iter().map(|kind| kind.begin.outline()).collect())
+    /// What the first lines of records look like.
+    pub fn begins(&self) -> impl Iterator<Item = &Pattern> {
+        self.kinds.iter().map(|kind| kind.begin.pattern())
     }
 
     /// What every first line of a record holds, see [`gather`].
@@ -84,7 +82,7 @@ impl Records {
         if let Some((.., literals)) = known.iter().find(|of| (of.0, of.1) == (cut, escaped)) {
             return literals.clone();
         }
-        let literals = gather(self.outlines(), cut, escaped);
+        let literals = gather(self.begins(), cut, escaped);
         known.push((cut, escaped, literals.clone()));
         literals
     }
@@ -103,7 +101,7 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let marks = self.marks.get_or_init(|| Marks::new(self.outlines()));
+        let marks = self.marks.get_or_init(|| Marks::new(self.begins()));
         let kinds = marks.as_ref().map_or(Kinds::MAX, |marks| marks.kinds(text.as_bytes()));
         let mut possible =
             self.kinds.iter().enumerate().filter(|(number, _)| kinds >> (*number as u32).min(63) & 1 == 1);
@@ -119,9 +117,9 @@ impl Records {
 }
 
 impl Marks {
-    fn new(outlines: &[String]) -> Option<Marks> {
+    fn new<'p>(begins: impl Iterator<Item = &'p Pattern>) -> Option<Marks> {
         let (mut texts, mut owners) = (Vec::new(), Vec::new());
-        for (number, begin) in outlines.iter().enumerate() {
+        for (number, begin) in begins.enumerate() {
             texts.extend(reduce(gather([begin], Cut::Start, false)?, LITERALS));
             owners.resize(texts.len(), (number as u32).min(Kinds::BITS - 1));
         }
