@@ -7,7 +7,7 @@
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Literal, Seq};
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-use super::weight::{CHOICE, Scored, at_most, scored, spoken, weight};
+use super::weight::{CHOICE, LONG, MOST_WORDS, Scored, at_most, length, scored, spoken, weight, words};
 use super::{Cut, Rule};
 
 /// A set of literals of which every match of `hir` holds one, fit for raw lines; the best that can be found.
@@ -53,14 +53,17 @@ pub fn best_of(hir: &Hir, rule: Rule<'_>, known: i32) -> Option<Scored> {
                 parts.iter().map(|part| extractor.extract(part)).collect()
             };
             let (begins, ends) = (extracts(ExtractKind::Prefix), extracts(ExtractKind::Suffix));
+            let leasts = |seqs: &[Seq]| -> Vec<Least> {
+                parts.iter().zip(seqs).map(|(part, seq)| Least::of(seq, stops(part))).collect()
+            };
+            let (least_begins, least_ends) = (leasts(&begins), leasts(&ends));
             let mut best = Best { known, set: None };
             for i in 0..parts.len() {
                 best.or(best_of(parts[i], rule, best.known));
-                // Of what begins with anything nothing is known.
-                if begins[i].is_finite() {
+                if at_most_of(least_begins[i..].iter()) > best.known {
                     best.or_of(&crossed(parts[i..].iter().zip(&begins[i..]), ExtractKind::Prefix), rule);
                 }
-                if ends[i].is_finite() {
+                if at_most_of(least_ends[..=i].iter().rev()) > best.known {
                     let until = parts[..=i].iter().zip(&ends[..=i]).rev();
                     best.or_of(&crossed(until, ExtractKind::Suffix), rule);
                 }
@@ -96,14 +99,56 @@ impl Best {
     }
 }
 
+/// What is known of a part's literals without crossing them with others.
+struct Least {
+    /// Bytes that each of them has.
+    bytes: usize,
+    /// How good one of them is at most, and what its words count for in that.
+    worth: i32,
+    words: i32,
+    /// How many they are; `None`: too little is known of them.
+    count: Option<usize>,
+    /// What follows is part of no literal.
+    last: bool,
+}
+
+impl Least {
+    fn of(seq: &Seq, stops: bool) -> Least {
+        let all = seq.literals().unwrap_or_default();
+        let worths = all.iter().map(|literal| (length(literal.as_bytes()), words(literal.as_bytes())));
+        let (worth, words) = worths.min().unwrap_or_default();
+        let bytes = all.iter().map(Literal::len).min().unwrap_or(0);
+        Least { bytes, worth, words, count: seq.len(), last: stops || seq.is_inexact() }
+    }
+}
+
+/// How good the literals of parts that follow each other are at most, see [`crossed`]: no set is better than its poorest
+/// literal, and none of these holds more than the poorest of each part together.
+fn at_most_of<'a>(parts: impl Iterator<Item = &'a Least>) -> i32 {
+    let (mut bytes, mut worth, mut words, mut count) = (0, 0, 0, 1_usize);
+    for part in parts.take(SPAN) {
+        let Some(many) = part.count else {
+            // Where nothing is known of the first of them nothing is known of all.
+            if bytes == 0 {
+                return i32::MIN;
+            }
+            break;
+        };
+        (bytes, worth, words) = (bytes + part.bytes, worth + part.worth, words + part.words);
+        count = many.saturating_mul(count);
+        if part.last {
+            break;
+        }
+    }
+    if bytes < MIN {
+        return i32::MIN;
+    }
+    worth.min(LONG) + words.min(MOST_WORDS) + if count > 2 { CHOICE } else { 0 } - 2
+}
+
 /// The literals of parts that follow each other, up to one behind which none goes on: what [`Extractor`] makes of them
 /// together, from what it makes of each.
 pub fn crossed<'a>(parts: impl Iterator<Item = (&'a &'a Hir, &'a Seq)>, kind: ExtractKind) -> Seq {
-    let ends = |hir: &Hir| match hir.kind() {
-        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() > CLASS,
-        HirKind::Repetition(r) => r.min > 0 && r.max != Some(r.min),
-        _ => false,
-    };
     let mut all = Seq::singleton(Literal::exact(Vec::new()));
     for (part, seq) in parts.take(SPAN) {
         if all.is_inexact() {
@@ -123,11 +168,20 @@ pub fn crossed<'a>(parts: impl Iterator<Item = (&'a &'a Hir, &'a Seq)>, kind: Ex
                 all.keep_first_bytes(LENGTH);
             }
         }
-        if ends(part) {
+        if stops(part) {
             break;
         }
     }
     all
+}
+
+/// Whether no literal goes on behind it.
+fn stops(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() > CLASS,
+        HirKind::Repetition(r) => r.min > 0 && r.max != Some(r.min),
+        _ => false,
+    }
 }
 
 pub fn flatten<'a>(hir: &'a Hir, out: &mut Vec<&'a Hir>) {

@@ -44,8 +44,9 @@ pub fn spoken(literal: &[u8]) -> i32 {
     length(literal).min(LONG) + words(literal)
 }
 
-fn words(text: &[u8]) -> i32 {
-    WORDS * memchr::memchr_iter(b' ', text).count().min(2) as i32
+/// What its words count for.
+pub fn words(text: &[u8]) -> i32 {
+    (WORDS * memchr::memchr_iter(b' ', text).count() as i32).min(MOST_WORDS)
 }
 
 /// From its first letter or digit to its last one.
@@ -63,7 +64,7 @@ fn is_label(literal: &[u8]) -> bool {
 }
 
 /// How long a literal is, in tenths of a byte, a little more where logs hold less of its bytes.
-fn length(literal: &[u8]) -> i32 {
+pub fn length(literal: &[u8]) -> i32 {
     let rarity = |b: &u8| match b {
         b' ' => 0,
         b'a'..=b'z' => 10,
@@ -124,9 +125,11 @@ impl Shared {
 }
 
 /// Weight above which a longer literal is no better.
-const LONG: i32 = 100;
+pub const LONG: i32 = 100;
 /// What a second and a third word count for.
 const WORDS: i32 = 40;
+/// What words count for at most.
+pub const MOST_WORDS: i32 = 2 * WORDS;
 /// Weight of a word that says something by itself.
 const WORD: i32 = 80;
 /// What several literals to choose from count for: a filter that spells them out tells them from others.
