@@ -87,6 +87,14 @@ impl Records {
         literals
     }
 
+    /// Any of those: they stand in the text that is left, wherever a date was cut out.
+    fn some_literals(&self) -> Option<Literals> {
+        let known = self.literals.lock().unwrap_or_else(PoisonError::into_inner);
+        let plain = known.iter().find_map(|(_, escaped, literals)| literals.clone().filter(|_| !escaped));
+        drop(known);
+        plain.or_else(|| self.literals(Cut::Start, false))
+    }
+
     /// The groups of the end of a record of this kind, if `text` ends one.
     pub fn end(&self, kind: usize, text: &str) -> Option<Groups> {
         groups(self.kinds.get(kind)?.end.as_ref()?, text)
@@ -101,7 +109,7 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let marks = self.marks.get_or_init(|| Marks::new(self.begins()));
+        let marks = self.marks.get_or_init(|| Marks::new(self.some_literals()?));
         let kinds = marks.as_ref().map_or(Kinds::MAX, |marks| marks.kinds(text.as_bytes()));
         let mut possible =
             self.kinds.iter().enumerate().filter(|(number, _)| kinds >> (*number as u32).min(63) & 1 == 1);
@@ -117,10 +125,11 @@ impl Records {
 }
 
 impl Marks {
-    fn new<'p>(begins: impl Iterator<Item = &'p Pattern>) -> Option<Marks> {
+    /// From the literals of each kind.
+    fn new(sets: Literals) -> Option<Marks> {
         let (mut texts, mut owners) = (Vec::new(), Vec::new());
-        for (number, begin) in begins.enumerate() {
-            texts.extend(reduce(gather([begin], Cut::Start, false)?, LITERALS));
+        for (number, set) in sets.into_iter().enumerate() {
+            texts.extend(reduce(vec![set], LITERALS));
             owners.resize(texts.len(), (number as u32).min(Kinds::BITS - 1));
         }
         let kinds = beside(&texts, owners.into_iter().map(|owner: u32| 1 << owner));
