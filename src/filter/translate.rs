@@ -1,7 +1,7 @@
 //! From the text of a Python expression to what the linear engine takes: a text, or a tree.
 //!
 //! One pass over the expression that checks what Python checks (group names, escapes, repetitions) and hands on, part by
-//! part, what means the same here: to [`text`] or to [`tree`]. The differences that would otherwise be silent: `$`, `\Z`,
+//! part, what means the same here: to a text or to a tree. The differences that would otherwise be silent: `$`, `\Z`,
 //! `\<`, `[` and `&&` inside a class, `{` as itself, `(?(name)…)`, `\s`.
 
 mod reader;

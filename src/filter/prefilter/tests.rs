@@ -1,3 +1,5 @@
+//! Which literals are found, and that the quick choice among them is the right one.
+
 use proptest::prelude::*;
 use regex_syntax::hir::literal::{ExtractKind, Literal, Seq};
 use regex_syntax::hir::{Hir, HirKind};
