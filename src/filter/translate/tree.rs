@@ -78,7 +78,7 @@ impl Output for Tree {
     fn leading_case(&mut self) {}
 
     fn literal(&mut self, c: char, ignore_case: bool) {
-        if ignore_case && !(c.is_ascii() && !c.is_ascii_alphabetic()) {
+        if ignore_case && (!c.is_ascii() || c.is_ascii_alphabetic()) {
             return self.class(false, &[Item::Range(c, c)], true);
         }
         self.last = self.literal.len();
