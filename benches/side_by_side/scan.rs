@@ -244,8 +244,8 @@ fn literals(jail: &str, dir: Option<&str>) -> Vec<u8> {
         settings.filter = filter;
     }
     let Ok((filter, _)) = Filter::new(&settings, &TimeZone::UTC) else { return Vec::new() };
-    let outline = |text| Some(Pattern::new(text, Options::default()).ok()?.outline());
-    let sets = gather(filter.expanded().filter_map(outline), Cut::Start, false).unwrap_or_default();
+    let patterns = filter.expanded().filter_map(|text| Pattern::new(text, Options::default()).ok());
+    let sets = gather(&patterns.collect::<Vec<_>>(), Cut::Start, false).unwrap_or_default();
     let mut text = reduce(sets, 64).join(&b'\n');
     text.push(b'\n');
     text

@@ -218,7 +218,7 @@ fn build(hir: &Hir, size_limit: usize) -> Option<meta::Regex> {
 /// Ends of groups that fit on the stack.
 const FEW: usize = 32;
 /// Upper bounds of the states of all that a character stands for, or of all others.
-const STANDS: [(char, usize); 2] = [(stand::WORD, 4000), (stand::SPACE, 100)];
+const STANDS: [(char, usize); 3] = [(stand::WORD, 4000), (stand::SPACE, 100), (stand::DIGIT, 400)];
 /// Texts to compare the start of a text with, at most.
 const HEADS: usize = 8;
 
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn no_expression_has_more_states_than_its_outline_says() {
-        use crate::filter::translate::{Dialect, Options, translate};
+        use crate::filter::translate::{Dialect, Options, outline, translate};
         use regex_automata::nfa::thompson::{Compiler, Config};
         for text in [
             r"\w",
@@ -266,11 +266,9 @@ mod tests {
             r"[^\w\s]",
             r"[\d:]",
         ] {
-            let tree = |dialect| {
-                let text = translate(text, dialect, Options::default()).unwrap().text;
-                regex_syntax::parse(&text).unwrap()
-            };
-            let (exact, outline) = (tree(Dialect::Exact), tree(Dialect::Outline));
+            let exact = translate(text, Dialect::Exact, Options::default()).unwrap().form;
+            let exact = regex_syntax::parse(&exact).unwrap();
+            let outline = outline(text, Options::default()).unwrap().form.unwrap();
             for reverse in [false, true] {
                 let config = Config::new().reverse(reverse).which_captures(match reverse {
                     true => regex_automata::nfa::thompson::WhichCaptures::None,

@@ -5,8 +5,6 @@
 //! at once, and seldom in a sample of the log, because each time one is found costs a closer look. Whatever the sample, no
 //! line is lost.
 
-use std::collections::BTreeMap;
-
 /// Texts of which each of `literals` holds one, few of them and such as `sample` hardly holds, in the order in which they are
 /// best searched for. `None` where a literal is empty.
 pub fn cover(literals: &[Vec<u8>], sample: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -14,28 +12,27 @@ pub fn cover(literals: &[Vec<u8>], sample: &[u8]) -> Option<Vec<Vec<u8>>> {
     if length == 0 {
         return None;
     }
-    let mut pieces: BTreeMap<u32, Piece> = BTreeMap::new();
-    for (n, literal) in literals.iter().enumerate() {
-        for window in literal.windows(length) {
-            let literals = &mut pieces.entry(key(window)).or_default().literals;
-            if literals.last() != Some(&n) {
-                literals.push(n);
-            }
-        }
-    }
+    let windows =
+        |(n, literal): (usize, &Vec<u8>)| literal.windows(length).map(move |window| (key(window), n)).collect();
+    let mut places: Vec<(u32, usize)> = literals.iter().enumerate().flat_map::<Vec<_>, _>(windows).collect();
+    places.sort_unstable();
+    places.dedup();
+    let pieces = places.chunk_by(|one, other| one.0 == other.0);
+    let mut pieces: Vec<_> = pieces.map(|places| Piece { key: places[0].0, places, new: 0, found: 0 }).collect();
     count(&mut pieces, length, sample);
     let mut open = vec![true; literals.len()];
     let mut texts = Vec::new();
     while open.contains(&true) {
-        let priced = pieces.iter().filter_map(|(key, piece)| {
-            let new = piece.literals.iter().filter(|n| open[**n]).count() as u64;
-            (new > 0).then_some((*key, piece, piece.found + PRICE, new))
+        pieces.retain_mut(|piece| {
+            piece.new = piece.places.iter().filter(|(_, n)| open[*n]).count() as u64;
+            piece.new > 0
         });
         // The cheapest by what it costs for each literal that it settles.
-        let (best, piece, ..) = priced.min_by(|(.., a, m), (.., b, n)| (a * n).cmp(&(b * m)))?;
-        let settled = piece.literals.iter().copied().filter(|n| std::mem::replace(&mut open[*n], false));
+        let price = |piece: &Piece<'_>| piece.found + PRICE;
+        let best = pieces.iter().min_by(|one, other| (price(one) * other.new).cmp(&(price(other) * one.new)))?;
+        let settled = best.places.iter().map(|(_, n)| *n).filter(|n| std::mem::replace(&mut open[*n], false));
         let behind = settled.filter_map(|n| {
-            let at = literals[n].windows(length).position(|window| key(window) == best)?;
+            let at = literals[n].windows(length).position(|window| key(window) == best.key)?;
             Some(&literals[n][at..])
         });
         texts.extend(behind.reduce(shared).map(<[u8]>::to_vec));
@@ -44,27 +41,30 @@ pub fn cover(literals: &[Vec<u8>], sample: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// A few bytes that stand in literals.
-#[derive(Default)]
-struct Piece {
+struct Piece<'p> {
+    key: u32,
     /// In which, by their numbers.
-    literals: Vec<usize>,
+    places: &'p [(u32, usize)],
+    /// In how many of those that none of the texts stands in so far.
+    new: u64,
     /// How often it stands in the sample.
     found: u64,
 }
 
-fn count(pieces: &mut BTreeMap<u32, Piece>, length: usize, sample: &[u8]) {
+/// The pieces come in the order of their keys.
+fn count(pieces: &mut [Piece<'_>], length: usize, sample: &[u8]) {
     let slot = |key: u32| (key.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOTS)) as usize;
-    // Hardly anything in the sample is a piece, and this says so sooner than the map.
+    // Hardly anything in the sample is a piece, and this says so sooner than a search.
     let mut some = vec![false; 1 << SLOTS];
-    pieces.keys().for_each(|key| some[slot(*key)] = true);
+    pieces.iter().for_each(|piece| some[slot(piece.key)] = true);
     let mask = u32::MAX >> (8 * (PIECE - length));
     let mut key = 0;
     for byte in sample {
         key = (key << 8 | u32::from(*byte)) & mask;
         if some[slot(key)]
-            && let Some(piece) = pieces.get_mut(&key)
+            && let Ok(at) = pieces.binary_search_by_key(&key, |piece| piece.key)
         {
-            piece.found += 1;
+            pieces[at].found += 1;
         }
     }
 }

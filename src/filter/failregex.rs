@@ -88,8 +88,6 @@ impl Spans<'_> {
 /// A failregex or prefregex, ready to search.
 #[derive(Debug)]
 pub struct FailRegex {
-    /// The expression with its tags expanded.
-    pub expanded: String,
     pattern: Pattern,
     /// Groups named `alt_…` in the order of their names, and what each stands in for.
     alternates: Vec<(String, String)>,
@@ -119,7 +117,7 @@ impl FailRegex {
         let others = pattern.names().enumerate().filter(|(_, name)| is_of_failure(name));
         let others = others.map(|(number, name)| (number, name.to_owned())).collect();
         let is_plain = alternates.is_empty() && !pattern.names().any(|name| name.starts_with("mlf"));
-        Ok(FailRegex { expanded, pattern, alternates, parts, others, is_plain })
+        Ok(FailRegex { pattern, alternates, parts, others, is_plain })
     }
 
     /// Whether it has a group that can say whom a failure is counted against.
@@ -143,9 +141,9 @@ impl FailRegex {
         self.pattern.relaxed()
     }
 
-    /// See [`Pattern::outline`].
-    pub fn outline(&self) -> String {
-        self.pattern.outline()
+    /// The expression with its tags expanded.
+    pub fn expanded(&self) -> &str {
+        self.pattern.text()
     }
 
     /// The expression, compiled.

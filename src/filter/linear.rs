@@ -6,7 +6,7 @@
 //! That may be the case for expressions with large counted repetitions, for edges of words in a text that is not ASCII, and for
 //! a long text that drives the automaton from state to state, or of which groups are wanted.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
@@ -16,16 +16,17 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::ascii::{self, Ascii, NoEngine};
 use super::backtrack::{Machine, TooCostly};
 use super::haystack::Text;
-use super::pyregex::{Match, Spans};
+use super::pyregex::{Match, Source, Spans};
 use super::sieve::Sieve;
+use super::translate::Dialect;
 
 /// An expression for the linear-time engine: automata for texts of ASCII alone, and for any text. They are built when
 /// such a text comes, unless one might become too big: that has to be known at once.
 #[derive(Debug)]
 pub struct Linear {
-    text: String,
-    /// What it is for texts of ASCII.
-    outline: String,
+    source: Arc<Source>,
+    /// What is searched for: the expression itself, or more.
+    dialect: Dialect,
     /// A text may stand in so many places of it at once that an automaton is never asked.
     wide: bool,
     /// It asks for edges of words.
@@ -34,22 +35,6 @@ pub struct Linear {
     any: OnceLock<Option<regex::Regex>>,
     long_ascii: OnceLock<Option<DFA>>,
     long: OnceLock<Option<DFA>>,
-}
-
-/// The outline of an expression, see [`super::translate::Dialect::Outline`].
-#[derive(Debug)]
-pub struct Outline {
-    /// In Rust's notation.
-    pub text: String,
-    /// As a tree.
-    pub tree: Hir,
-}
-
-impl Outline {
-    /// Reads it.
-    pub fn read(text: String) -> Result<Outline, String> {
-        Ok(Outline { tree: parse(&text)?, text })
-    }
 }
 
 /// What a search found out.
@@ -64,16 +49,16 @@ pub enum Outcome<T> {
 }
 
 impl Linear {
-    /// From an expression in Rust's notation and its outline; `edges`: it asks for edges of words of any script.
-    pub fn new(text: String, outline: &Outline, edges: bool) -> Result<Linear, String> {
-        let any = match ascii::states(&outline.tree).saturating_mul(STATE) > SIZE_LIMIT {
-            true => OnceLock::from(Some(plain(&text)?)),
+    /// From an expression and its outline; `edges`: it asks for edges of words of any script.
+    pub fn new(source: &Arc<Source>, dialect: Dialect, outline: &Hir, edges: bool) -> Result<Linear, String> {
+        let any = match ascii::states(outline).saturating_mul(STATE) > SIZE_LIMIT {
+            true => OnceLock::from(Some(plain(&source.form(dialect))?)),
             false => OnceLock::new(),
         };
         Ok(Linear {
-            text,
-            outline: outline.text.clone(),
-            wide: width(&outline.tree) > WIDE,
+            source: source.clone(),
+            dialect,
+            wide: width(outline) > WIDE,
             edges,
             ascii: OnceLock::new(),
             any,
@@ -82,10 +67,9 @@ impl Linear {
         })
     }
 
-    /// The expression.
-    #[cfg(test)]
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The expression in Rust's notation.
+    pub fn text(&self) -> String {
+        self.source.form(self.dialect)
     }
 
     /// Whether it may leave any text open, because that may stand in too many places of it at once.
@@ -95,7 +79,7 @@ impl Linear {
 
     /// For whoever has only parts of a text at hand; `None` where it would not find out.
     pub fn sieve(&self) -> Option<Sieve> {
-        if self.wide { None } else { Sieve::new(&parse(&self.outline).ok()?) }
+        if self.wide { None } else { Sieve::new(&self.source.outline()?) }
     }
 
     /// Whether it matches anywhere in `text`.
@@ -160,8 +144,8 @@ impl Linear {
     /// The same as [`Linear::is_match`] for a long text, by an automaton that gives up when it is driven.
     fn passes(&self, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
         let dfa = match text.is_ascii() {
-            true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&parse(&self.outline).ok()?))),
-            false => self.long.get_or_init(|| automaton(&parse(&self.text).ok()?)),
+            true => self.long_ascii.get_or_init(|| automaton(&ascii::narrow(&self.source.outline()?))),
+            false => self.long.get_or_init(|| automaton(&regex_syntax::parse(&self.text()).ok()?)),
         };
         let Some(dfa) = dfa else { return Ok(Outcome::Unknown) };
         let mut cache = Cache::new(dfa);
@@ -175,18 +159,13 @@ impl Linear {
     }
 
     fn ascii(&self) -> &Ascii {
-        let tree = || parse(&self.outline).unwrap_or_else(|_| Hir::fail());
+        let tree = || self.source.outline().unwrap_or_else(Hir::fail);
         self.ascii.get_or_init(|| Ascii::new(&tree(), (!self.wide).then_some(SIZE_LIMIT)))
     }
 
     fn any(&self) -> Result<&regex::Regex, TooCostly> {
-        self.any.get_or_init(|| plain(&self.text).ok()).as_ref().ok_or(TooCostly)
+        self.any.get_or_init(|| plain(&self.text()).ok()).as_ref().ok_or(TooCostly)
     }
-}
-
-/// An expression in Rust's notation as a tree.
-pub fn parse(text: &str) -> Result<Hir, String> {
-    regex_syntax::parse(text).map_err(|e| e.to_string())
 }
 
 fn plain(text: &str) -> Result<regex::Regex, String> {

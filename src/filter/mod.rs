@@ -351,7 +351,7 @@ impl Filter {
 
     /// The prefregex with its tags expanded, and how often it matched.
     pub fn prefregex(&self) -> Option<(&str, u64)> {
-        self.rules.prefix.as_ref().map(|p| (&*p.expanded, self.prefix_hits))
+        self.rules.prefix.as_ref().map(|p| (p.expanded(), self.prefix_hits))
     }
 
     /// What the prefregex found in the last line; `None` also where nobody asked by [`Filter::telling_prefix`].
@@ -371,7 +371,7 @@ impl Filter {
 
     /// The failregexes with their tags expanded.
     pub fn expanded(&self) -> impl Iterator<Item = &str> {
-        self.rules.failregexes().iter().map(|regex| &*regex.expanded)
+        self.rules.failregexes().iter().map(|regex| regex.expanded())
     }
 
     /// How often each ignoreregex kept a line from being a failure.

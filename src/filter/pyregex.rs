@@ -11,7 +11,7 @@
 //! left is an error of its own ([`TooCostly`]), never a silent non-match.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use regex_syntax::hir::{Hir, HirKind};
 use smallvec::SmallVec;
@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use super::ascii;
 use super::backtrack::{self, Machine, Program, Window};
 use super::haystack::Text;
-use super::linear::{Linear, Outcome, Outline};
+use super::linear::{Linear, Outcome};
 use super::sieve::Sieve;
 use super::translate::{self, Dialect, Options};
 
@@ -28,7 +28,7 @@ pub use super::backtrack::TooCostly;
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Pattern {
-    source: Source,
+    source: Arc<Source>,
     engine: Engine,
     /// See [`ascii::heads`].
     heads: Option<Vec<Box<[u8]>>>,
@@ -51,17 +51,16 @@ pub type Spans = SmallVec<[Option<Range<usize>>; 6]>;
 impl Pattern {
     /// Reads `text`, whose tags are expanded; the error says what Python or the engine has against it.
     pub fn new(text: &str, options: Options) -> Result<Pattern, String> {
-        let exact = translate::translate(text, Dialect::Exact, options)?;
-        let source = Source { text: text.into(), options };
-        let outline = Outline::read(source.form(Dialect::Outline));
-        let tree = || outline.as_ref().ok().map(|outline| &outline.tree);
-        let explodes = || tree().is_some_and(|tree| repeats_a_repetition(tree, false));
-        let (engine, explodes) = if exact.backtracks {
+        let outline = translate::outline(text, options)?;
+        let source = Arc::new(Source { text: text.into(), options });
+        let tree = outline.form.as_ref();
+        let explodes = || tree.is_some_and(|tree| repeats_a_repetition(tree, false));
+        let (engine, explodes) = if outline.backtracks {
             source.check()?;
             (Engine::Backtracking(Box::default()), explodes())
         } else {
-            let linear = |outline: &Outline| Linear::new(exact.text, outline, exact.edges);
-            match outline.as_ref().map_err(String::clone).and_then(linear) {
+            let linear = |tree| Linear::new(&source, Dialect::Exact, tree, outline.edges);
+            match tree.ok_or_else(|| "too many groups inside each other".to_owned()).and_then(linear) {
                 Ok(regex) => {
                     // Where it is always asked it has to exist.
                     if regex.is_wide() {
@@ -77,8 +76,8 @@ impl Pattern {
                 }
             }
         };
-        let heads = tree().and_then(ascii::heads);
-        Ok(Pattern { source, engine, heads, names: exact.names, explodes })
+        let heads = tree.and_then(ascii::heads);
+        Ok(Pattern { source, engine, heads, names: outline.names, explodes })
     }
 
     /// The named groups with their numbers, in the order of the expression.
@@ -109,9 +108,14 @@ impl Pattern {
         self.source.form(Dialect::Relaxed)
     }
 
-    /// The same for [`super::prefilter`], see [`Dialect::Outline`].
-    pub fn outline(&self) -> String {
-        self.source.form(Dialect::Outline)
+    /// The same as a tree for [`super::prefilter`], see [`translate::outline`].
+    pub fn outline(&self) -> Option<Hir> {
+        self.source.outline()
+    }
+
+    /// The expression, as it was read.
+    pub fn text(&self) -> &str {
+        &self.source.text
     }
 
     /// Whether a hostile text can make the search so long that it is given up: a backtracking expression that repeats
@@ -190,7 +194,7 @@ fn machine_for(text: &str) -> Machine {
 
 /// An expression as it was written, and how it is meant.
 #[derive(Debug)]
-struct Source {
+pub struct Source {
     text: Box<str>,
     options: Options,
 }
@@ -206,14 +210,14 @@ impl Source {
         Program::with(&translate::without_idle_looks(&self.text), options)
     }
 
-    /// What could be translated exactly can be so too; nothing at all would match everywhere.
-    fn form(&self, dialect: Dialect) -> String {
-        translate::translate(&self.text, dialect, self.options).map(|t| t.text).unwrap_or_default()
+    /// What could be read can be translated too; nothing at all would match everywhere.
+    pub fn form(&self, dialect: Dialect) -> String {
+        translate::translate(&self.text, dialect, self.options).map(|t| t.form).unwrap_or_default()
     }
 
-    /// What passes more than the expression does, without looking around.
-    fn gate(&self) -> Option<Linear> {
-        Linear::new(self.form(Dialect::Relaxed), &Outline::read(self.form(Dialect::Outline)).ok()?, false).ok()
+    /// See [`translate::outline`].
+    pub fn outline(&self) -> Option<Hir> {
+        translate::outline(&self.text, self.options).ok()?.form
     }
 }
 
@@ -241,10 +245,12 @@ struct Whole {
 }
 
 impl Engine {
-    fn is_match(&self, source: &Source, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+    fn is_match(&self, source: &Arc<Source>, text: Text<'_>, machine: &mut Machine) -> Result<Outcome<()>, TooCostly> {
+        // What passes more than the expression does, without looking around.
+        let gate = || Linear::new(source, Dialect::Relaxed, &source.outline()?, false).ok();
         match self {
             Engine::Linear(half) => half.regex.is_match(text, machine),
-            Engine::Backtracking(whole) => match whole.gate.get_or_init(|| source.gate()) {
+            Engine::Backtracking(whole) => match whole.gate.get_or_init(gate) {
                 Some(gate) => Ok(match gate.is_match(text, machine)? {
                     Outcome::No => Outcome::No,
                     Outcome::Yes(()) | Outcome::Unknown => Outcome::Unknown,
@@ -432,7 +438,7 @@ mod tests {
     fn same_with_and_without_ascii(pattern: &Pattern, text: &str) {
         let Engine::Linear(half) = &pattern.engine else { return };
         let regex = &half.regex;
-        let Ok(any) = regex::Regex::new(regex.text()) else { return };
+        let Ok(any) = regex::Regex::new(&regex.text()) else { return };
         let expected = any.captures(text).map(|c| Match {
             whole: c.get_match().range(),
             groups: pattern.names.iter().map(|(n, _)| c.get(*n).map(|m| m.range())).collect(),
@@ -527,9 +533,9 @@ mod tests {
             let Ok(pattern) = Pattern::new(&pieces.concat(), Options::default()) else { return Ok(()) };
             let relaxed = regex::Regex::new(&pattern.relaxed());
             // It says nothing of what cannot be read.
-            proptest::prop_assert!(Outline::read(pattern.outline()).is_err() || relaxed.is_ok());
+            proptest::prop_assert!(pattern.outline().is_none() || relaxed.is_ok());
             let literals = crate::filter::prefilter::gather(
-                [pattern.outline()], crate::filter::prefilter::Cut::Start, false);
+                [&pattern], crate::filter::prefilter::Cut::Start, false);
             for text in texts {
                 let text = text + "\n";
                 same_with_and_without_ascii(&pattern, &text);

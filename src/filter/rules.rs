@@ -55,7 +55,7 @@ impl Rules {
                     fail.push(regex);
                     signs.push(sign);
                 }
-                Ok(regex) => bad(text, format!("no failure-id group in `{}`", regex.expanded)),
+                Ok(regex) => bad(text, format!("no failure-id group in `{}`", regex.expanded())),
                 Err(e) => bad(text, e),
             }
         }
@@ -137,9 +137,9 @@ impl Rules {
         let gathered = self.literals[usize::from(escaped)].get_or_init(|| {
             let cut = cut();
             let records = self.records.as_ref();
-            let begin = records.map_or(&[][..], |records| records.outlines());
             let gather = |all: &[Arc<FailRegex>]| {
-                prefilter::gather_beside(all.iter().map(|regex| regex.outline()), begin, cut, escaped)
+                let beside = records.into_iter().flat_map(|records| records.begins());
+                prefilter::gather_beside(all.iter().map(|regex| regex.pattern()), beside, cut, escaped)
             };
             // The prefregex stands for all failregexes, but not for what begins a record.
             let mut all = gather(&self.fail).or_else(|| gather(std::slice::from_ref(self.prefix.as_ref()?)))?;

@@ -12,7 +12,7 @@ use aho_corasick::packed::Searcher;
 
 use super::cover::cover;
 use super::finder::{Finder, beside};
-use super::prefilter::{Literals, distinct, reduce};
+use super::prefilter::{Literals, distinct, holds, reduce};
 
 /// One pass over a block for all filters of a log. Copies share the automata.
 #[derive(Clone, Debug)]
@@ -103,11 +103,9 @@ impl Scan {
 
     /// A search for these texts.
     fn first(&self, texts: &[Vec<u8>], finder: Finder) -> First {
-        let holds = |literals: &Literals, text: &Vec<u8>| {
-            literals.iter().flatten().any(|literal| literal.windows(text.len()).any(|part| part == text))
-        };
         let filters = |text: &Vec<u8>| {
-            let holding = self.literals.iter().enumerate().filter(|(_, literals)| holds(literals, text));
+            let holds = |literals: &Literals| literals.iter().flatten().any(|literal| holds(literal, text));
+            let holding = self.literals.iter().enumerate().filter(|(_, literals)| holds(literals));
             holding.fold(0, |all, (i, _)| all | bit(i))
         };
         First { filters: beside(texts, texts.iter().map(filters)), texts: Texts::Literals(finder) }

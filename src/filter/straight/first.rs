@@ -63,17 +63,32 @@ impl First {
 impl Set {
     /// Those of a class that are ASCII.
     pub fn of(class: &Class) -> Set {
-        let ranges: Vec<(u32, u32)> = match class {
-            Class::Unicode(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
-            Class::Bytes(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
-        };
-        let mut set = Set::default();
-        for (start, end) in ranges {
-            for byte in start..=end.min(0x7f) {
-                set = set.with(byte as u8);
+        let with =
+            |set: Set, (first, last): (u32, u32)| if first > 0x7f { set } else { set.with_all(first, last.min(0x7f)) };
+        let none = Set::default();
+        match class {
+            Class::Unicode(class) => {
+                class.iter().map(|range| (range.start().into(), range.end().into())).fold(none, with)
+            }
+            Class::Bytes(class) => {
+                class.iter().map(|range| (range.start().into(), range.end().into())).fold(none, with)
             }
         }
-        set
+    }
+
+    fn with_all(self, first: u32, last: u32) -> Set {
+        let all = u128::MAX << first & u128::MAX >> (0x7f - last);
+        self.and(Set([all as u64, (all >> 64) as u64]))
+    }
+
+    /// In order.
+    fn members(self) -> impl Iterator<Item = u8> {
+        let mut left = u128::from(self.0[1]) << 64 | u128::from(self.0[0]);
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as u8)?;
+            left &= left - 1;
+            Some(next)
+        })
     }
 
     /// With one more.
@@ -127,18 +142,16 @@ impl Set {
 
     /// The one that it has, where that is all.
     fn only(self) -> Option<u8> {
-        let [low, high] = self.0;
-        let place = if high == 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
-        (self.count() == 1).then_some(place as u8)
+        self.members().next().filter(|_| self.count() == 1)
     }
 
     /// The characters that are not in it, where they are few.
     pub fn until(self) -> Option<Until> {
-        let others: Vec<u8> = (0..0x80).filter(|byte| !self.has(*byte)).take(4).collect();
-        match others[..] {
-            [a] => Some(Until::One(a)),
-            [a, b] => Some(Until::Two(a, b)),
-            [a, b, c] => Some(Until::Three(a, b, c)),
+        let mut others = ALL.without(self).members();
+        match [others.next(), others.next(), others.next(), others.next()] {
+            [Some(a), None, ..] => Some(Until::One(a)),
+            [Some(a), Some(b), None, _] => Some(Until::Two(a, b)),
+            [Some(a), Some(b), Some(c), None] => Some(Until::Three(a, b, c)),
             _ => None,
         }
     }

@@ -7,7 +7,6 @@ use super::*;
 use crate::config::UseDns;
 use crate::filter::ascii::narrow;
 use crate::filter::failregex::expand;
-use crate::filter::linear::parse;
 use crate::filter::translate::{Dialect, Options, translate};
 
 type Groups = Vec<Option<usize>>;
@@ -115,8 +114,8 @@ proptest! {
     ) {
         let expanded = expand(&format!("^x{tag}{tail}"), usedns);
         let exact = translate(&expanded, Dialect::Exact, Options::default()).unwrap();
-        prop_assert!(parse(&exact.text).is_ok());
-        let (found, expected) = both(&exact.text, &(text + "\n"));
+        prop_assert!(regex_syntax::parse(&exact.form).is_ok());
+        let (found, expected) = both(&exact.form, &(text + "\n"));
         prop_assert_eq!(found, Some(expected));
     }
 }

@@ -6,6 +6,7 @@ use crate::config::{Problem, RecordSettings, Severity, UseDns};
 use crate::filter::failregex::{FailRegex, Groups};
 use crate::filter::finder::{Finder, beside};
 use crate::filter::prefilter::{Cut, Literals, gather, reduce};
+use crate::filter::pyregex::Pattern;
 use crate::filter::translate::Options;
 
 /// The compiled options.
@@ -14,8 +15,6 @@ pub struct Records {
     kinds: Vec<Kind>,
     /// Bytes between the first and the last line of one, at most.
     pub room: usize,
-    /// What their first lines look like, see [`FailRegex::outline`].
-    outlines: OnceLock<Vec<String>>,
     /// What [`Records::literals`] found.
     literals: Mutex<Vec<(Cut, bool, Option<Literals>)>>,
     /// `None`: each line has to be looked at.
@@ -66,16 +65,15 @@ impl Records {
         Ok(Some(Records {
             kinds,
             room: settings.room.unwrap_or(ROOM),
-            outlines: OnceLock::new(),
             literals: Mutex::default(),
             marks: OnceLock::new(),
             believed: OnceLock::new(),
         }))
     }
 
-    /// The outlines of what the first lines of records look like.
-    pub fn outlines(&self) -> &[String] {
-        self.outlines.get_or_init(|| self.kinds.iter().map(|kind| kind.begin.outline()).collect())
+    /// What the first lines of records look like.
+    pub fn begins(&self) -> impl Iterator<Item = &Pattern> {
+        self.kinds.iter().map(|kind| kind.begin.pattern())
     }
 
     /// What every first line of a record holds, see [`gather`].
@@ -84,9 +82,17 @@ impl Records {
         if let Some((.., literals)) = known.iter().find(|of| (of.0, of.1) == (cut, escaped)) {
             return literals.clone();
         }
-        let literals = gather(self.outlines(), cut, escaped);
+        let literals = gather(self.begins(), cut, escaped);
         known.push((cut, escaped, literals.clone()));
         literals
+    }
+
+    /// Any of those: they stand in the text that is left, wherever a date was cut out.
+    fn some_literals(&self) -> Option<Literals> {
+        let known = self.literals.lock().unwrap_or_else(PoisonError::into_inner);
+        let plain = known.iter().find_map(|(_, escaped, literals)| literals.clone().filter(|_| !escaped));
+        drop(known);
+        plain.or_else(|| self.literals(Cut::Start, false))
     }
 
     /// The groups of the end of a record of this kind, if `text` ends one.
@@ -103,7 +109,7 @@ impl Records {
 
     /// Whether this line begins a record and does not end it: which kind, and the groups of its begin.
     pub fn tears(&self, text: &str) -> Option<(usize, Groups)> {
-        let marks = self.marks.get_or_init(|| Marks::new(self.outlines()));
+        let marks = self.marks.get_or_init(|| Marks::new(self.some_literals()?));
         let kinds = marks.as_ref().map_or(Kinds::MAX, |marks| marks.kinds(text.as_bytes()));
         let mut possible =
             self.kinds.iter().enumerate().filter(|(number, _)| kinds >> (*number as u32).min(63) & 1 == 1);
@@ -119,10 +125,11 @@ impl Records {
 }
 
 impl Marks {
-    fn new(outlines: &[String]) -> Option<Marks> {
+    /// From the literals of each kind.
+    fn new(sets: Literals) -> Option<Marks> {
         let (mut texts, mut owners) = (Vec::new(), Vec::new());
-        for (number, begin) in outlines.iter().enumerate() {
-            texts.extend(reduce(gather([begin], Cut::Start, false)?, LITERALS));
+        for (number, set) in sets.into_iter().enumerate() {
+            texts.extend(reduce(vec![set], LITERALS));
             owners.resize(texts.len(), (number as u32).min(Kinds::BITS - 1));
         }
         let kinds = beside(&texts, owners.into_iter().map(|owner: u32| 1 << owner));

@@ -1,37 +1,33 @@
 //! Escapes and classes: what stands for one character, or one of several.
 
+use super::super::{Item, Kind, Output, Place, Set};
 use super::{Fallible, Last, Translator};
 
-impl Translator {
+impl<O: Output> Translator<O> {
     pub(super) fn escape(&mut self) -> Fallible<Last> {
         let c = self.next().ok_or(r"bad escape (end of pattern)")?;
         self.edges |= matches!(c, 'b' | 'B') && !self.flags.ascii;
-        let text = match c {
-            'A' => r"\A",
-            'Z' => r"\z",
-            // What is a word beside a mark the linear engine sees differently, so the relaxed form does not ask.
-            'b' | 'B' if self.relaxed && !self.outline => "(?:)",
-            'b' if self.flags.ascii => r"(?-u:\b)",
-            'b' => r"\b",
-            // The linear engine does not have this one.
-            'B' if self.flags.ascii => {
-                self.backtracks = true;
-                r"\B"
+        Ok(match c {
+            'A' => self.place(Place::Start),
+            'Z' => self.place(Place::TextEnd),
+            'b' | 'B' if self.flags.ascii => {
+                // The linear engine does not have the opposite.
+                self.backtracks |= c == 'B';
+                self.place(Place::AsciiEdge(c == 'b'))
             }
-            'B' => r"\B",
+            'b' | 'B' => self.place(Place::Edge(c == 'b')),
             '1'..='9' => return self.digits(c),
-            c => {
-                if let Some(set) = self.set(c) {
-                    self.out.push_str(set);
-                } else {
-                    let c = self.escaped_char(c)?;
-                    self.literal(c);
+            c => match self.set(c) {
+                Some(set) => {
+                    self.out.set(set, self.flags.ignore_case);
+                    Last::Item
                 }
-                return Ok(Last::Item);
-            }
-        };
-        self.out.push_str(text);
-        Ok(if matches!(c, 'A' | 'Z' | 'b' | 'B') { Last::Nothing } else { Last::Item })
+                None => {
+                    let c = self.escaped_char(c)?;
+                    self.literal(c)
+                }
+            },
+        })
     }
 
     /// `\1` … `\99` is a group, three octal digits are a character.
@@ -51,30 +47,14 @@ impl Translator {
         self.reference(number)
     }
 
-    /// The classes `\d`, `\s`, `\w` and their opposites, as text that also stands inside `[…]`.
-    fn set(&self, c: char) -> Option<&'static str> {
-        Some(match (c, self.flags.ascii) {
-            // Quicker to read than escapes.
-            ('s', false) if self.outline => "[\t-\r\x1c- \u{e001}]",
-            ('S', false) if self.outline => "[^\t-\r\x1c- \u{e001}]",
-            ('w', false) if self.outline => "[0-9A-Za-z_\u{e000}]",
-            ('W', false) if self.outline => "[^0-9A-Za-z_\u{e000}]",
-            ('d', false) => r"\d",
-            ('D', false) => r"\D",
-            // Python's words have no marks and no joiners, and its numbers are not only digits.
-            ('w', false) => r"[\p{L}\p{N}_]",
-            ('W', false) => r"[^\p{L}\p{N}_]",
-            // Python counts the four separators as white space.
-            ('s', false) => r"[\s\x1c-\x1f]",
-            ('S', false) => r"[^\s\x1c-\x1f]",
-            ('d', true) => "[0-9]",
-            ('D', true) => "[^0-9]",
-            ('w', true) => "[0-9A-Za-z_]",
-            ('W', true) => "[^0-9A-Za-z_]",
-            ('s', true) => r"[ \t\n\r\f\v]",
-            ('S', true) => r"[^ \t\n\r\f\v]",
+    fn set(&self, c: char) -> Option<Set> {
+        let kind = match c.to_ascii_lowercase() {
+            'd' => Kind::Digit,
+            's' => Kind::Space,
+            'w' => Kind::Word,
             _ => return None,
-        })
+        };
+        Some(Set { kind, ascii: self.flags.ascii, negated: c.is_ascii_uppercase() })
     }
 
     /// The character that `\` and `c` stand for, inside a class or outside.
@@ -111,75 +91,42 @@ impl Translator {
     }
 
     pub(super) fn class(&mut self) -> Fallible<Last> {
-        self.out.push('[');
-        if self.eat("^") {
-            self.out.push('^');
-        }
-        let start = self.at;
+        let (negated, mut items) = (self.eat("^"), Vec::new());
         loop {
             let c = self.next().ok_or("unterminated character set")?;
-            if c == ']' && self.at > start + 1 {
+            if c == ']' && !items.is_empty() {
                 break;
             }
             let low = self.class_item(c)?;
             let range = self.peek() == Some('-') && self.input.get(self.at + 1).is_some_and(|c| *c != ']');
             if !range {
-                self.push_item(low);
+                items.push(low);
                 continue;
             }
             self.at += 1;
             let high = self.next().ok_or("unterminated character set")?;
-            let (Item::Char(low), Item::Char(high)) = (low, self.class_item(high)?) else {
+            let (Item::Range(low, _), Item::Range(high, _)) = (low, self.class_item(high)?) else {
                 return Err("bad character range".into());
             };
             if high < low {
                 return Err(format!("bad character range `{low}-{high}`"));
             }
-            push_literal(&mut self.out, low);
-            self.out.push('-');
-            push_literal(&mut self.out, high);
+            items.push(Item::Range(low, high));
         }
-        self.out.push(']');
+        self.out.class(negated, &items, self.flags.ignore_case);
         Ok(Last::Item)
     }
 
     fn class_item(&mut self, c: char) -> Fallible<Item> {
+        let single = |c| Item::Range(c, c);
         if c != '\\' {
-            return Ok(Item::Char(c));
+            return Ok(single(c));
         }
         let c = self.next().ok_or("unterminated character set")?;
-        if c == 'b' {
-            return Ok(Item::Char('\x08'));
-        }
         match self.set(c) {
+            _ if c == 'b' => Ok(single('\x08')),
             Some(set) => Ok(Item::Set(set)),
-            None => Ok(Item::Char(self.escaped_char(c)?)),
+            None => self.escaped_char(c).map(single),
         }
-    }
-
-    fn push_item(&mut self, item: Item) {
-        match item {
-            Item::Char(c) => push_literal(&mut self.out, c),
-            Item::Set(set) => self.out.push_str(set),
-        }
-    }
-}
-
-/// One item of a class.
-#[derive(Clone, Copy)]
-enum Item {
-    Char(char),
-    Set(&'static str),
-}
-
-/// A character that stands for itself, outside of a class and inside.
-pub(super) fn push_literal(out: &mut String, c: char) {
-    match c {
-        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' | '#' | '&' | '-' | '~' => {
-            out.push('\\');
-            out.push(c);
-        }
-        c if c.is_control() => out.push_str(&format!(r"\x{{{:x}}}", c as u32)),
-        c => out.push(c),
     }
 }
