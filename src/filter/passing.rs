@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_the_same_second_are_not_looked_at() {
+    fn lines_of_a_known_shape_are_not_looked_at() {
         let mut filter =
             filter(r"^\] (?:NOTE|ERR)\[\d+\] <F-CONTENT>.+</F-CONTENT>$", r"^(\[%Y-%m-%d %H:%M:%S)\]", "^ x");
         let moment = Moment { now: NOW, findtime: Span::default(), live: false, time: None, before: &[] };
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(quick("[2026-11-19 23:59:01] NOTE[1] a"), None);
         assert_eq!(quick("[2026-11-19 23:59:01] NOTE[12] b"), Some(true));
         assert_eq!(quick("[2026-11-19 23:59:01] INFO[12] b"), Some(false));
-        assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] b"), None);
+        assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] b"), Some(true));
         assert_eq!(quick("[2026-11-19 23:59:02] NOTE[12] "), Some(false));
         let alike = "[2026-11-19 23:59:02] NOTE[12] a\n[2026-11-19 23:59:02] INFO[12] b\r\n";
         let lines = format!("{alike}[2026-11-19 23:59:02] NOTE[12] \r\n[2026-11-19 23:59:03] NOTE[12] a\n");

@@ -84,6 +84,7 @@ impl Sieve {
     }
 
     /// Whether the expression matches, where a part of the text settles that which stands before the end of the line.
+    #[inline]
     pub fn settles(&mut self, stand: Stand, rest: &[u8]) -> Option<bool> {
         let mut state = match stand {
             Stand::Matched => return Some(true),

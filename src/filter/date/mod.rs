@@ -149,12 +149,11 @@ impl Detector {
         self.follow_the_years(now);
         let (index, found) = self.choose(line)?;
         let index = self.note(index, &found, line, now);
-        let Meaning { time, zoned, lasting } = self.moment(&found, now);
+        let meaning = self.moment(&found, now);
         let entry = &self.entries[index];
-        let (kind, bound, template) = (entry.template.kind, entry.template.anchored, entry.id);
-        let parsed = found.parsed;
-        let found = Found { cut: found.cut, whole: found.whole, time, zoned: zoned || kind == Kind::Tai64n, template };
-        if let Some(memo) = self.memos.newest().filter(|_| lasting && bound) {
+        let (bound, template, parsed) = (entry.template.anchored, entry.id, found.parsed);
+        let found = meaning.of(found, template, entry.template.kind);
+        if let Some(memo) = self.memos.newest().filter(|_| meaning.lasting && bound) {
             // The same date may stand elsewhere in a line of which nothing is remembered.
             let same = memo.template == template && (&memo.found.cut, memo.found.parsed) == (&found.cut, parsed);
             if same && memo.head(line.as_bytes()).is_some_and(|(_, fit)| fit == Fit::Same) {
@@ -165,19 +164,30 @@ impl Detector {
     }
 
     /// What [`Detector::find`] would find in a line (which others may follow), and how many bytes of it settle that, where it
-    /// begins as an earlier one did and says the same. Who makes use of it says so by [`Detector::count_again`].
+    /// begins as an earlier one did. Who makes use of it says so by [`Detector::count_again`].
     pub fn again(&mut self, line: &[u8], now: Timestamp) -> Option<(&Found, usize)> {
         let entry = self.last.filter(|_| self.present.contains(&now)).map(|last| &self.entries[last])?;
-        let (id, bound) = (entry.id, entry.template.anchored);
-        let known = |memo: &Memo| {
-            memo.steady.as_ref().filter(|_| bound && memo.template == id)?;
-            memo.head(line).filter(|(_, fit)| *fit == Fit::Same).map(|(length, _)| length)
-        };
-        let (at, length) = self.memos.find(known)?;
+        let (id, kind) = (entry.id, entry.template.kind);
+        if !entry.template.anchored {
+            return None;
+        }
+        let fits = |memo: &Memo| memo.head(line).filter(|_| memo.template == id);
+        let known = |memo: &Memo| fits(memo).filter(|(_, fit)| *fit == Fit::Same && memo.steady.is_some());
+        let (at, (length, fit)) = self.memos.find(known).or_else(|| self.memos.find(fits))?;
         let memo = self.memos.take(at)?;
+        if fit == Fit::Alike {
+            memo.renew(std::str::from_utf8(&line[..length]).ok()?, kind);
+        }
+        if memo.steady.is_none() {
+            let found = memo.found.clone();
+            let meaning = self.moment(&found, now);
+            self.memos.newest()?.steady = Some(meaning.of(found, id, kind)).filter(|_| meaning.lasting);
+        }
+        let memo = self.memos.newest()?;
+        let found = memo.steady.as_ref()?;
         let offset = memo.moment.and_then(|moment| moment.offset);
         self.last_offset = offset.or(self.last_offset);
-        memo.steady.as_ref().map(|found| (found, length))
+        Some((found, length))
     }
 
     /// Counts so many lines of which [`Detector::again`] found something in the last one.
@@ -374,15 +384,15 @@ impl Detector {
             Parsed::At(at) => return Meaning { lasting: true, ..none(DateValue::At(at)) },
             Parsed::Civil(civil) => civil,
         };
-        let memo = self.memos.newest().filter(|memo| memo.found.parsed == found.parsed);
-        let known = memo.as_ref().and_then(|memo| memo.moment);
+        let known = self.memos.find(|memo| memo.moment.filter(|_| memo.found.parsed == found.parsed));
+        let known = known.map(|(_, moment)| moment);
         let Some(moment) = known.or_else(|| civil.at(now, &self.zones, self.last_offset)) else {
             return none(DateValue::Unparsable);
         };
         if moment.offset.is_some() {
             self.last_offset = moment.offset;
         }
-        if let Some(memo) = memo.filter(|_| moment.lasting) {
+        if let Some(memo) = self.memos.newest().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
             memo.moment = Some(moment);
         }
         Meaning { time: DateValue::At(moment.at), zoned: moment.offset.is_none(), lasting: moment.lasting }
@@ -418,12 +428,21 @@ impl Detector {
 }
 
 /// What a match means.
+#[derive(Clone, Copy)]
 struct Meaning {
     time: DateValue,
     /// The host's zone had no part in it.
     zoned: bool,
     /// It hangs neither on the present nor on the line before.
     lasting: bool,
+}
+
+impl Meaning {
+    /// What is told of a match of a template.
+    fn of(self, found: Match, template: usize, kind: Kind) -> Found {
+        let zoned = self.zoned || kind == Kind::Tai64n;
+        Found { cut: found.cut, whole: found.whole, time: self.time, zoned, template }
+    }
 }
 
 /// A template in the list.

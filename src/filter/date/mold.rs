@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn digits_and_hexadecimal_ones_may_be_any_and_signs_may_not() {
         let hex = (b'0'..=b'9').chain(b'a'..=b'f').fold(0, |set, byte| set | 1u128 << byte);
-        let mut mold = Mold::new(b"5-a", &[hex, u128::MAX, hex], &[2..3]).unwrap();
+        let mut mold = Mold::new(b"5-a", &[hex, u128::MAX, hex], std::slice::from_ref(&(2..3))).unwrap();
         for (line, fit) in [
             ("5-a", Some(Fit::Same)),
             ("e-a x", Some(Fit::Same)),
