@@ -12,8 +12,6 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
-use jiff::tz::TimeZone;
-
 use super::{Cli, output};
 use crate::config::Severity;
 use crate::daemon::prepare::{self, Prepared};
@@ -37,7 +35,7 @@ pub struct Args {
 
 /// Explains the lines and shows the report.
 pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
-    let zone = TimeZone::system();
+    let zone = clock::zone();
     let now = clock::now();
     let Prepared { config, filters } = prepare::prepare(&cli.conf, &zone);
     for problem in config.problems.iter().filter(|problem| problem.severity == Severity::Error) {

@@ -11,7 +11,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use indexmap::{IndexMap, IndexSet};
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Cli, output};
@@ -288,7 +287,7 @@ fn into_database(
         dbpurgeage: config.main.dbpurgeage,
         own: host::addresses(),
         protected: Vec::new(),
-        zone: TimeZone::system(),
+        zone: clock::zone(),
     };
     // What the start of an engine wants done is for the daemon's own start.
     let mut engine = Engine::start(setup, now, &mut Vec::new()).map_err(host::refused)?;

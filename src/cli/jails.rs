@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{Cli, output};
 use crate::config::{self, Config, Enabled, JailSettings, Problem, Severity, written::Named};
+use crate::daemon::clock;
 use crate::daemon::prepare::{self, Prepared};
 use crate::error::Error;
 use crate::source::glob;
@@ -29,7 +30,7 @@ pub fn run(_: &Args, cli: &Cli) -> Result<(), Error> {
     for problem in errors.filter(|problem| problem.jail.is_none()) {
         eprintln!("sipjail: {}", printable(&prepare::line(problem)));
     }
-    let report = report(config, &TimeZone::system());
+    let report = report(config, &clock::zone());
     output::show(cli.format, &report, report.text(output::colour()).trim_end_matches('\n'))
 }
 

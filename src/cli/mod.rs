@@ -17,7 +17,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
-use jiff::tz::TimeZone;
 
 use crate::command::Command;
 use crate::daemon::{clock, prepare, socket, workers};
@@ -114,7 +113,7 @@ fn try_regex(args: &regex::Args, cli: &Cli) -> Result<(), Error> {
 
 /// Runs a filter over a log with the present, the host's zone, its name server and a bar on a terminal.
 fn examine(args: &regex::Args, conf: &Path) -> Result<Option<regex::Report>, regex::Refused> {
-    let (start, zone) = (clock::now(), TimeZone::system());
+    let (start, zone) = (clock::now(), clock::zone());
     let bar = output::progress(0);
     let mut world = regex::World {
         conf,
@@ -140,7 +139,7 @@ fn check_all(args: &check::Args, cli: &Cli) -> Result<u8, Error> {
         let lines: Vec<String> = commands.iter().map(Word::to_string).collect();
         return output::show(cli.format, &commands, &lines.join("\n")).map(|()| 0);
     }
-    let mut prepared = prepare::prepare(&cli.conf, &TimeZone::system());
+    let mut prepared = prepare::prepare(&cli.conf, &clock::zone());
     prepared.remark();
     prepared.config.problems.extend(check::advice(&prepared.config, Path::new(check::LOGGER)));
     let report = check::check(prepared.config);

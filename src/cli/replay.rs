@@ -80,7 +80,7 @@ pub struct Jail {
 
 /// Reads the logs and shows the report.
 pub fn run(args: &Args, cli: &Cli) -> Result<(), Error> {
-    let zone = TimeZone::system();
+    let zone = clock::zone();
     let now = clock::now();
     let mut config = config::load(&cli.conf);
     let mut known: Vec<String> = config.jails.iter().map(|jail| jail.name.clone()).collect();

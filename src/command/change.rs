@@ -83,7 +83,7 @@ pub fn change(jail: &mut JailSettings, option: &str, values: &[&str], said: &mut
     }
     let missing = || bad(format!("`{option}` wants a value"));
     let value = *values.first().ok_or_else(missing)?;
-    let options = Options::from([(option.to_owned(), Value::bare(value))]);
+    let options = Options::from_iter([(option.to_owned(), Value::bare(value))]);
     let name = jail.name.clone();
     let mut read = Values::new(&options, &name);
     match option {
@@ -170,7 +170,7 @@ fn journalmatch(jail: &mut JailSettings, option: &str, values: &[&str], said: &m
         _ if values.is_empty() => lines.clear(),
         _ => lines.retain(|known| known.text != line),
     }
-    let options = Options::new();
+    let options = Options::default();
     let mut read = Values::new(&options, &jail.name);
     let journal = read.backend(&Value::bare(&jail.backend), &lines);
     judge(read.problems, said)?;

@@ -26,7 +26,7 @@ pub fn add(name: &str, backend: &str, house: &mut House<'_>) -> Result<(), Error
 /// The same as settings alone.
 pub fn new(name: &str, backend: &str) -> Result<JailSettings, Error> {
     let mut settings = JailSettings::bare(name, backend);
-    let options = ini::Options::new();
+    let options = ini::Options::default();
     let mut values = Values::new(&options, name);
     settings.journal = values.backend(&Value::bare(backend), &[]);
     // Which server is meant stands in `sipjail.conf`, of which a client's stream knows nothing.

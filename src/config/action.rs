@@ -160,7 +160,7 @@ mod tests {
             let text = format!("[Definition]\nactionban = a\n{more}");
             std::fs::write(dir.path().join(format!("action.d/{name}.conf")), text).expect("a file");
         }
-        let options = Options::new();
+        let options = Options::default();
         let found = actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &options, &mut Said::default());
         let properties = |kind| match kind {
             Kind::Own { properties, .. } | Kind::Commands { properties, .. } => properties.len(),
@@ -206,7 +206,7 @@ mod tests {
                 std::fs::write(dir.path().join(format!("action.d/{name}.conf")), text).expect("a file");
             }
             let found =
-                actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &Options::new(), &mut Said::default());
+                actions(&Tree::new(dir.path()), &Value::bare(text), "sip", &Options::default(), &mut Said::default());
             own(&found.list)
         };
         for (text, expected) in [

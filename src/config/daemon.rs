@@ -151,7 +151,8 @@ fn unknown(layers: &Layers) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, place) in sections {
         let Some(section) = layers.merged.sections.get(name) else { continue };
-        for (option, origin) in &section.names {
+        for (option, value) in &section.options {
+            let Some(origin) = value.name() else { continue };
             match options::find(place, option) {
                 Some(known) if known.effect == Effect::None => {
                     let message = format!("`{option}` is known, but without effect here");

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use indexmap::IndexMap;
 
@@ -13,7 +14,6 @@ use super::include::{self, Layers};
 use super::ini::Options;
 use super::interpolate::{Fault, Scope};
 use super::material::{Material, init, lower};
-use super::merge::Merged;
 use super::number::int;
 use super::tags;
 use super::tree::Tree;
@@ -63,11 +63,10 @@ impl Reference {
 
 /// A filter's files, and what the passes over them have made of its parameters.
 pub struct FilterFile {
-    merged: Merged,
+    layers: Rc<Layers>,
     name: String,
     /// As they were given, with `logtype` and what `[Init]` added to them.
     parameters: Options,
-    early: Options,
     found: tags::Found,
     /// What should be known about the files although they can be used.
     pub remarks: Vec<Problem>,
@@ -77,12 +76,11 @@ pub struct FilterFile {
 pub type Refused = Vec<Problem>;
 
 impl FilterFile {
-    /// Reads the files. `logtype` is the parameter of that name where neither the parameters nor the filter say it;
-    /// `early` are the jail's options `enabled`, `backend` and `filter`.
-    pub fn open(tree: &Tree, wanted: &Reference, logtype: Option<&str>, early: Options) -> Result<FilterFile, Refused> {
+    /// Reads the files. `logtype` is the parameter of that name where neither the parameters nor the filter say it.
+    pub fn open(tree: &Tree, wanted: &Reference, logtype: Option<&str>) -> Result<FilterFile, Refused> {
         let stem = stem(tree, &wanted.name);
-        let Layers { merged, problems, found } = include::read(tree, &include::layers(tree, &stem));
-        if !found {
+        let layers = include::named(tree, &stem);
+        if !layers.found {
             let known = names(tree);
             let meant = text::did_you_mean(&wanted.name, known.iter().map(String::as_str));
             let message = format!("there is no filter `{}`", wanted.name);
@@ -92,7 +90,7 @@ impl FilterFile {
             let hint = blank.or(meant).unwrap_or(looked);
             return Err(vec![problem.hint(hint).fail2ban(Original::SkipsJail)]);
         }
-        let problems = problems.into_iter().map(|problem| Problem { jail: None, ..problem });
+        let problems = layers.problems.iter().map(|problem| Problem { jail: None, ..problem.clone() });
         let (bad, remarks): (Vec<_>, Vec<_>) = problems.partition(|problem| problem.severity == Severity::Error);
         if !bad.is_empty() {
             let worst = |problem: Problem| problem.fail2ban.max(Original::SkipsJail);
@@ -101,29 +99,28 @@ impl FilterFile {
         let mut parameters = wanted.parameters.clone();
         if let Some(logtype) = logtype
             && parameters.get("logtype").is_none_or(|value| value.text().is_empty())
-            && merged.own("Definition", "logtype").is_none()
+            && layers.merged.own("Definition", "logtype").is_none()
         {
             parameters.insert("logtype".to_owned(), Value::bare(logtype));
         }
-        Ok(FilterFile { merged, name: wanted.name.clone(), parameters, early, found: tags::Found::new(), remarks })
+        Ok(FilterFile { layers, name: wanted.name.clone(), parameters, found: tags::Found::default(), remarks })
     }
 
     /// The filter of a jail that has none: only what the jail itself says.
     pub fn none() -> FilterFile {
         FilterFile {
-            merged: Merged::default(),
+            layers: Rc::default(),
             name: String::new(),
-            parameters: Options::new(),
-            early: Options::new(),
-            found: tags::Found::new(),
+            parameters: Options::default(),
+            found: tags::Found::default(),
             remarks: Vec::new(),
         }
     }
 
-    /// The pass before a jail's options are read: everything in the filter, for `%(known/x)s` in the jail.
-    pub fn known(&mut self) -> Result<Options, Fault> {
-        let early = self.early.clone();
-        self.pass(&early, true)
+    /// The pass before a jail's options are read: everything in the filter, for `%(known/x)s` in the jail. `early` are its
+    /// options `enabled`, `backend` and `filter`.
+    pub fn known(&mut self, early: &Options) -> Result<Options, Fault> {
+        self.pass(early, true)
     }
 
     /// The pass that counts. `jail` are the options that the jail itself sets; they come before the filter's.
@@ -166,28 +163,29 @@ impl FilterFile {
     /// One reading: options, then `[Init]`, then tags. An option that a jail or a parameter sets is not read here, but
     /// may come in again as a parameter.
     fn pass(&mut self, jail: &Options, everything: bool) -> Result<Options, Fault> {
+        let merged = &self.layers.merged;
         let mut given = jail.clone();
         given.extend(self.parameters.clone());
         let vars = lower(&given);
-        let mut combined = Options::new();
-        if self.merged.has("Definition") {
-            let definition = Scope::new(&self.merged, "Definition");
+        let mut combined = Options::default();
+        if let Some(written) = merged.options("Definition") {
+            let definition = Scope::new(merged, "Definition");
             for name in OPTIONS.into_iter().chain(OURS).filter(|name| !given.contains_key(*name)) {
                 combined.extend(definition.with(&vars).get(name)?.map(|value| (name.to_owned(), value)));
             }
-            for (name, raw) in self.merged.sections["Definition"].options.iter().filter(|_| everything) {
+            for (name, raw) in written.iter().filter(|_| everything) {
                 if !combined.contains_key(name) {
                     combined.insert(name.clone(), definition.expand(name, raw)?);
                 }
             }
         }
-        init(&self.merged, &given, &mut self.parameters)?;
+        init(merged, &given, &mut self.parameters)?;
         combined.extend(self.parameters.clone());
         // What has a value under a condition of its own (`x?family=inet6`) is decided where it is used: in an action.
         let conditional = combined.keys().filter_map(|name| name.split_once('?')).map(|(name, _)| name.to_owned());
         let conditional: Vec<String> = conditional.collect();
         let ignore: HashSet<&str> = conditional.iter().map(String::as_str).collect();
-        tags::fill(&mut combined, &ignore, &Material { merged: &self.merged, vars: &vars }, &mut self.found)?;
+        tags::fill(&mut combined, &ignore, &Material { merged, vars: &vars }, &mut self.found)?;
         Ok(combined)
     }
 }
@@ -229,8 +227,8 @@ pub fn filter_with(dir: &Path, name: &str, parameters: &IndexMap<String, String>
 }
 
 fn once(tree: &Tree, wanted: &Reference, logtype: Option<&str>) -> Result<FilterSettings, Refused> {
-    let mut file = FilterFile::open(tree, wanted, logtype, Options::new())?;
-    let Filled { mut settings, maxlines, .. } = file.settings(&Options::new()).map_err(refuse)?;
+    let mut file = FilterFile::open(tree, wanted, logtype)?;
+    let Filled { mut settings, maxlines, .. } = file.settings(&Options::default()).map_err(refuse)?;
     // Without a jail nobody has a `trusttime`.
     settings.signs = SignSettings::default();
     settings.maxlines = match maxlines.map(|value| (int(value.text()), value)) {
@@ -293,10 +291,10 @@ mod tests {
         let file = "[Definition]\nfailregex = %(i)s <i>\ni = DEF\n[Init]\ni = INI\n";
         let dir = world(&[("t.conf", file)]);
         let wanted = Reference { name: "t".into(), ..Reference::default() };
-        let opened = FilterFile::open(&Tree::new(dir.path()), &wanted, None, Options::new());
+        let opened = FilterFile::open(&Tree::new(dir.path()), &wanted, None);
         let Ok(mut twice) = opened else { panic!("it opens") };
-        assert_eq!(twice.known().expect("it is sound")["failregex"].text(), "DEF INI");
-        assert_eq!(twice.settings(&Options::new()).expect("it is sound").settings.failregex[0].text, "INI INI");
+        assert_eq!(twice.known(&Options::default()).expect("it is sound")["failregex"].text(), "DEF INI");
+        assert_eq!(twice.settings(&Options::default()).expect("it is sound").settings.failregex[0].text, "INI INI");
     }
 
     #[test]

@@ -35,6 +35,11 @@ pub fn layers(tree: &Tree, stem: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Reads the layers of `stem` with everything that they include; once, however many ask for it.
+pub fn named(tree: &Tree, stem: &Path) -> Rc<Layers> {
+    tree.remember(stem, || read(tree, &layers(tree, stem)))
+}
+
 /// Reads files with everything that they include and merges them in order. As in fail2ban, one that cannot be read is left
 /// out with a warning as long as another one can be read; when there is no other it is an error.
 pub fn read(tree: &Tree, files: &[PathBuf]) -> Layers {
@@ -184,6 +189,16 @@ mod tests {
             "t.local",
         ];
         assert_eq!(order(&files, "t"), expected);
+    }
+
+    #[test]
+    fn files_of_one_name_are_put_together_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("t.conf"), "[a]\nx = 1\n").expect("a file");
+        let tree = Tree::new(dir.path());
+        let [first, again] = [0, 1].map(|_| named(&tree, &dir.path().join("t")));
+        assert!(Rc::ptr_eq(&first, &again) && first.merged.own("a", "x").is_some());
+        assert!(!named(&tree, &dir.path().join("none")).found);
     }
 
     #[test]

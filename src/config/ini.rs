@@ -12,8 +12,11 @@ use indexmap::IndexMap;
 use super::value::Value;
 use super::{Origin, Original, Problem, Severity};
 
+/// How names are hashed that stand in the operator's files: quickly, since nobody else chooses them.
+pub type Quick = hashbrown::DefaultHashBuilder;
+
 /// Options of a section by lower-case name, in the order written.
-pub type Options = IndexMap<String, Value>;
+pub type Options = IndexMap<String, Value, Quick>;
 
 /// The section whose options stand in for what another section lacks.
 pub const DEFAULT: &str = "DEFAULT";
@@ -22,7 +25,7 @@ pub const DEFAULT: &str = "DEFAULT";
 #[derive(Clone, Debug, Default)]
 pub struct Ini {
     /// By name, in the order written; [`DEFAULT`] is one of them where it was written.
-    pub sections: IndexMap<String, Section>,
+    pub sections: IndexMap<String, Section, Quick>,
 }
 
 /// One section.
@@ -30,10 +33,8 @@ pub struct Ini {
 pub struct Section {
     /// Where its header stands.
     pub origin: Origin,
-    /// What stands in it.
+    /// What stands in it; each value knows where the name of its option stands.
     pub options: Options,
-    /// Where the names of its options stand.
-    pub names: IndexMap<String, Origin>,
 }
 
 /// Reads a file. The problems are errors where a line was left out, warnings where fail2ban would refuse the file
@@ -147,7 +148,7 @@ impl Reader<'_> {
         let open = self.open.as_mut().expect("an option stands in a section");
         open.indent = indent;
         let index = open.section;
-        let found = value.find(['=', ':']).map(|at| (trim_end(&value[..at]), &value[at + 1..]));
+        let found = memchr::memchr2(b'=', b':', value.as_bytes()).map(|at| (trim_end(&value[..at]), &value[at + 1..]));
         let Some((name, rest)) = found.filter(|(name, _)| !name.is_empty()) else {
             let origin = self.place(number, indent + 1, value.chars().count());
             let message = "this line is neither `option = value` nor a continuation";
@@ -168,10 +169,9 @@ impl Reader<'_> {
             "" => place.clone(),
             text => self.place(number, column, text.chars().count()),
         };
-        let lower = name.to_lowercase();
         let (_, section) = self.ini.sections.get_index_mut(index).expect("the open section is there");
-        let (option, before) = section.options.insert_full(lower.clone(), Value::new(text, origin));
-        section.names.insert(lower, place.clone());
+        let value = Value::new(text, origin).named(place.clone());
+        let (option, before) = section.options.insert_full(name.to_lowercase(), value);
         self.open = Some(Open { section: index, option: Some(option), indent });
         if before.is_some() {
             let message = format!("option `{name}` stands twice in this section; the last one holds");
@@ -213,12 +213,7 @@ fn header(value: &str) -> Option<&str> {
 
 /// Where a comment begins: at a `;` in the first column or behind white space.
 fn inline_comment(line: &str) -> Option<usize> {
-    let mut before = ' ';
-    line.char_indices().find_map(|(at, c)| {
-        let found = c == ';' && is_space(before);
-        before = c;
-        found.then_some(at)
-    })
+    memchr::memchr_iter(b';', line.as_bytes()).find(|at| line[..*at].chars().next_back().is_none_or(is_space))
 }
 
 /// Lines as Python's text files give them: `\n`, `\r\n` and `\r` end one.
@@ -226,7 +221,7 @@ pub fn universal_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest.filter(|text| !text.is_empty())?;
-        let Some(end) = text.find(['\n', '\r']) else {
+        let Some(end) = memchr::memchr2(b'\n', b'\r', text.as_bytes()) else {
             rest = None;
             return Some(text);
         };
@@ -238,7 +233,18 @@ pub fn universal_lines(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_comment_begins_at_the_first_semicolon_behind_a_blank(line in "[a; \t\u{1c}\u{a0}é]*") {
+            let before = line.chars().scan(' ', |last, c| Some(std::mem::replace(last, c)));
+            let slowly = line.char_indices().zip(before).find(|((_, c), before)| *c == ';' && is_space(*before));
+            prop_assert_eq!(inline_comment(&line), slowly.map(|((at, _), _)| at));
+        }
+    }
 
     fn read(text: &str) -> (Ini, Vec<Problem>) {
         parse(&Arc::from(Path::new("x.conf")), text)
@@ -283,7 +289,7 @@ mod tests {
         let value = &ini.sections["a"].options["x"];
         let places: Vec<_> = value.lines().map(|s| (s.text, s.origin.line, s.origin.column, s.origin.width)).collect();
         assert_eq!(places, [("é 1".into(), 2, 6, 3), ("two".into(), 4, 6, 3), ("3".into(), 5, 4, 1)]);
-        let name = &ini.sections["a"].names["x"];
+        let name = value.name().expect("it was written");
         assert_eq!((name.line, name.column, name.width), (2, 2, 1));
     }
 

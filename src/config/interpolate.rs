@@ -14,6 +14,7 @@ use crate::text;
 pub struct Scope<'a> {
     merged: &'a Merged,
     section: &'a str,
+    own: Option<&'a Options>,
     vars: Option<&'a Options>,
 }
 
@@ -46,7 +47,7 @@ impl Fault {
 impl<'a> Scope<'a> {
     /// Reads `section`.
     pub fn new(merged: &'a Merged, section: &'a str) -> Scope<'a> {
-        Scope { merged, section, vars: None }
+        Scope { merged, section, own: merged.options(section), vars: None }
     }
 
     /// The same with variables that come before the section's own; their names in lower case.
@@ -56,25 +57,28 @@ impl<'a> Scope<'a> {
 
     /// The value of an option, interpolated; `None`: neither the section nor `[DEFAULT]` nor a variable has it.
     pub fn get(&self, option: &str) -> Result<Option<Value>, Fault> {
-        let found = self.vars.and_then(|vars| vars.get(option)).or_else(|| self.merged.raw(self.section, option));
-        found.map(|value| self.expand(option, value)).transpose()
+        self.raw(option).map(|value| self.expand(option, value)).transpose()
+    }
+
+    /// The value of an option as it is written.
+    fn raw(&self, option: &str) -> Option<&'a Value> {
+        let here = self.vars.and_then(|vars| vars.get(option)).or_else(|| self.own?.get(option));
+        here.or_else(|| self.merged.defaults.get(option))
     }
 
     /// A value as an option of this section.
     pub fn expand(&self, option: &str, value: &Value) -> Result<Value, Fault> {
-        if !value.text().contains('%') {
+        if percent(value.text()).is_none() {
             return Ok(value.clone());
         }
-        let mut run = Run { scope: self, option, steps: 0, out: Value::default() };
+        let mut run = Run { scope: self, option, steps: 0, out: Value::with_capacity(2 * value.text().len()) };
         run.expand(value, 1)?;
         Ok(run.out)
     }
 
     fn lookup(&self, written: &str) -> Option<Cow<'a, Value>> {
-        let name = written.to_lowercase();
-        let name = name.as_str();
-        let literal = self.vars.and_then(|vars| vars.get(name)).or_else(|| self.merged.raw(self.section, name));
-        if let Some(value) = literal {
+        let name = &*lower(written);
+        if let Some(value) = self.raw(name) {
             return Some(Cow::Borrowed(value));
         }
         if name == "__name__" {
@@ -129,7 +133,7 @@ impl Run<'_, '_> {
         }
         let text = value.text();
         let (mut done, mut line) = (0, 0);
-        while let Some(at) = text[done..].find('%').map(|at| at + done) {
+        while let Some(at) = percent(&text[done..]).map(|at| at + done) {
             self.append(value, done..at, &mut line)?;
             let rest = &text[at..];
             if rest.starts_with("%%") {
@@ -147,7 +151,7 @@ impl Run<'_, '_> {
             if self.steps > MAX_STEPS {
                 return Err(self.too_long(value));
             }
-            if found.text().contains('%') {
+            if percent(found.text()).is_some() {
                 self.expand(&found, depth + 1)?;
             } else {
                 self.append(&found, 0..found.text().len(), &mut 0)?;
@@ -191,24 +195,46 @@ impl Run<'_, '_> {
     }
 }
 
+fn percent(text: &str) -> Option<usize> {
+    memchr::memchr(b'%', text.as_bytes())
+}
+
+/// A name in lower case, as `%(…)s` knows it.
+pub fn lower(name: &str) -> Cow<'_, str> {
+    match name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(name.to_lowercase()),
+    }
+}
+
 /// `%(name)s…` → the name and the width of the whole.
 fn reference(text: &str) -> Option<(&str, usize)> {
     let inner = text.strip_prefix("%(")?;
-    let end = inner.find(')').filter(|end| *end > 0)?;
+    let end = memchr::memchr(b')', inner.as_bytes()).filter(|end| *end > 0)?;
     inner[end..].starts_with(")s").then_some((&inner[..end], end + 4))
 }
 
 /// Names that are referred to anywhere in `text`, in lower case.
-pub fn references(text: &str) -> impl Iterator<Item = String> {
-    text.match_indices("%(").filter_map(|(at, _)| reference(&text[at..])).map(|(name, _)| name.to_lowercase())
+pub fn references(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let places = memchr::memchr_iter(b'%', text.as_bytes());
+    places.filter_map(|at| reference(&text[at..])).map(|(name, _)| lower(name))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::config::ini::parse;
+
+    proptest! {
+        #[test]
+        fn a_name_in_lower_case_is_what_the_standard_library_makes_of_it(name in ".*|[a-z_/-]*|[A-Za-z]*") {
+            prop_assert_eq!(&*lower(&name), name.to_lowercase());
+        }
+    }
 
     fn read(files: &[&str], section: &str, option: &str) -> Result<String, String> {
         let mut merged = Merged::default();

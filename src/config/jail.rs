@@ -36,9 +36,9 @@ pub struct Jails {
     pub written: Vec<WrittenJail>,
 }
 
-/// Reads every jail that is on or may come on.
-pub fn jails(tree: &Tree, layers: &Layers, servers: &Servers) -> Jails {
-    let mut merged = layers.merged.clone();
+/// Reads every jail that is on or may come on. What their filters say is put into their sections, as `known/…`.
+pub fn jails(tree: &Tree, layers: &mut Layers, servers: &Servers) -> Jails {
+    let Layers { merged, problems, .. } = layers;
     for (name, text) in [
         ("fail2ban_version", env!("CARGO_PKG_VERSION").to_owned()),
         ("fail2ban_confpath", tree.dir().display().to_string().trim_end_matches('/').to_owned()),
@@ -48,7 +48,7 @@ pub fn jails(tree: &Tree, layers: &Layers, servers: &Servers) -> Jails {
     let mut reader = Reader {
         tree,
         servers,
-        mentioned: Mentioned::of(&merged),
+        mentioned: Mentioned::of(merged),
         merged,
         said: Said::default(),
         problems: vec![],
@@ -58,7 +58,7 @@ pub fn jails(tree: &Tree, layers: &Layers, servers: &Servers) -> Jails {
     let names: Vec<String> = reader.merged.sections.keys().filter(|name| !hidden(name)).cloned().collect();
     let mut jails = Jails::default();
     for name in &names {
-        let broken = layers.problems.iter().any(|p| p.severity == Severity::Error && p.jail.as_ref() == Some(name));
+        let broken = problems.iter().any(|p| p.severity == Severity::Error && p.jail.as_ref() == Some(name));
         let before = reader.problems.len();
         let jail = reader.section(name);
         let bad = reader.problems[before..].iter().any(|p| p.severity == Severity::Error);
@@ -74,7 +74,7 @@ pub fn jails(tree: &Tree, layers: &Layers, servers: &Servers) -> Jails {
 struct Reader<'a> {
     tree: &'a Tree,
     servers: &'a Servers,
-    merged: Merged,
+    merged: &'a mut Merged,
     mentioned: Mentioned,
     said: Said,
     problems: Vec<Problem>,
@@ -84,7 +84,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// One section; `None`: it is off, or what is wrong with it stands among the problems.
     fn section(&mut self, name: &str) -> Option<JailSettings> {
-        let scope = Scope::new(&self.merged, name);
+        let scope = Scope::new(self.merged, name);
         let enabled = match scope.get("enabled").map(|value| value.map(|value| (on(&value), value))) {
             Ok(Some(((enabled, true), _))) => enabled,
             Ok(Some(((enabled, false), value))) => {
@@ -95,7 +95,7 @@ impl Reader<'_> {
             Ok(None) => None,
             Err(fault) => return self.fail(name, fault),
         };
-        let early = ["backend", "filter"].map(|option| (option, Scope::new(&self.merged, name).get(option)));
+        let early = ["backend", "filter"].map(|option| (option, Scope::new(self.merged, name).get(option)));
         let Some(enabled) = enabled else {
             for (_, value) in early {
                 if let Err(fault) = value {
@@ -105,7 +105,7 @@ impl Reader<'_> {
             }
             return None;
         };
-        let mut options = Options::new();
+        let mut options = Options::default();
         for (option, value) in early {
             match value {
                 Ok(value) => options.extend(value.map(|value| (option.to_owned(), value))),
@@ -116,7 +116,7 @@ impl Reader<'_> {
         early.shift_remove("action");
         let backend = early["backend"].clone();
         let mut filter = self.filter(name, backend.text(), &early)?;
-        match filter.known() {
+        match filter.known(&early) {
             Ok(known) => {
                 let section = self.merged.sections.get_mut(name).expect("the section is being read");
                 section.options.extend(known.into_iter().map(|(option, value)| (format!("known/{option}"), value)));
@@ -164,7 +164,7 @@ impl Reader<'_> {
             }
         };
         let logtype = if backend.starts_with("systemd") { "journal" } else { "file" };
-        match FilterFile::open(self.tree, &wanted, Some(logtype), early.clone()) {
+        match FilterFile::open(self.tree, &wanted, Some(logtype)) {
             Ok(file) => {
                 self.problems.extend(file.remarks.iter().cloned().map(|problem| problem.of_jail(name)));
                 Some(file)
@@ -181,10 +181,10 @@ impl Reader<'_> {
 
     /// Every option that jails know and that is written for this one.
     fn options(&mut self, name: &str) -> Option<Options> {
-        let mut jail = Options::new();
+        let mut jail = Options::default();
         let mut faults = Vec::new();
         for option in options::in_jail() {
-            match Scope::new(&self.merged, name).get(option.name) {
+            match Scope::new(self.merged, name).get(option.name) {
                 Ok(value) => jail.extend(value.map(|value| (option.name.to_owned(), value))),
                 Err(fault) => faults.push(fault.problem(Severity::Error).of_jail(name)),
             }

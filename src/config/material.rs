@@ -1,8 +1,10 @@
 //! What the tags of a filter or an action are filled in from: parameters, `[Init]`, and options that do nothing by
 //! themselves.
 
+use std::borrow::Cow;
+
 use super::ini::{self, DEFAULT, Options};
-use super::interpolate::{Fault, Scope};
+use super::interpolate::{self, Fault, Scope};
 use super::merge::Merged;
 use super::tags::Lookup;
 use super::value::Value;
@@ -11,7 +13,7 @@ use super::value::Value;
 pub struct Material<'a> {
     /// The file.
     pub merged: &'a Merged,
-    /// What comes before `[Definition]`, in lower case.
+    /// What comes before `[Definition]`, names in lower case.
     pub vars: &'a Options,
 }
 
@@ -36,7 +38,7 @@ impl Lookup for Material<'_> {
         if !self.merged.has("Definition") {
             return Ok(None);
         }
-        Scope::new(self.merged, "Definition").with(self.vars).get(&tag.to_lowercase())
+        Scope::new(self.merged, "Definition").with(self.vars).get(&interpolate::lower(tag))
     }
 }
 
@@ -55,6 +57,8 @@ pub fn init(merged: &Merged, given: &Options, parameters: &mut Options) -> Resul
 }
 
 /// Names in lower case, as `%(…)s` knows them.
-pub fn lower(options: &Options) -> Options {
-    options.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect()
+pub fn lower(options: &Options) -> Cow<'_, Options> {
+    let sound = options.keys().all(|name| matches!(interpolate::lower(name), Cow::Borrowed(_)));
+    let copy = || options.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
+    if sound { Cow::Borrowed(options) } else { Cow::Owned(copy()) }
 }

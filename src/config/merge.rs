@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::ini::{DEFAULT, Ini, Options, Section};
+use super::ini::{DEFAULT, Ini, Options, Quick, Section};
 
 /// What several files say together; nothing is interpolated yet.
 #[derive(Clone, Debug, Default)]
@@ -12,9 +12,9 @@ pub struct Merged {
     /// Options of `[DEFAULT]`.
     pub defaults: Options,
     /// All other sections, in the order in which they first came.
-    pub sections: IndexMap<String, Section>,
+    pub sections: IndexMap<String, Section, Quick>,
     /// For each section that came more than once the values that were overwritten: what `%(known/x)s` means.
-    pub known: HashMap<String, Options>,
+    pub known: HashMap<String, Options, Quick>,
 }
 
 impl Merged {
@@ -28,10 +28,14 @@ impl Merged {
     /// Lays one section over what is there; `[Init?family=inet6]` adds to `[Init]`, with `?family=inet6` behind each name.
     pub fn add_section(&mut self, name: &str, section: &Section) {
         if name == DEFAULT {
-            self.defaults.extend(section.options.clone());
+            self.defaults.extend(section.options.iter().map(|(option, value)| (option.clone(), value.clone())));
             return;
         }
         let (name, condition) = split_condition(name);
+        if condition.is_empty() && !self.sections.contains_key(name) {
+            self.sections.insert(name.to_owned(), section.clone());
+            return;
+        }
         let known = self.sections.contains_key(name);
         let into = self
             .sections
@@ -39,10 +43,7 @@ impl Merged {
             .or_insert_with(|| Section { origin: section.origin.clone(), ..Section::default() });
         let mut memory = known.then(|| self.known.entry(name.to_owned()).or_default());
         for (option, value) in &section.options {
-            let full = format!("{option}{condition}");
-            if let Some(place) = section.names.get(option) {
-                into.names.insert(full.clone(), place.clone());
-            }
+            let full = [option, condition].concat();
             let before = into.options.insert(full.clone(), value.clone());
             if let (Some(before), Some(memory)) = (before, &mut memory) {
                 memory.insert(full, before);
@@ -57,9 +58,14 @@ impl Merged {
 
     /// The option of a section itself; `KNOWN/x` are the values of `x` that were overwritten.
     pub fn own(&self, section: &str, option: &str) -> Option<&super::value::Value> {
+        self.options(section)?.get(option)
+    }
+
+    /// All options of a section itself, likewise.
+    pub fn options(&self, section: &str) -> Option<&Options> {
         match section.strip_prefix(KNOWN) {
-            Some(section) => self.known.get(section)?.get(option),
-            None => self.sections.get(section)?.options.get(option),
+            Some(section) => self.known.get(section),
+            None => Some(&self.sections.get(section)?.options),
         }
     }
 

@@ -32,7 +32,7 @@ pub mod value;
 pub mod written;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tree::Tree;
 
@@ -343,12 +343,16 @@ impl Increment {
     pub const DEFAULT_FORMULA: &str = "ban.Time * (1<<(ban.Count if ban.Count<20 else 20)) * banFactor";
 }
 
+/// [`Increment::DEFAULT_FORMULA`], for every jail.
+static FORMULA: LazyLock<crate::expr::Expr> =
+    LazyLock::new(|| crate::expr::Expr::parse(Increment::DEFAULT_FORMULA).expect("it is well formed"));
+
 impl Default for Increment {
     fn default() -> Increment {
         Increment {
             enabled: false,
             factor: 1.0,
-            formula: crate::expr::Expr::parse(Increment::DEFAULT_FORMULA).expect("it is well formed"),
+            formula: FORMULA.clone(),
             multipliers: Vec::new(),
             maxtime: None,
             rndtime: None,
@@ -417,8 +421,8 @@ pub fn main(dir: &Path) -> Main {
 pub fn load_with(dir: &Path, defaults: Main) -> Config {
     let tree = Tree::new(dir);
     let daemon::Daemon { main, servers, words, mut problems, .. } = daemon::main(&tree, defaults);
-    let layers = include::read(&tree, &jail_files(&tree));
-    let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &layers, &servers);
+    let mut layers = include::read(&tree, &jail_files(&tree));
+    let jail::Jails { good: jails, refused, problems: found, written } = jail::jails(&tree, &mut layers, &servers);
     let named = |problem: &Problem| problem.jail.as_ref().is_some_and(|jail| layers.merged.sections.contains_key(jail));
     problems.extend(layers.problems.iter().cloned().map(|p| if named(&p) { p } else { Problem { jail: None, ..p } }));
     problems.extend(found);

@@ -3,7 +3,11 @@
 //! The reader, "did you mean", the manual and `check` walk it. An option of fail2ban's that we do not act on stands here
 //! too, so that it is reported instead of swallowed.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::CountBy;
+use super::ini::Quick;
 use crate::line::{Neighbours, Unwrap};
 
 /// One option.
@@ -79,6 +83,13 @@ pub enum Effect {
 /// The option of that name at a place.
 pub fn find(place: Place, name: &str) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.place == place && option.name == name)
+}
+
+/// What the value of an option is, by its name alone.
+pub fn kind(name: &str) -> Option<Kind> {
+    static KINDS: LazyLock<HashMap<&str, Kind, Quick>> =
+        LazyLock::new(|| OPTIONS.iter().rev().map(|option| (option.name, option.kind)).collect());
+    KINDS.get(name).copied()
 }
 
 /// What a jail's section may hold: its own options and those of a filter.

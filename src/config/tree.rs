@@ -1,7 +1,8 @@
 //! The files: those of a directory and, behind them, the stock tree.
 //!
 //! A path below the directory that is not on disk is looked up in the stock tree; so each file of the directory shadows
-//! one of ours, and what a file of ours includes may be one of the directory's. Each file is read and parsed once.
+//! one of ours, and what a file of ours includes may be one of the directory's. Each file is looked for, read
+//! and parsed once, and the files of one filter or action are put together once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,13 +10,17 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-use super::ini::{self, Ini};
+use super::include::Layers;
+use super::ini::{self, Ini, Quick};
 use super::{FileName, Origin, Problem, Severity, stock};
 
 /// A configuration directory over the stock tree.
 pub struct Tree {
     dir: PathBuf,
-    files: RefCell<HashMap<PathBuf, Option<Rc<File>>>>,
+    files: RefCell<HashMap<PathBuf, Option<Rc<File>>, Quick>>,
+    layers: RefCell<HashMap<PathBuf, Rc<Layers>, Quick>>,
+    /// Of which files it is known whether they are there.
+    found: RefCell<HashMap<PathBuf, bool, Quick>>,
 }
 
 /// One file.
@@ -32,7 +37,7 @@ pub struct File {
 impl Tree {
     /// The tree of a directory, which need not exist.
     pub fn new(dir: &Path) -> Tree {
-        Tree { dir: dir.to_owned(), files: RefCell::default() }
+        Tree { dir: dir.to_owned(), files: RefCell::default(), layers: RefCell::default(), found: RefCell::default() }
     }
 
     /// The directory.
@@ -50,11 +55,26 @@ impl Tree {
         file
     }
 
+    /// What the files of a name say together, as `read` gives it the first time.
+    pub fn remember(&self, stem: &Path, read: impl FnOnce() -> Layers) -> Rc<Layers> {
+        if let Some(known) = self.layers.borrow().get(stem) {
+            return known.clone();
+        }
+        let layers = Rc::new(read());
+        self.layers.borrow_mut().insert(stem.to_owned(), layers.clone());
+        layers
+    }
+
     /// Whether there is such a file.
     pub fn exists(&self, path: &Path) -> bool {
-        path.is_file()
-            || path.symlink_metadata().is_ok_and(|m| !m.is_dir()) && path.exists()
-            || self.stock(path).is_some()
+        if let Some(known) = self.found.borrow().get(path) {
+            return *known;
+        }
+        let no_folder = || path.symlink_metadata().is_ok_and(|m| !m.is_dir());
+        let on_disk = path.metadata().is_ok_and(|m| m.is_file() || no_folder());
+        let found = on_disk || self.stock(path).is_some();
+        self.found.borrow_mut().insert(path.to_owned(), found);
+        found
     }
 
     /// The files of a folder on disk with this extension, sorted by their bytes, hidden ones left out.

@@ -64,8 +64,7 @@ pub struct Sheet {
 
 /// An option's value as the kind of value that it is; `None`: it is no whole number and should be one.
 pub fn word(option: &str, value: &Value) -> Word {
-    let kind = options::OPTIONS.iter().find(|known| known.name == option).map(|known| known.kind);
-    match kind {
+    match options::kind(option) {
         Some(Kind::Bool) => Word::Bool(number::truth(value.text()).0),
         Some(Kind::Number) => number::int(value.text()).map_or(Word::None, Word::Int),
         _ => Word::text(value.text()),
@@ -77,7 +76,8 @@ pub fn word(option: &str, value: &Value) -> Word {
 pub fn spoken(jail: &Options) -> Options {
     let mut spoken: Options = [("enabled", "True"), ("backend", "auto"), ("filter", ""), ("action", "")]
         .map(|(option, text)| (option.to_owned(), Value::bare(text)))
-        .into();
+        .into_iter()
+        .collect();
     for (option, value) in jail.iter().filter(|(option, _)| *option != "enabled") {
         let value = match word(option, value) {
             Word::None | Word::Text(_) => value.clone(),

@@ -39,7 +39,7 @@ use clients::Waiter;
 
 /// Guards this host until somebody stops it.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let zone = TimeZone::system();
+    let zone = clock::zone();
     // What is made is for us alone; files that are for others say so. Actions find the same.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let prepared = options.prepare(&zone);

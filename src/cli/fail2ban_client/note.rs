@@ -1,7 +1,5 @@
 //! What goes to stderr beside the answer, in the form of fail2ban's log.
 
-use jiff::tz::TimeZone;
-
 use crate::daemon::clock;
 use crate::daemon::log::Log;
 use crate::record::{Level, Record};
@@ -18,7 +16,7 @@ impl Notes {
             1 => Level::Info,
             2.. => Level::Debug,
         };
-        Notes(Log::stderr(level, TimeZone::system()))
+        Notes(Log::stderr(level, clock::zone()))
     }
 
     /// Something did not work.

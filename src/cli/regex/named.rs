@@ -76,7 +76,7 @@ fn named_filter(filter: &str, conf: &Path, header: &mut Vec<String>) -> Option<R
 /// Whether the filter's files can be read, whatever is wrong with what they say.
 fn loads(conf: &Path, name: &str) -> bool {
     let wanted = Reference { name: name.to_owned(), ..Reference::default() };
-    FilterFile::open(&Tree::new(conf), &wanted, None, IndexMap::new()).is_ok()
+    FilterFile::open(&Tree::new(conf), &wanted, None).is_ok()
 }
 
 /// `conf` and `name` of `conf/filter.d/name`.

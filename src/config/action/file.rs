@@ -156,10 +156,12 @@ pub fn read(tree: &Tree, wanted: &Reference, jail: &str, options: &Options) -> R
         return Ok(python(tree, wanted));
     }
     let stem = tree.dir().join("action.d").join(&wanted.name);
-    let Layers { merged, problems, found } = include::read(tree, &include::layers(tree, &stem));
-    let bad: Vec<Problem> = problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    let layers = include::named(tree, &stem);
+    let Layers { merged, problems, found } = &*layers;
+    let bad = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let bad: Vec<Problem> = bad.map(|problem| Problem { jail: None, ..problem.clone() }).collect();
     if !bad.is_empty() {
-        return Err(Refused::Files(bad.into_iter().map(|problem| Problem { jail: None, ..problem }).collect()));
+        return Err(Refused::Files(bad));
     }
     if !found {
         return Err(Refused::Missing);
@@ -170,21 +172,21 @@ pub fn read(tree: &Tree, wanted: &Reference, jail: &str, options: &Options) -> R
     given.extend(parameters.clone());
     let vars = lower(&given);
     let mut commands = IndexMap::new();
-    let mut combined = Options::new();
+    let mut combined = Options::default();
     for option in COMMANDS.into_iter().filter(|option| !given.contains_key(*option)) {
         if !merged.has("Definition") {
             commands.insert(option.to_owned(), Word::None);
-        } else if let Some(value) = Scope::new(&merged, "Definition").with(&vars).get(option).map_err(Refused::Text)? {
+        } else if let Some(value) = Scope::new(merged, "Definition").with(&vars).get(option).map_err(Refused::Text)? {
             combined.insert(option.to_owned(), value);
         }
     }
-    init(&merged, &given, &mut parameters).map_err(Refused::Text)?;
+    init(merged, &given, &mut parameters).map_err(Refused::Text)?;
     combined.extend(parameters.clone());
     let conditional = combined.keys().filter_map(|name| name.split_once('?')).map(|(name, _)| name.to_owned());
     let conditional: Vec<String> = conditional.collect();
     let ignore: HashSet<&str> = LATE.into_iter().chain(conditional.iter().map(String::as_str)).collect();
-    let material = Material { merged: &merged, vars: &vars };
-    tags::fill(&mut combined, &ignore, &material, &mut tags::Found::new()).map_err(Refused::Text)?;
+    let material = Material { merged, vars: &vars };
+    tags::fill(&mut combined, &ignore, &material, &mut tags::Found::default()).map_err(Refused::Text)?;
     for (option, value) in combined.iter().filter(|(option, _)| COMMANDS.contains(&option.as_str())) {
         let word = match SWITCHES.contains(&option.as_str()) {
             true => Word::Bool(truth(value.text()).0),
@@ -237,7 +239,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("action.d")).expect("a folder");
         std::fs::write(dir.path().join("action.d/a.conf"), text).expect("a file");
         let wanted = Reference::parse(&Value::bare(line)).expect("it is sound");
-        let options = Options::from([("bantime".to_owned(), Value::bare("7"))]);
+        let options = Options::from_iter([("bantime".to_owned(), Value::bare("7"))]);
         match super::read(&Tree::new(dir.path()), &wanted, "sip", &options).expect("it is sound").kind {
             Kind::Commands { commands, properties } => (commands, properties),
             Kind::Own { .. } | Kind::Python { .. } => panic!("it has commands"),
@@ -268,7 +270,7 @@ mod tests {
     fn an_action_that_is_not_there_is_missing() {
         let wanted = Reference::parse(&Value::bare("none")).expect("it is sound");
         let tree = Tree::new(Path::new("/nonexistent"));
-        let refused = super::read(&tree, &wanted, "sip", &Options::new());
+        let refused = super::read(&tree, &wanted, "sip", &Options::default());
         assert!(matches!(refused, Err(Refused::Missing)), "{refused:?}");
     }
 }

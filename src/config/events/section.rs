@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
     fn unknown(&mut self) {
         let place = self.protocol.place();
         let known = || OPTIONS.iter().filter(|row| row.place == place).map(|row| row.name);
-        for option in self.section.names.keys().filter(|option| !known().any(|name| name == *option)) {
+        for option in self.section.options.keys().filter(|option| !known().any(|name| name == *option)) {
             let hint = did_you_mean(option, known());
             self.say(Severity::Warning, &format!("unknown option `{option}`"), hint.as_deref());
         }
