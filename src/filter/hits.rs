@@ -78,7 +78,6 @@ impl Filter {
         mut told: Told<'_>,
     ) -> Verdict {
         self.prefix_found = None;
-        self.passing.forget();
         if !matches!(told, Told::Nobody)
             && let Some(verdict) = self.next_piece(line, moment, &mut told)
         {

@@ -22,8 +22,6 @@ pub struct Clock {
     /// What the failregexes do not see of that line.
     pub cut: Range<usize>,
     last: Option<Timestamp>,
-    /// The last line was placed by its own date, in a tool.
-    plain: bool,
     /// That date as it stood in the log.
     text: String,
 }
@@ -45,7 +43,7 @@ pub enum Place {
 impl Clock {
     /// A clock that has seen nothing.
     pub fn new(detector: Detector) -> Clock {
-        Clock { detector, found: None, cut: 0..0, last: None, plain: false, text: String::new() }
+        Clock { detector, found: None, cut: 0..0, last: None, text: String::new() }
     }
 
     /// Places a line. `checked` is off in tools: then every date counts as it is, however old or new.
@@ -67,32 +65,39 @@ impl Clock {
             Place::At(_, cut) | Place::Unknown(cut) => cut.clone(),
             Place::Lent(..) | Place::TooOld => 0..0,
         };
-        self.plain = !checked && matches!(place, Place::At(..)) && self.found.as_ref().is_some_and(|f| f.is_plain());
         place
     }
 
-    /// Whether a line begins as the last one did up to behind its date, in a tool: then everything is as it was for that.
-    /// Gives those bytes, and what of them is cut out; `None`: [`Clock::place`] has to find out.
-    pub fn again(&self, line: &[u8], now: Timestamp) -> Option<(&[u8], Range<usize>)> {
-        let head = self.detector.steady(now).filter(|head| self.plain && line.starts_with(head))?;
-        Some((head, self.cut.clone())).filter(|_| self.cut.end <= head.len())
+    /// Whether a line (which others may follow) begins as an earlier one did, in a tool: then [`Clock::place`]
+    /// would place it by that date. Gives the bytes up to behind the date, and what of them is cut out. Who makes use of it
+    /// says so by [`Clock::count_again`].
+    pub fn again<'a>(&mut self, line: &'a [u8], now: Timestamp) -> Option<(&'a [u8], Range<usize>)> {
+        let (found, length) = self.detector.again(line, now).filter(|(found, _)| found.is_plain())?;
+        Some((&line[..length], found.cut.clone())).filter(|_| found.cut.end <= length)
     }
 
-    /// Counts so many such lines.
-    pub fn count_again(&mut self, lines: u64, now: Timestamp) {
+    /// Counts so many lines that began so, of which this is the last.
+    pub fn count_again(&mut self, lines: u64, line: &[u8], now: Timestamp) {
+        let Some((found, _)) = self.detector.again(line, now) else { return };
+        self.found = Some(found.clone());
+        self.cut = found.cut.clone();
+        if let DateValue::At(time) = found.time {
+            let text = String::from_utf8_lossy(&line[found.cut.clone()]).into_owned();
+            self.remember(time, &text);
+        }
         self.detector.count_again(lines, now);
     }
 
-    /// What [`Clock::place`] would say of a line of which only the date may differ from the last one's, in a tool; `None`:
+    /// What [`Clock::place`] would say of a line of which only the date may differ from an earlier one's, in a tool; `None`:
     /// that has to find out.
     pub fn place_alike(&mut self, line: &[u8], moment: &Moment<'_>, from: Decoder, notes: &mut Notes) -> Option<Place> {
-        let head = self.detector.alike(line, moment.now).filter(|_| self.plain)?;
+        let head = self.detector.alike(line, moment.now)?;
         Some(self.place(head, moment, false, from, notes))
     }
 
     /// Places a line of which the source knows the time; no date is looked for.
     pub fn place_at(&mut self, time: Timestamp, moment: &Moment<'_>, checked: bool, notes: &mut Notes) -> Place {
-        (self.found, self.cut, self.plain) = (None, 0..0, false);
+        (self.found, self.cut) = (None, 0..0);
         self.remember(time, "");
         let place = Place::At(time, 0..0);
         if checked { self.settle(place, moment, Some(notes)) } else { place }
@@ -191,3 +196,33 @@ const RECENT: Span = Span::from_secs(60);
 const LINES: usize = 64;
 /// Bytes that are searched backwards for a date.
 const BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::super::date::Zones;
+    use super::*;
+
+    #[test]
+    fn what_was_only_counted_is_lent_to_lines_without_a_date() {
+        let now = Timestamp::from_secs(1_795_168_800); // 2026-11-20 10:00:00 UTC
+        let moment = Moment { now, findtime: Span::default(), live: false, time: None, before: &[] };
+        let zones = Zones { local: TimeZone::UTC, logtimezone: None };
+        let mut clock = Clock::new(Detector::new(&[r"^(%Y-%m-%d %H:%M:%S\.%f)"], zones).unwrap());
+        let from = Decoder::new("auto").unwrap();
+        let mut notes = Notes::default();
+        let mut place = |clock: &mut Clock, line: &str| clock.place(line, &moment, false, from, &mut notes);
+        for line in ["2026-11-20 09:59:58.000001 a", "2026-11-20 09:59:59.000001 a", "2026-11-20 09:59:59.000002 a"] {
+            place(&mut clock, line);
+        }
+        let lines = b"2026-11-20 09:59:59.123456 b\n2026-11-20 10:00:00.000001 c\n";
+        let (head, cut) = clock.again(lines, now).unwrap();
+        assert_eq!((head, cut), (&lines[..27], 0..26));
+        assert!(clock.again(&lines[29..], now).is_some());
+        clock.count_again(3, lines, now);
+        let last = Timestamp::from_secs(now.secs() - 1);
+        assert_eq!(place(&mut clock, "x"), Place::Lent(last, "2026-11-20 09:59:59.123456".to_owned()));
+        assert_eq!(clock.detector.templates().map(|template| template.hits).sum::<u64>(), 6);
+    }
+}

@@ -1,12 +1,14 @@
 //! Dates: which text of a line is its date, and which moment it means.
 //!
 //! A [`Detector`] belongs to a jail. It knows a list of templates (`template`), learns which of them the log uses and looks
-//! there first (`place`), so that a date inside a text which a sender chose does not replace the one at the line's start. A
+//! there first (`place`, `memo`, `mold`), so that a date inside a text which a sender chose does not replace the one at the line's start. A
 //! pattern's directives (`pattern`) and `bounds` become a regular expression (`parser`, `syntax`), that becomes a `program`,
 //! which the `machine` runs; the groups become a moment (`parts`, [`crate::zone`]). Nothing here reads a clock; the host's zone is a
 //! value.
 
 mod bounds;
+mod memo;
+mod mold;
 mod parts;
 mod pattern;
 mod place;
@@ -18,9 +20,11 @@ use jiff::tz::TimeZone;
 
 use crate::filter::backtrack::{Bytes, Machine, TooCostly, Window};
 use crate::time::{Span, Timestamp};
+use memo::{Memo, Memos};
+use mold::Fit;
 use parts::Parsed;
 use pattern::Decades;
-use place::{Match, Memo, Place, Recalled};
+use place::{Match, Place};
 use template::{Kind, Template};
 
 pub use template::DatePatternError;
@@ -33,10 +37,7 @@ pub struct Detector {
     /// Which entry was found last.
     last: Option<usize>,
     place: Place,
-    /// The newest first.
-    memos: Vec<Memo>,
-    /// What was found in the last line, where the newest memo settled it and the date stands for itself.
-    steady: Option<Found>,
+    memos: Memos,
     machine: Machine,
     /// This line has no steps left.
     spent: bool,
@@ -120,8 +121,7 @@ impl Detector {
             entries: templates.into_iter().enumerate().map(entry).collect(),
             last: None,
             place: Place::before_the_first(),
-            memos: Vec::new(),
-            steady: None,
+            memos: Memos::default(),
             machine: Machine::default(),
             spent: false,
             gave_up: 0,
@@ -136,9 +136,10 @@ impl Detector {
     pub fn find(&mut self, line: &str, now: Timestamp) -> Option<Found> {
         self.machine.refill(STEPS + STEPS_PER_BYTE * line.len());
         self.spent = false;
-        if self.steady(now).is_some_and(|head| line.as_bytes().starts_with(head)) {
+        if let Some((found, _)) = self.again(line.as_bytes(), now) {
+            let found = found.clone();
             self.count_again(1, now);
-            return self.steady.clone();
+            return Some(found);
         }
         self.find_too(line, now)
     }
@@ -146,43 +147,67 @@ impl Detector {
     /// The same for one line more, within the steps that [`Detector::find`] left.
     pub fn find_too(&mut self, line: &str, now: Timestamp) -> Option<Found> {
         self.follow_the_years(now);
-        self.steady = None;
         let (index, found) = self.choose(line)?;
         let index = self.note(index, &found, line, now);
-        let (time, zoned) = self.moment(&found, now);
+        let meaning = self.moment(&found, now);
         let entry = &self.entries[index];
-        let steady = entry.template.anchored
-            && self.memos.first().is_some_and(|memo| {
-                // The same date may stand elsewhere in a line of which nothing is remembered.
-                let same = (&memo.found.cut, memo.found.parsed) == (&found.cut, found.parsed);
-                memo.template == entry.id && same && memo.head().is_some_and(|head| line.as_bytes().starts_with(head))
-            });
-        let zoned = zoned || entry.template.kind == Kind::Tai64n;
-        let found = Found { cut: found.cut, whole: found.whole, time, zoned, template: entry.id };
-        self.steady = steady.then(|| found.clone());
+        let (bound, template, parsed) = (entry.template.anchored, entry.id, found.parsed);
+        let found = meaning.of(found, template, entry.template.kind);
+        if let Some(memo) = self.memos.newest().filter(|_| meaning.lasting && bound) {
+            // The same date may stand elsewhere in a line of which nothing is remembered.
+            let same = memo.template == template && (&memo.found.cut, memo.found.parsed) == (&found.cut, parsed);
+            if same && memo.head(line.as_bytes()).is_some_and(|(_, fit)| fit == Fit::Same) {
+                memo.steady = Some(found.clone());
+            }
+        }
         Some(found)
     }
 
-    /// The bytes up to behind the date of the last line, where all that begins with them has that date, which stands for
-    /// itself: [`Detector::find`] would find the same, whatever follows.
-    pub fn steady(&self, now: Timestamp) -> Option<&[u8]> {
-        if self.steady.is_some() && self.present.contains(&now) { self.memos.first()?.head() } else { None }
+    /// What [`Detector::find`] would find in a line (which others may follow), and how many bytes of it settle that, where it
+    /// begins as an earlier one did. Who makes use of it says so by [`Detector::count_again`].
+    pub fn again(&mut self, line: &[u8], now: Timestamp) -> Option<(&Found, usize)> {
+        let entry = self.last.filter(|_| self.present.contains(&now)).map(|last| &self.entries[last])?;
+        let (id, kind) = (entry.id, entry.template.kind);
+        if !entry.template.anchored {
+            return None;
+        }
+        let fits = |memo: &Memo| memo.head(line).filter(|_| memo.template == id);
+        let known = |memo: &Memo| fits(memo).filter(|(_, fit)| *fit == Fit::Same && memo.steady.is_some());
+        let (at, (length, fit)) = self.memos.find(known).or_else(|| self.memos.find(fits))?;
+        let memo = self.memos.take(at)?;
+        if fit == Fit::Alike {
+            memo.renew(std::str::from_utf8(&line[..length]).ok()?, kind);
+        }
+        if memo.steady.is_none() {
+            let found = memo.found.clone();
+            let meaning = self.moment(&found, now);
+            self.memos.newest()?.steady = Some(meaning.of(found, id, kind)).filter(|_| meaning.lasting);
+        }
+        let memo = self.memos.newest()?;
+        let found = memo.steady.as_ref()?;
+        let offset = memo.moment.and_then(|moment| moment.offset);
+        self.last_offset = offset.or(self.last_offset);
+        Some((found, length))
+    }
+
+    /// Counts so many lines of which [`Detector::again`] found something in the last one.
+    pub fn count_again(&mut self, lines: u64, now: Timestamp) {
+        let entry = self.last.and_then(|last| self.entries.get_mut(last));
+        let (Some(entry), Some(memo)) = (entry, self.memos.newest()) else { return };
+        entry.hits += lines;
+        entry.last_used = now;
+        entry.distance = Some(memo.found.start);
+        self.place = Place::bound(&memo.found);
     }
 
     /// The beginning of a line, which ends before its newline, where that has its date at the place of the last one, and
     /// [`Detector::find`] would find the same in it as in the whole line.
     pub fn alike<'a>(&self, line: &'a [u8], now: Timestamp) -> Option<&'a str> {
         let entry = &self.entries[self.last.filter(|_| self.present.contains(&now))?];
-        let memo = self.memos.first().filter(|memo| entry.template.anchored && memo.template == entry.id)?;
-        memo.alike(line)
-    }
-
-    /// Counts so many lines that begin as [`Detector::steady`] says.
-    pub fn count_again(&mut self, lines: u64, now: Timestamp) {
-        if let Some(entry) = self.last.and_then(|last| self.entries.get_mut(last)) {
-            entry.hits += lines;
-            entry.last_used = now;
-        }
+        let (id, bound) = (entry.id, entry.template.anchored);
+        let known = |memo: &Memo| memo.head(line).filter(|_| bound && memo.template == id);
+        let (_, (length, _)) = self.memos.find(known)?;
+        std::str::from_utf8(&line[..length]).ok()
     }
 
     /// A moment that a journal knows, as fail2ban writes it before the line where the line is shown.
@@ -329,9 +354,9 @@ impl Detector {
         let found = Match { whole, cut, start, end, parsed };
         if learns && !(program.looks_behind && window.is_some()) {
             let groups = groups.map(|(name, span)| (name.into(), span)).collect();
-            if let Some(memo) = Memo::of(entry.id, &found, groups, line, window, &self.machine) {
-                self.memos.truncate(MEMOS - 1);
-                self.memos.insert(0, memo);
+            let of = (entry.id, entry.template.kind);
+            if let Some(memo) = Memo::of(of, &found, groups, line, window, &self.machine) {
+                self.memos.keep(memo);
             }
         }
         Some(found)
@@ -339,37 +364,38 @@ impl Detector {
 
     /// What is known of a line that begins like an earlier one.
     fn recall(&mut self, index: usize, line: &str, window: Option<&Range<usize>>) -> Option<Match> {
-        let template = &self.entries[index].template;
-        let id = self.entries[index].id;
+        let Entry { id, template, .. } = &self.entries[index];
+        let (id, kind) = (*id, template.kind);
         let known = |memo: &Memo| memo.recall(line, window).filter(|_| memo.template == id);
-        let (at, recalled) = self.memos.iter().enumerate().find_map(|(at, memo)| Some((at, known(memo)?)))?;
-        self.memos[..=at].rotate_right(1);
-        let memo = &mut self.memos[0];
-        if recalled == Recalled::Alike {
-            memo.renew(line, template.kind);
+        let (at, fit) = self.memos.find(known)?;
+        let memo = self.memos.take(at)?;
+        if fit == Fit::Alike {
+            memo.renew(line, kind);
         }
         Some(memo.found.clone())
     }
 
-    /// The moment, and whether the host's zone had no part in it.
-    fn moment(&mut self, found: &Match, now: Timestamp) -> (DateValue, bool) {
+    /// What a match means.
+    fn moment(&mut self, found: &Match, now: Timestamp) -> Meaning {
+        let none = |time| Meaning { time, zoned: false, lasting: false };
         let civil = match found.parsed {
-            Parsed::Empty => return (DateValue::Empty, false),
-            Parsed::Broken => return (DateValue::Unparsable, false),
-            Parsed::At(at) => return (DateValue::At(at), false),
+            Parsed::Empty => return none(DateValue::Empty),
+            Parsed::Broken => return none(DateValue::Unparsable),
+            Parsed::At(at) => return Meaning { lasting: true, ..none(DateValue::At(at)) },
             Parsed::Civil(civil) => civil,
         };
-        let known = self.memos.first().filter(|memo| memo.found.parsed == found.parsed).and_then(|memo| memo.moment);
+        let known = self.memos.find(|memo| memo.moment.filter(|_| memo.found.parsed == found.parsed));
+        let known = known.map(|(_, moment)| moment);
         let Some(moment) = known.or_else(|| civil.at(now, &self.zones, self.last_offset)) else {
-            return (DateValue::Unparsable, false);
+            return none(DateValue::Unparsable);
         };
         if moment.offset.is_some() {
             self.last_offset = moment.offset;
         }
-        if let Some(memo) = self.memos.first_mut().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
+        if let Some(memo) = self.memos.newest().filter(|memo| moment.lasting && memo.found.parsed == found.parsed) {
             memo.moment = Some(moment);
         }
-        (DateValue::At(moment.at), moment.offset.is_none())
+        Meaning { time: DateValue::At(moment.at), zoned: moment.offset.is_none(), lasting: moment.lasting }
     }
 
     /// Remembers the winner, and moves it towards the front of the list if it does better than who stands there. Returns its
@@ -379,7 +405,7 @@ impl Detector {
         entry.hits += 1;
         entry.last_used = now;
         entry.distance = Some(found.start);
-        self.place = Place::of(found, line);
+        self.place = if entry.template.anchored { Place::bound(found) } else { Place::of(found, line) };
         let index = if self.last == Some(index) { index } else { self.reorder(index) };
         self.last = Some(index);
         index
@@ -398,6 +424,24 @@ impl Detector {
         let entry = self.entries.remove(index);
         self.entries.insert(target, entry);
         target
+    }
+}
+
+/// What a match means.
+#[derive(Clone, Copy)]
+struct Meaning {
+    time: DateValue,
+    /// The host's zone had no part in it.
+    zoned: bool,
+    /// It hangs neither on the present nor on the line before.
+    lasting: bool,
+}
+
+impl Meaning {
+    /// What is told of a match of a template.
+    fn of(self, found: Match, template: usize, kind: Kind) -> Found {
+        let zoned = self.zoned || kind == Kind::Tai64n;
+        Found { cut: found.cut, whole: found.whole, time: self.time, zoned, template }
     }
 }
 
@@ -423,9 +467,6 @@ impl Entry {
 const STEPS: usize = 80_000;
 /// … and on a long one.
 const STEPS_PER_BYTE: usize = 3;
-
-/// Lines of how many shapes are remembered.
-const MEMOS: usize = 4;
 
 /// An entry that was not used for so much longer gives way.
 const STALE: Span = Span::from_secs(300);

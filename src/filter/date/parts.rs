@@ -75,6 +75,12 @@ impl Parsed {
 }
 
 impl Civil {
+    /// Whether a group of this name says something.
+    pub fn reads(name: &str) -> bool {
+        const NAMES: &str = "YymbBdHIpMSaAwjUWzZ";
+        name.len() == 1 && NAMES.contains(name)
+    }
+
     /// If two groups say the same part, the later one counts.
     fn read<'a>(groups: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Civil> {
         let mut civil = Civil::default();
@@ -223,6 +229,9 @@ fn epoch(text: &str, by_length: bool) -> Option<Timestamp> {
 
 /// A number in the digits of any script, blanks around it.
 fn number(text: &str) -> Option<i32> {
+    if (1..=SHORT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.bytes().fold(0, |value, byte| value * 10 + i32::from(byte - b'0')));
+    }
     let text = text.trim();
     if text.is_empty() || text.len() > 36 {
         return None;
@@ -242,6 +251,9 @@ fn plain_digits(text: &str) -> Cow<'_, str> {
     }
     text.chars().map(|c| digit(c).and_then(|d| char::from_digit(d, 10)).unwrap_or(c)).collect()
 }
+
+/// Digits that fit into a number in any case.
+const SHORT: usize = 9;
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -300,6 +312,17 @@ mod tests {
             (&[("Y", "202٦"), ("m", "3"), ("d", "1")], "2026-03-01 00:00:00"),
         ] {
             assert_eq!(utc(groups).as_deref(), Some(expected), "{groups:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_says_nothing_is_known_as_such() {
+        for name in ["Y", "y", "m", "b", "B", "d", "H", "I", "p", "M", "S", "a", "A", "w", "j", "U", "W", "z", "Z"] {
+            assert!(Civil::reads(name), "{name}");
+        }
+        for name in ["f", "G", "u", "V", "_sep", "", "YM", "é"] {
+            assert!(!Civil::reads(name), "{name}");
+            assert_eq!(Civil::read([(name, "1")].into_iter()), Some(Civil::default()), "{name}");
         }
     }
 
