@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -162,7 +163,7 @@ struct Judge<'a> {
     /// The place of each identity's last ban in a jail.
     last: HashMap<(String, Id), usize>,
     /// Each jail's failures, in all and by who it was.
-    failures: IndexMap<String, (u64, IndexMap<Who, u64>)>,
+    failures: IndexMap<String, (u64, IndexMap<Who, u64>), DefaultHashBuilder>,
 }
 
 impl Judge<'_> {
@@ -188,13 +189,15 @@ impl Judge<'_> {
 
     fn take(&mut self, jail: Arc<str>, failure: Failure) {
         self.now = self.now.max(failure.time);
-        let failed = failure.sign == Sign::Failed;
-        let (who, count, again) = (failure.who.clone(), failure.count, self.engine.uncounted(&jail));
         if self.engine.due().is_some_and(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
         }
-        self.engine.handle(Event::Failures(vec![(jail.clone(), failure)]), self.now, &mut self.out);
-        if failed && self.engine.uncounted(&jail) == again {
+        let failed = (failure.sign == Sign::Failed)
+            .then(|| (jail.clone(), failure.who.clone(), failure.count, self.engine.uncounted(&jail)));
+        self.engine.handle(Event::Failures(vec![(jail, failure)]), self.now, &mut self.out);
+        if let Some((jail, who, count, again)) = failed
+            && self.engine.uncounted(&jail) == again
+        {
             self.count(&jail, who, count);
         }
         while !self.out.is_empty() {

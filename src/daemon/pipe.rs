@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::filter::neighbours::Around;
-use crate::filter::{Filter, Moment, Scan, Torn};
+use crate::filter::{Filter, Moment, Scan, Shared, Torn};
 use crate::line::{Batch, Neighbours, Unwrap};
 use crate::record::{Level, Record};
 use crate::source::unwrap::unwrap;
@@ -30,6 +30,8 @@ pub struct Pipe {
     said: Vec<Record>,
     /// How far each jail has looked at the lines of this batch; matters to those in the middle of a record.
     seen: Vec<usize>,
+    /// What the filters before found in the line that they all look at.
+    shared: Box<Shared>,
     /// Kept for its capacity.
     found: Vec<Failure>,
 }
@@ -97,6 +99,7 @@ impl Pipe {
             scans: vec![],
             said: vec![],
             seen: vec![],
+            shared: Box::default(),
             found: vec![],
         };
         pipe.join(jails);
@@ -322,17 +325,14 @@ impl Pipe {
         moment: Moment<'_>,
         out: &mut Vec<(Arc<str>, Failure)>,
     ) {
-        let Pipe { jails: members, filters, found, .. } = self;
+        let Pipe { jails: members, filters, found, shared, .. } = self;
         let findtime = members[jails[0]].findtime;
         // What is live is never too old, so nobody's `findtime` matters then.
         let together = moment.live || jails.iter().all(|jail| members[*jail].findtime == findtime);
         for jails in jails.chunks(if together { jails.len() } else { 1 }) {
             let Member { filter, findtime, .. } = members[jails[0]];
             let moment = Moment { findtime, ..moment };
-            match time {
-                Some(time) => filters[filter].line_at(text, time, &moment, found),
-                None => filters[filter].line(text, &moment, found),
-            };
+            filters[filter].line_among(text, time, &moment, shared, found);
             let Some((last, others)) = jails.split_last() else { continue };
             for failure in found.drain(..) {
                 out.extend(others.iter().map(|jail| (members[*jail].name.clone(), failure.clone())));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
-use super::{Request, records};
+use super::{Jails, Request, records};
 use crate::addr::Id;
 use crate::firewall::{Entry, Firewall, FirewallError};
 use crate::jail::Jail;
@@ -154,7 +154,7 @@ impl Guard {
     }
 
     /// Looks whether everything stands, puts back what was lost and pays what is owed.
-    pub fn mend(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
+    pub fn mend(&mut self, jails: &mut Jails, now: Timestamp, out: &mut Vec<Request>) {
         match self.firewall.check() {
             Ok(repaired) => {
                 out.extend(repaired.records.into_iter().map(Request::Log));
@@ -196,14 +196,14 @@ impl Guard {
     }
 
     /// Renews what the kernel would lift by itself before its time.
-    pub fn renew(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
+    pub fn renew(&mut self, jails: &mut Jails, now: Timestamp, out: &mut Vec<Request>) {
         for (name, jail) in jails {
             let ids = jail.bans.lapsing(now + RENEW_BEFORE);
             self.ban(name, jail, &ids, now, out);
         }
     }
 
-    fn pay(&mut self, jails: &mut IndexMap<Arc<str>, Jail>, now: Timestamp, out: &mut Vec<Request>) {
+    fn pay(&mut self, jails: &mut Jails, now: Timestamp, out: &mut Vec<Request>) {
         let mut by_jail: IndexMap<Arc<str>, Vec<IpNet>> = IndexMap::new();
         for (name, net) in self.owed.drain(..) {
             by_jail.entry(name).or_default().push(net);

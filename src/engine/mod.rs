@@ -25,6 +25,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
@@ -59,7 +60,7 @@ pub use trusting::TrustStatus;
 
 /// The guard's whole state.
 pub struct Engine {
-    jails: IndexMap<Arc<str>, Jail>,
+    jails: Jails,
     guard: Guard,
     history: History,
     answers: Answers,
@@ -95,6 +96,9 @@ pub struct Engine {
     checked: Timestamp,
     purged: Timestamp,
 }
+
+/// Jails by name, in their order. Each failure looks its jail up, and nobody but the configuration names one.
+type Jails = IndexMap<Arc<str>, Jail, DefaultHashBuilder>;
 
 /// What an engine starts with.
 pub struct Setup {

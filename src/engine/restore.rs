@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::banning::{Chance, is_chosen, is_forced, new_key};
 use super::guard::Guard;
-use super::{Answers, Engine, Parking, Request, Setup, acting, records};
+use super::{Answers, Engine, Jails, Parking, Request, Setup, acting, records};
 use crate::addr::Id;
 use crate::config::{Action, JailSettings, Kind, Own, UseDns};
 use crate::firewall::script::Deed;
@@ -30,7 +30,7 @@ use crate::time::{Bantime, Span, Timestamp};
 pub fn start(setup: Setup, now: Timestamp, out: &mut Vec<Request>) -> Result<Engine, FirewallError> {
     let Setup { jails, firewall, saved, dbmaxmatches, dbpurgeage, own, protected, zone } = setup;
     let mut engine = Engine {
-        jails: IndexMap::new(),
+        jails: Jails::default(),
         guard: Guard::new(firewall),
         history: History::default(),
         answers: Answers::default(),

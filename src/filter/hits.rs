@@ -177,7 +177,7 @@ impl Filter {
         let possible = self.possible(&haystack.text());
         for &number in &possible {
             let (regex, text) = (&self.rules.fail[number], haystack.text());
-            let found = costly.settle("failregex", number, |machine| regex.search_within(text, machine));
+            let found = costly.settle("failregex", number, |machine| self.shared.failure(regex, text, machine));
             let Some(found) = found else { continue };
             let division = self.window.as_ref().map(|w| w.divide(&text, &found, &regex.skipped(&found, &text)));
             let covered = division.as_ref().map(Division::text);
@@ -250,7 +250,7 @@ impl Filter {
     fn prefixed(&mut self, haystack: &mut Haystack, costly: &mut Costly) -> Option<Groups> {
         let Some(prefix) = &self.rules.prefix else { return Some(Groups::new()) };
         let text = haystack.text();
-        let found = costly.settle("prefregex", 0, |machine| prefix.search_within(text, machine))?;
+        let found = costly.settle("prefregex", 0, |machine| self.shared.prefix(prefix, text, machine))?;
         self.prefix_hits += 1;
         if self.tells_prefix {
             self.prefix_found = Some(prefix.groups(&found, &text));

@@ -27,6 +27,7 @@ pub mod prefilter;
 pub mod pyregex;
 mod rules;
 mod scan;
+mod shared;
 mod shelf;
 mod sieve;
 mod straight;
@@ -66,6 +67,7 @@ use window::Window;
 pub use forge::Forge;
 pub use hit::Hit;
 pub use scan::{Reason, Scan};
+pub use shared::Shared;
 pub use torn::Torn;
 pub use trace::{Dated, Trace};
 
@@ -95,6 +97,8 @@ pub struct Filter {
     tells_prefix: bool,
     prefix_found: Option<Groups>,
     passing: Passing,
+    /// What this line's expressions found, see [`Filter::line_among`].
+    shared: Box<Shared>,
     neighbours: Neighbours,
     /// The record that waits for its end.
     torn: Option<Torn>,
@@ -215,6 +219,7 @@ impl Filter {
             tells_prefix: false,
             prefix_found: None,
             passing: Passing::default(),
+            shared: Box::default(),
             neighbours: Neighbours::None,
             torn: None,
             forgers: Forgers::default(),

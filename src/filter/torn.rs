@@ -125,9 +125,8 @@ impl Filter {
 
     /// Whether a line has to wait for others before it is judged; `text` is what the expressions see of it.
     pub(super) fn holds(&mut self, shown: &str, text: &str, time: Option<Timestamp>) -> bool {
-        let Some((kind, groups)) = self.rules.records.as_ref().and_then(|records| records.tears(text)) else {
-            return false;
-        };
+        let records = self.rules.records.as_ref();
+        let Some((kind, groups)) = records.and_then(|records| self.shared.tears(records, text)) else { return false };
         let so_far = match groups.get("bytes").map(|bytes| bytes.parse()) {
             Some(Ok(bytes)) if bytes > 0 => SoFar::Bytes(MOST.min(bytes)),
             Some(_) => return false,

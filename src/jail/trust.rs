@@ -35,6 +35,8 @@ struct Held {
     last: Timestamp,
     /// The last login as far as it is kept.
     kept: Option<Timestamp>,
+    /// It is among the changes already.
+    noted: bool,
 }
 
 impl Default for Trusted {
@@ -54,8 +56,12 @@ impl Trusted {
     /// how long a login counts.
     pub fn login(&mut self, id: &Id, account: Option<Account>, within: Span, time: Timestamp) -> bool {
         let Some(ip) = id.ip() else { return false };
-        let new = !self.holds(id, within, time);
-        let held = self.leases.entry(ip).or_insert(Held { since: time, last: time, kept: None });
+        let known = self.leases.get_mut(&ip);
+        let (new, comes) = (known.as_ref().is_none_or(|held| held.last <= time - within), known.is_none());
+        let held = match known {
+            Some(held) => held,
+            None => self.leases.entry(ip).or_insert(Held { since: time, last: time, kept: None, noted: false }),
+        };
         held.last = held.last.max(time);
         if new {
             held.since = time;
@@ -65,11 +71,13 @@ impl Trusted {
         if let Some(account) = account {
             changed |= self.accounts.is_new(id, account, within, time);
         }
-        if changed {
+        if changed && !std::mem::replace(&mut held.noted, true) {
             self.changed.insert(ip);
         }
-        self.forget_neighbour(ip);
-        self.forget_oldest();
+        if comes {
+            self.forget_neighbour(ip);
+            self.forget_oldest();
+        }
         new
     }
 
@@ -116,7 +124,7 @@ impl Trusted {
     pub fn restore(&mut self, ip: IpAddr, lease: Lease, now: Timestamp) {
         let Lease { since, last, accounts } = lease;
         let last = last.min(now);
-        self.leases.insert(ip, Held { since: since.min(last), last, kept: Some(last) });
+        self.leases.insert(ip, Held { since: since.min(last), last, kept: Some(last), noted: false });
         self.accounts.restore(&Id::Ip(ip), accounts.into_iter().map(|(account, met)| (Account(account), met)));
         self.forget_oldest();
     }
@@ -131,7 +139,7 @@ impl Trusted {
         let changed = std::mem::take(&mut self.changed);
         let changes = changed.into_iter().map(|ip| {
             if let Some(held) = self.leases.get_mut(&ip) {
-                held.kept = Some(held.last);
+                (held.kept, held.noted) = (Some(held.last), false);
             }
             (ip, self.leases.get(&ip).map(|held| self.lease(ip, held)))
         });
