@@ -87,12 +87,12 @@ impl Records {
         literals
     }
 
-    /// Any of those: they stand in the text that is left, wherever a date was cut out.
+    /// Any of those: they stand in the text that is left, wherever a date was cut out and whether it was escaped.
     fn some_literals(&self) -> Option<Literals> {
         let known = self.literals.lock().unwrap_or_else(PoisonError::into_inner);
-        let plain = known.iter().find_map(|(_, escaped, literals)| literals.clone().filter(|_| !escaped));
+        let gathered = known.iter().find_map(|(.., literals)| literals.clone());
         drop(known);
-        plain.or_else(|| self.literals(Cut::Start, false))
+        gathered.or_else(|| self.literals(Cut::Start, false))
     }
 
     /// The groups of the end of a record of this kind, if `text` ends one.
