@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use super::clock;
 use super::inbox::{Inbox, Message};
 use crate::engine::{Engine, Event, Request};
+use crate::ticket::Failure;
 use crate::time::Timestamp;
 
 /// The desk.
@@ -17,7 +18,13 @@ pub struct Desk {
     work: Mutex<Work>,
     /// Messages of the follower that wait in the inbox: what is newer must not overtake them.
     waiting: AtomicUsize,
+    /// Failures that were dealt with. Whoever made them takes them apart: in a flood two threads that give each other's memory
+    /// back are in each other's way all the time.
+    spent: Mutex<Vec<Found>>,
 }
+
+/// What a filter found, each in a jail.
+type Found = Vec<(Arc<str>, Failure)>;
 
 /// What lies on it.
 pub struct Work {
@@ -35,13 +42,14 @@ impl Work {
         self.engine.due().filter(|_| !self.halfway)
     }
 
-    /// Takes in what the follower found.
-    fn take(&mut self, found: Message) {
+    /// Takes in what the follower found; gives the failures back.
+    fn take(&mut self, found: Message) -> Option<Found> {
         let now = clock::now();
         match found {
             Message::Failures(failures) => {
                 self.halfway = true;
-                self.engine.handle(Event::Failures(failures), now, &mut self.out);
+                self.engine.hear(&failures, now, &mut self.out);
+                return Some(failures);
             }
             Message::Positions(positions) => {
                 self.halfway = false;
@@ -51,6 +59,7 @@ impl Work {
             }
             _ => {}
         }
+        None
     }
 }
 
@@ -58,7 +67,7 @@ impl Desk {
     /// A desk with this on it.
     pub fn new(engine: Engine) -> Arc<Desk> {
         let work = Work { engine, out: Vec::new(), halfway: false };
-        Arc::new(Desk { work: Mutex::new(work), waiting: AtomicUsize::new(0) })
+        Arc::new(Desk { work: Mutex::new(work), waiting: AtomicUsize::new(0), spent: Mutex::default() })
     }
 
     /// Sits down; waits until it is free.
@@ -70,14 +79,22 @@ impl Desk {
     /// behind a position, so what is due is done here.
     pub fn taken(&self, found: Message) {
         let mut work = self.sit();
-        work.take(found);
+        let spent = work.take(found);
         let now = clock::now();
         if work.due().is_some_and(|due| due <= now) {
             let Work { engine, out, .. } = &mut *work;
             engine.tick(now, out);
         }
         drop(work);
+        self.spent().extend(spent);
         self.done();
+    }
+
+    /// Takes apart what was dealt with: the follower does it when it comes by, the loop when nothing comes.
+    pub fn tidy(&self) {
+        let spent = std::mem::take(&mut *self.spent());
+        // Not while the other one would have to wait for it.
+        drop(spent);
     }
 
     /// For the loop: a message of the follower's was dealt with.
@@ -87,12 +104,17 @@ impl Desk {
 
     /// For the follower: hands in what it has, here or through the inbox; `false`: nobody listens any more.
     pub fn hand_in(&self, message: Message, inbox: &Inbox) -> bool {
+        self.tidy();
         let Some(message) = self.at_once(message, inbox) else { return true };
         if matches!(message, Message::Log(_)) {
             return inbox.send(message).is_ok();
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         inbox.send(message).is_ok()
+    }
+
+    fn spent(&self) -> MutexGuard<'_, Vec<Found>> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives back what has to go through the inbox: much at a time, so that one thread finds failures while another counts
@@ -144,7 +166,7 @@ mod tests {
     use crate::firewall::DryRun;
     use crate::line::Position;
     use crate::store::Change;
-    use crate::ticket::{Failure, Sign, Who};
+    use crate::ticket::{Sign, Who};
     use crate::time::Span;
 
     fn desk() -> (Arc<Desk>, Inbox, Receiver<Message>) {
@@ -207,8 +229,17 @@ mod tests {
         assert_eq!(counted(&desk), 0, "nothing overtakes");
         receiver.try_iter().for_each(|found| desk.taken(found));
         assert_eq!(counted(&desk), FEW as u64 + 2);
+        assert_eq!(desk.spent().iter().map(Vec::len).collect::<Vec<_>>(), [FEW + 1, 1]);
         assert!(desk.hand_in(failures(1), &inbox));
-        assert_eq!(counted(&desk), FEW as u64 + 3);
+        assert_eq!((counted(&desk), desk.spent().len()), (FEW as u64 + 3, 0));
+    }
+
+    #[test]
+    fn what_was_dealt_with_goes_when_nothing_comes() {
+        let (desk, _inbox, _receiver) = desk();
+        desk.taken(failures(1));
+        desk.tidy();
+        assert_eq!((counted(&desk), desk.spent().len()), (1, 0));
     }
 
     #[test]

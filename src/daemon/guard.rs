@@ -214,7 +214,7 @@ impl Guard {
                         end = self.take(message, &mut out);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.desk.tidy(),
                 Err(RecvTimeoutError::Disconnected) => end = Some(End::Broken("the inbox")),
             }
             let now = clock::now();

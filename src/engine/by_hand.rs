@@ -76,10 +76,11 @@ impl Engine {
         }
         out.push(Request::Log(records::attempt(&name, &id, now, &self.zone)));
         let count = u32::try_from(matches.len()).unwrap_or(u32::MAX).max(1);
-        let who = Who::Id(jail.liable(id, &self.own, &self.answers, &self.protected, now));
+        let id = jail.liable(id, &self.own, &self.answers, &self.protected, now);
+        let who = Who::Id(id.clone());
         let failure = Failure { who, time: now, count, matches, groups: Named::default(), sign: Sign::Failed };
         if let Some(at) = at {
-            self.tally(at, &name, failure, now, out);
+            self.tally((at, &name), &id, &failure, count, now, out);
         }
         Ok(true)
     }

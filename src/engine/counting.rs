@@ -10,13 +10,40 @@ use crate::config::UseDns;
 use crate::jail::ignore::{Case, Judgement};
 use crate::jail::{Answer, Question, bantime};
 use crate::record::Level;
-use crate::ticket::{Failure, Ticket, Who};
+use crate::ticket::{Failure, Sign, Ticket, Who};
 use crate::time::{Span, Timestamp};
 
 /// A question with its answer.
 type Told<'a> = Option<(&'a Question, &'a Answer)>;
 
 impl Engine {
+    /// Takes in what filters found.
+    pub(super) fn hear_all(&mut self, found: &[(Arc<str>, Failure)], now: Timestamp, out: &mut Vec<Request>) {
+        let mut last: Option<(&Arc<str>, usize)> = None;
+        for (name, failure) in found {
+            if failure.sign != Sign::Failed {
+                self.told(name, failure, out);
+                continue;
+            }
+            // Most are of the jail of the one before, whose name other threads have in hand: it is not even read.
+            let at = match last.filter(|(known, _)| Arc::ptr_eq(known, name)) {
+                Some((_, at)) => at,
+                None => match self.jails.get_index_of(name) {
+                    Some(at) => at,
+                    None => continue,
+                },
+            };
+            last = Some((name, at));
+            match failure.who {
+                Who::Id(_) if self.parking.is_idle() => self.judge((at, name), failure, now, None, now, out),
+                _ => {
+                    let what = Waiting::Failure(failure.clone());
+                    self.arrive(Parked { jail: name.clone(), what, arrived: now }, None, now, out);
+                }
+            }
+        }
+    }
+
     /// Takes in something that is new, or that has waited for `told`.
     pub(super) fn arrive(&mut self, parked: Parked, told: Told<'_>, now: Timestamp, out: &mut Vec<Request>) {
         match self.parking.follow(parked) {
@@ -25,7 +52,10 @@ impl Engine {
                 Waiting::Failure(Failure { who: Who::Name(_), .. }) => {
                     self.resolve(jail, what, arrived, told, now, out)
                 }
-                Waiting::Failure(failure) => self.judge(jail, failure, arrived, told, now, out),
+                Waiting::Failure(failure) => {
+                    let Some(at) = self.jails.get_index_of(&jail) else { return };
+                    self.judge((at, &jail), &failure, arrived, told, now, out);
+                }
                 Waiting::Restored(ids) => self.judge_restored(jail, ids, arrived, now, out),
             },
             Err((jail, question)) => self.no_room(jail, &question, now, out),
@@ -119,75 +149,81 @@ impl Engine {
 
     fn judge(
         &mut self,
-        name: Arc<str>,
-        failure: Failure,
+        (at, name): (usize, &Arc<str>),
+        failure: &Failure,
         arrived: Timestamp,
         told: Told<'_>,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) {
-        let Some((at, _, jail)) = self.jails.get_full_mut(&*name) else { return };
+        let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
         let Who::Id(id) = &failure.who else { return };
-        let case = Case { jail: &name, id, failure: Some(&failure), arrived, ran: told };
+        let case = Case { jail: name, id, failure: Some(failure), arrived, ran: told };
         match jail.ignore.judge(&case, &self.own, &self.answers, now) {
-            Judgement::Count if !jail.is_new(&failure, now) => {}
-            Judgement::Count => self.count(at, &name, failure, now, out),
-            Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(&name, id, &rule))),
+            Judgement::Count if !jail.is_new(failure, now) => {}
+            Judgement::Count => self.count((at, name), id, failure, now, out),
+            Judgement::Ignore(rule) => out.push(Request::Log(records::ignored(name, id, &rule))),
             Judgement::Ask(questions) => {
-                let parked = Parked { jail: name, what: Waiting::Failure(failure), arrived };
+                let parked = Parked { jail: name.clone(), what: Waiting::Failure(failure.clone()), arrived };
                 self.park(parked, questions, now, out);
             }
         }
     }
 
-    fn count(&mut self, at: usize, name: &Arc<str>, failure: Failure, now: Timestamp, out: &mut Vec<Request>) {
+    fn count(
+        &mut self,
+        (at, name): (usize, &Arc<str>),
+        id: &Id,
+        failure: &Failure,
+        now: Timestamp,
+        out: &mut Vec<Request>,
+    ) {
         let Some((_, jail)) = self.jails.get_index(at) else { return };
-        let Who::Id(id) = failure.who.clone() else { return };
         // Who is counted as a network has his accounts and his trust as one.
         let liable = jail.liable(id.clone(), &self.own, &self.answers, &self.protected, now);
-        let failure = Failure { who: Who::Id(liable), ..failure };
-        if self.is_spared(at, &failure, out) {
+        if self.is_spared(at, &liable, failure, out) {
             return;
         }
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
-        let Some(failure) = jail.counted(failure, &self.key.0) else { return };
+        let Some(tries) = jail.counted(&liable, failure, &self.key.0) else { return };
         if self.hears <= Level::Info {
-            out.push(Request::Log(records::found(name, &id, failure.time, &self.zone)));
+            out.push(Request::Log(records::found(name, id, failure.time, &self.zone)));
         }
-        self.tally(at, name, failure, now, out);
+        self.tally((at, name), &liable, failure, tries, now, out);
     }
 
-    /// Adds a failure to its counter in the jail at this place, and bans where that is one too many.
+    /// Adds a failure, as so many tries of `id`, to its counter in the jail at this place, and bans where that is one too
+    /// many.
     pub(super) fn tally(
         &mut self,
-        at: usize,
-        name: &Arc<str>,
-        mut failure: Failure,
+        (at, name): (usize, &Arc<str>),
+        id: &Id,
+        failure: &Failure,
+        mut tries: u32,
         now: Timestamp,
         out: &mut Vec<Request>,
     ) {
         let Some((_, jail)) = self.jails.get_index_mut(at) else { return };
-        let Who::Id(id) = failure.who.clone() else { return };
         let time = failure.time;
-        let lenient = limit(&self.trusted, jail, &id, time);
+        let lenient = limit(&self.trusted, jail, id, time);
         let maxretry = lenient.unwrap_or(jail.settings.maxretry);
         if lenient.is_some() && failure.groups.get("user").is_some() {
             // "After 5 tries" of one account is one account.
-            failure.count = 1;
+            tries = 1;
         }
         jail.failures.clean(now);
-        let spread = jail.numbers.dialled(&jail.settings.spread, &id, &failure);
-        let mut retry = jail.failures.add(&id, failure);
+        let spread = jail.numbers.dialled(&jail.settings.spread, id, failure);
+        let mut retry = jail.failures.add(id, failure, tries);
         if jail.settings.increment.enabled
             && lenient.is_none()
-            && let Some(row) = self.history.get(&id, name)
+            && let Some(row) = self.history.get(id, name)
             && time > row.time
         {
             let (weight, shown) = bantime::weight(row.bancount, maxretry);
-            let record = records::found_bad(name, &id, time, row.bancount, &shown, weight >= maxretry, &self.zone);
+            let record = records::found_bad(name, id, time, row.bancount, &shown, weight >= maxretry, &self.zone);
             out.push(Request::Log(record));
             if retry < maxretry {
-                retry = jail.failures.raise(&id, weight - 1);
+                retry = jail.failures.raise(id, weight - 1);
             }
         }
         if let Some((number, mut ids)) = spread {
@@ -199,9 +235,9 @@ impl Engine {
         }
         if retry >= maxretry {
             if lenient.is_some() {
-                self.end_trust(name, &id, retry, out);
+                self.end_trust(name, id, retry, out);
             }
-            self.sentence(name, &id, None, now, out);
+            self.sentence(name, id, None, now, out);
         }
     }
 

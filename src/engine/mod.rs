@@ -43,7 +43,7 @@ use crate::jail::{History, Jail, Key, Protected};
 use crate::line::Position;
 use crate::record::{Level, Record};
 use crate::store::Change;
-use crate::ticket::{Counter, Failure, SavedBan, Sign};
+use crate::ticket::{Counter, Failure, SavedBan};
 use crate::time::{Bantime, Span, Timestamp};
 
 use banning::Chance;
@@ -195,16 +195,7 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Timestamp, out: &mut Vec<Request>) {
         self.follow_clock(now);
         match event {
-            Event::Failures(failures) => {
-                for (jail, failure) in failures {
-                    if failure.sign != Sign::Failed {
-                        self.told(&jail, &failure, out);
-                        continue;
-                    }
-                    let parked = Parked { jail, what: Waiting::Failure(failure), arrived: now };
-                    self.arrive(parked, None, now, out);
-                }
-            }
+            Event::Failures(failures) => self.hear_all(&failures, now, out),
             Event::Position { jail, position } => {
                 if self.jails.contains_key(&jail) {
                     self.positions.insert((jail, position.path.clone()), position);
@@ -212,6 +203,13 @@ impl Engine {
             }
             Event::Answer { token, answer } => self.answered(token, &answer, now, out),
         }
+        self.strike(now, out);
+    }
+
+    /// Takes in failures and other signs of any number of jails, in their order; what has to be kept of them is copied.
+    pub fn hear(&mut self, failures: &[(Arc<str>, Failure)], now: Timestamp, out: &mut Vec<Request>) {
+        self.follow_clock(now);
+        self.hear_all(failures, now, out);
         self.strike(now, out);
     }
 

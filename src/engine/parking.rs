@@ -56,11 +56,15 @@ struct Open {
 }
 
 impl Parking {
+    /// Whether nobody waits, as is the rule.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// If earlier failures of the same identity wait, this one waits behind them; else it is given back. An error says
     /// where there is no room.
     pub fn follow(&mut self, parked: Parked) -> Result<Option<Parked>, NoRoom> {
-        // As a rule nobody waits, and looking costs nothing then.
-        if self.waiting.is_empty() {
+        if self.is_idle() {
             return Ok(Some(parked));
         }
         let Some(&token) = parked.key().and_then(|key| self.waiting.get(&key)) else { return Ok(Some(parked)) };

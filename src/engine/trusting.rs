@@ -85,11 +85,11 @@ impl Engine {
         }
     }
 
-    /// Whether a failure does not count in the jail at this place: it comes from an address on trust, and that account has
+    /// Whether a failure of `id` does not count in the jail at this place: it comes from an address on trust, and that account has
     /// failed there before, or the PBX is to blame.
-    pub(super) fn is_spared(&mut self, at: usize, failure: &Failure, out: &mut Vec<Request>) -> bool {
+    pub(super) fn is_spared(&mut self, at: usize, id: &Id, failure: &Failure, out: &mut Vec<Request>) -> bool {
         let Some((name, jail)) = self.jails.get_index_mut(at) else { return false };
-        let (Some(trust), Who::Id(id)) = (jail.settings.trust, &failure.who) else { return false };
+        let Some(trust) = jail.settings.trust else { return false };
         let time = failure.time;
         // Without an account nobody can tell one phone from a hundred: each failure counts.
         let Some(user) = failure.groups.get("user").filter(|user| !user.is_empty()) else { return false };

@@ -67,15 +67,15 @@ impl Failures {
         self.maxmatches = maxmatches;
     }
 
-    /// Counts a failure against `id` and gives the failures so far. A line that stands for several tries counts as
-    /// many, but once in [`Failures::total`].
-    pub fn add(&mut self, id: &Id, failure: Failure) -> u32 {
-        let Failure { time, count, matches, groups, .. } = failure;
-        let tries = count.max(1);
+    /// Counts a failure against `id` as so many tries and gives the tries so far. A line that stands for several counts
+    /// once in [`Failures::total`].
+    pub fn add(&mut self, id: &Id, failure: &Failure, tries: u32) -> u32 {
+        let Failure { time, matches, groups, .. } = failure;
+        let (time, tries) = (*time, tries.max(1));
         self.total += 1;
         let slot = match self.table.find(id) {
             Some(slot) => slot,
-            None => self.insert(Tally { groups: groups.into_texts(), ..Tally::new(id.clone(), time) }),
+            None => self.insert(Tally { groups: groups.texts().clone(), ..Tally::new(id.clone(), time) }),
         };
         self.changed.set(slot);
         let Some(tally) = self.table.get_mut(slot) else { return 0 };
@@ -85,7 +85,8 @@ impl Failures {
         tally.retry = tally.retry.saturating_add(tries);
         tally.failures = tally.failures.saturating_add(tries);
         let (retry, before) = (tally.retry, tally.text());
-        tally.remember(matches.into_iter().map(String::into_boxed_str), self.maxmatches);
+        // Copied, not taken over: memory goes back to the thread that took it.
+        tally.remember(matches.iter().map(|line| Box::from(line.as_str())), self.maxmatches);
         self.text = self.text - before + tally.text();
         self.forget_oldest(slot);
         retry
@@ -262,6 +263,10 @@ mod tests {
         Failure { who: Who::Id(id()), time: at(secs), count: 1, matches, groups: Named::default(), sign: Sign::Failed }
     }
 
+    fn add(failures: &mut Failures, id: &Id, failure: Failure) -> u32 {
+        failures.add(id, &failure, failure.count)
+    }
+
     fn failures() -> Failures {
         Failures::new(Span::from_secs(600), 3)
     }
@@ -278,7 +283,7 @@ mod tests {
             (&[0, 500, 601, 1201, 1202, 5000, 4000], &[1, 2, 3, 3, 4, 2, 3]),
         ] {
             let mut failures = failures();
-            let got: Vec<u32> = times.iter().map(|t| failures.add(&id(), failure(*t))).collect();
+            let got: Vec<u32> = times.iter().map(|t| add(&mut failures, &id(), failure(*t))).collect();
             assert_eq!(got, expected, "{times:?}");
         }
     }
@@ -286,7 +291,7 @@ mod tests {
     #[test]
     fn a_counter_ends_when_its_last_failure_lies_findtime_back() {
         let mut failures = failures();
-        failures.add(&id(), failure(1000));
+        add(&mut failures, &id(), failure(1000));
         failures.clean(at(1599));
         assert_eq!(failures.len(), 1);
         failures.clean(at(1600));
@@ -301,7 +306,7 @@ mod tests {
         for (secs, user) in [(1, "alice1"), (2, "alice2"), (3, "bob1"), (4, "bob2")] {
             let mut failure = failure(secs);
             failure.groups = Named::from([("user", user), ("leer", "")]);
-            failures.add(&id(), failure);
+            add(&mut failures, &id(), failure);
         }
         let sentence = failures.take(&id()).expect("it has failed");
         assert_eq!((sentence.failures(), sentence.last()), (4, at(4)));
@@ -315,16 +320,16 @@ mod tests {
     #[test]
     fn no_matches_are_kept_where_maxmatches_is_zero() {
         let mut failures = Failures::new(Span::from_secs(600), 0);
-        failures.add(&id(), failure(1));
-        failures.add(&id(), failure(2));
+        add(&mut failures, &id(), failure(1));
+        add(&mut failures, &id(), failure(2));
         assert!(failures.counter(&id()).is_some_and(|counter| counter.matches.is_empty()));
     }
 
     #[test]
     fn after_n_tries_counts_as_n_but_is_one_failure_in_the_total() {
         let mut failures = failures();
-        assert_eq!(failures.add(&id(), Failure { count: 4, ..failure(1) }), 4);
-        assert_eq!(failures.add(&id(), Failure { count: u32::MAX, ..failure(2) }), u32::MAX);
+        assert_eq!(add(&mut failures, &id(), Failure { count: 4, ..failure(1) }), 4);
+        assert_eq!(add(&mut failures, &id(), Failure { count: u32::MAX, ..failure(2) }), u32::MAX);
         assert_eq!(failures.total(), 2);
     }
 
@@ -332,9 +337,9 @@ mod tests {
     fn changes_say_what_runs_and_what_ended_once_and_nothing_of_what_came_and_went() {
         let mut failures = failures();
         let [other, third] = ["192.0.2.2", "192.0.2.3"].map(Id::parse);
-        failures.add(&id(), failure(1));
-        failures.add(&other, failure(1));
-        failures.add(&third, failure(1));
+        add(&mut failures, &id(), failure(1));
+        add(&mut failures, &other, failure(1));
+        add(&mut failures, &third, failure(1));
         failures.forget(&third);
         assert_eq!(failures.changed(), 2);
         let retries = |changes: Vec<(Id, Option<Counter>)>| -> Vec<(Id, Option<u32>)> {
@@ -343,10 +348,10 @@ mod tests {
         assert_eq!(retries(failures.changes()), [(id(), Some(1)), (other.clone(), Some(1))]);
         assert_eq!((failures.changed(), failures.changes().len()), (0, 0));
         failures.forget(&other);
-        failures.add(&id(), failure(2));
-        failures.add(&third, failure(2));
+        add(&mut failures, &id(), failure(2));
+        add(&mut failures, &third, failure(2));
         failures.forget(&id());
-        failures.add(&id(), failure(3));
+        add(&mut failures, &id(), failure(3));
         let mut changes = retries(failures.changes());
         changes[2..].sort();
         assert_eq!(changes, [(other, None), (id(), None), (id(), Some(1)), (third, Some(1))]);
@@ -355,14 +360,14 @@ mod tests {
     #[test]
     fn kept_counters_come_back_and_go_on() {
         let mut before = failures();
-        before.add(&id(), failure(100));
-        before.add(&id(), failure(110));
+        add(&mut before, &id(), failure(100));
+        add(&mut before, &id(), failure(110));
         let (id, counter) = before.changes().remove(0);
         let counter = counter.expect("it runs");
         let mut after = failures();
         after.restore(id.clone(), counter.clone(), at(120));
         assert_eq!(after.changed(), 0);
-        assert_eq!(after.add(&id, failure(130)), 3);
+        assert_eq!(add(&mut after, &id, failure(130)), 3);
         let mut late = failures();
         late.restore(id.clone(), counter, at(900));
         assert!(late.is_empty());
@@ -374,7 +379,8 @@ mod tests {
         let mut failures = failures();
         failures.max_addresses = 100;
         for i in 0..150_u32 {
-            failures.add(
+            add(
+                &mut failures,
                 &Id::from(std::net::IpAddr::from(0xc000_0200_u32.wrapping_add(i).to_be_bytes())),
                 failure(i64::from(i)),
             );
@@ -383,7 +389,7 @@ mod tests {
         assert!(failures.counter(&Id::parse("192.0.2.49")).is_none());
         assert!(failures.counter(&Id::parse("192.0.2.50")).is_some());
         failures.max_text = 100;
-        failures.add(&id(), Failure { matches: vec!["x".repeat(200)], ..failure(200) });
+        add(&mut failures, &id(), Failure { matches: vec!["x".repeat(200)], ..failure(200) });
         assert_eq!(failures.len(), 1, "the one that is worked on stays");
     }
 
@@ -393,7 +399,7 @@ mod tests {
         failures.max_addresses = 2;
         let ids = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(Id::parse);
         for (id, secs) in [(&ids[0], 1), (&ids[1], 2), (&ids[0], 3), (&ids[0], 2), (&ids[2], 4)] {
-            failures.add(id, failure(secs));
+            add(&mut failures, id, failure(secs));
         }
         assert!(failures.counter(&ids[1]).is_none() && failures.counter(&ids[0]).is_some());
         failures.clean(at(602));

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 
 use crate::addr::Id;
 use crate::config::{CountBy, JailSettings, Own};
-use crate::ticket::{Counter, Failure, Who};
+use crate::ticket::{Counter, Failure};
 use crate::time::Timestamp;
 
 pub use accounts::{Account, Accounts, Key};
@@ -107,18 +107,19 @@ impl Jail {
         self.settings.subnet.of(&id).filter(|net| !spared(net)).unwrap_or(id)
     }
 
-    /// A failure as it counts by `countby`; nothing of one that does not: it names an account that has just failed, or none.
-    pub fn counted(&mut self, failure: Failure, key: &Key) -> Option<Failure> {
-        let (CountBy::User | CountBy::UserOrLine, Who::Id(id)) = (self.settings.countby, &failure.who) else {
-            return Some(failure);
-        };
+    /// As how many tries of `id` a failure counts by `countby`; `None` for one that does not: it names an account that has
+    /// just failed, or none.
+    pub fn counted(&mut self, id: &Id, failure: &Failure, key: &Key) -> Option<u32> {
+        if self.settings.countby == CountBy::Line {
+            return Some(failure.count);
+        }
         match failure.groups.get("user").filter(|user| !user.is_empty()) {
             Some(user) => {
                 let new = self.accounts.is_new(id, key.account(user), self.settings.samefailtime, failure.time);
                 // "After 5 tries" of one account is one account.
-                new.then_some(Failure { count: 1, ..failure })
+                new.then_some(1)
             }
-            None if self.settings.countby == CountBy::UserOrLine => Some(failure),
+            None if self.settings.countby == CountBy::UserOrLine => Some(failure.count),
             None => {
                 self.nameless += 1;
                 None

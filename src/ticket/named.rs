@@ -26,8 +26,8 @@ impl Named {
     }
 
     /// Names and texts in turn.
-    pub fn into_texts(self) -> Texts {
-        self.0
+    pub fn texts(&self) -> &Texts {
+        &self.0
     }
 }
 

@@ -191,14 +191,12 @@ impl<'a> Judge<'a> {
                 None => {
                     let id = self.counts.liable(id, self.own, &Answers::default(), &Protected::default(), now);
                     told.who = Some(id.to_string());
-                    let failure = Failure { who: Who::Id(id.clone()), ..failure };
                     // The hashes are nobody else's, so any key will do.
-                    let Some(failure) = self.counts.counted(failure, &Key::default()) else {
+                    let Some(tries) = self.counts.counted(&id, &failure, &Key::default()) else {
                         told.outcome = Outcome::Uncounted;
                         return;
                     };
-                    let tries = failure.count;
-                    let failures = self.counts.failures.add(&id, failure);
+                    let failures = self.counts.failures.add(&id, &failure, tries);
                     let bans = failures >= self.jail.maxretry;
                     if bans {
                         self.counts.forgive(&id);

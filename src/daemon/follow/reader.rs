@@ -23,12 +23,14 @@ pub(super) struct Reader<S> {
     /// The position that was handed on last, and when.
     sent: Option<Position>,
     sent_at: Timestamp,
+    /// Kept for its capacity while there is more to read.
+    found: Vec<(Arc<str>, Failure)>,
 }
 
 impl Reader<LogFile> {
     /// Of a log file. Its first position is handed on even where it is the saved one.
     pub fn of_file(source: LogFile, route: Route) -> Reader<LogFile> {
-        Reader { source, route, sent: None, sent_at: Timestamp(i64::MIN) }
+        Reader { source, route, sent: None, sent_at: Timestamp(i64::MIN), found: Vec::new() }
     }
 
     /// Opens the file if need be and reads one turn; true if there is more.
@@ -52,7 +54,7 @@ impl Reader<LogFile> {
 impl Reader<JournalReader> {
     /// Of the journal.
     pub fn of_journal(source: JournalReader, route: Route) -> Reader<JournalReader> {
-        Reader { sent: source.position(), source, route, sent_at: Timestamp(i64::MIN) }
+        Reader { sent: source.position(), source, route, sent_at: Timestamp(i64::MIN), found: Vec::new() }
     }
 
     /// The jail's place in the pipe.
@@ -75,7 +77,7 @@ impl Reader<JournalReader> {
 impl Reader<Connection> {
     /// Of a PBX's events.
     pub fn of_events(source: Connection, route: Route) -> Reader<Connection> {
-        Reader { source, route, sent: None, sent_at: Timestamp(i64::MIN) }
+        Reader { source, route, sent: None, sent_at: Timestamp(i64::MIN), found: Vec::new() }
     }
 
     /// Does what can be done now; true if there is more.
@@ -107,14 +109,17 @@ impl<S: Source> Reader<S> {
     /// Failures are followed by the position behind them: what was counted is not read again after a crash, and the
     /// engine has something whole to keep.
     fn turn(&mut self, pipe: &mut Pipe, now: Timestamp, mut log: Vec<Record>, sink: &mut dyn FnMut(Message)) -> bool {
-        let Reader { source, route, .. } = self;
-        let (mut found, mut failed) = (Vec::new(), false);
+        let Reader { source, route, found, .. } = self;
+        let mut failed = false;
         let mut take = |batch: Batch<'_>| {
-            pipe.batch(route, &batch, now, &mut found);
+            pipe.batch(route, &batch, now, found);
             failed |= !found.is_empty();
-            in_portions(&mut found, sink);
+            in_portions(found, sink);
         };
         let more = source.read(now, TURN, &mut take, &mut log);
+        if !more {
+            *found = Vec::new();
+        }
         log.extend(pipe.records(route));
         let gave_up = pipe.gave_up(route);
         if failed {
@@ -186,7 +191,8 @@ mod tests {
         let findtime = Span::from_secs(600);
         let mut pipe = Pipe::new(vec![PipeJail { name: "a".into(), filter, unwrap: Unwrap::None, findtime }]);
         let source = Repeating("failed from 192.0.2.1\n".repeat(FEW + 1));
-        let mut reader = Reader { source, route: pipe.route_to_all(), sent: None, sent_at: Timestamp(i64::MIN) };
+        let mut reader =
+            Reader { source, route: pipe.route_to_all(), sent: None, sent_at: Timestamp(i64::MIN), found: Vec::new() };
         for _ in 0..2 {
             let mut said = Vec::new();
             let mut sink = |message| match message {
