@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use sipjail::addr::Id;
 use sipjail::config;
-use sipjail::engine::{Engine, Event, Setup};
+use sipjail::engine::{Engine, Setup};
 use sipjail::firewall::DryRun;
 use sipjail::ticket::{Failure, Sign, Who};
 use sipjail::time::{Span, Timestamp};
@@ -31,7 +31,7 @@ fn failures(c: &mut Criterion) {
             let jail: Arc<str> = "asterisk".into();
             let mut out = Vec::new();
             for failure in failures.drain(..) {
-                engine.handle(Event::Failures(vec![(jail.clone(), failure)]), NOW, &mut out);
+                engine.hear(&[(jail.clone(), failure)], NOW, &mut out);
                 out.clear();
             }
         };

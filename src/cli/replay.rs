@@ -156,6 +156,8 @@ fn open(path: &Path) -> Result<(File, u64), Error> {
 /// The engine with nobody behind it: what it would keep becomes the report.
 struct Judge<'a> {
     engine: Engine,
+    /// When the engine has something to do by itself. Only a ban changes that, and of each it says something.
+    due: Option<Timestamp>,
     now: Timestamp,
     zone: &'a TimeZone,
     out: Vec<Request>,
@@ -184,21 +186,25 @@ impl Judge<'_> {
             Engine::start(setup, Timestamp::default(), &mut out).map_err(|e| Error::new(Kind::Host, e.to_string()))?;
         engine.hear_from(Level::Critical);
         engine.keep_no_counters();
-        Ok(Judge { engine, now: Timestamp::default(), zone, out, bans: Vec::new(), last: HashMap::new(), failures })
+        let (now, bans, last) = (Timestamp::default(), Vec::new(), HashMap::new());
+        Ok(Judge { engine, due: None, now, zone, out, bans, last, failures })
     }
 
     fn take(&mut self, jail: Arc<str>, failure: Failure) {
         self.now = self.now.max(failure.time);
-        if self.engine.due().is_some_and(|due| due <= self.now) {
+        if self.due.is_none_or(|due| due <= self.now) {
             self.engine.tick(self.now, &mut self.out);
+            self.due = self.engine.due();
         }
-        let failed = (failure.sign == Sign::Failed)
-            .then(|| (jail.clone(), failure.who.clone(), failure.count, self.engine.uncounted(&jail)));
-        self.engine.handle(Event::Failures(vec![(jail, failure)]), self.now, &mut self.out);
-        if let Some((jail, who, count, again)) = failed
-            && self.engine.uncounted(&jail) == again
-        {
-            self.count(&jail, who, count);
+        let found = [(jail, failure)];
+        let again = self.engine.uncounted(&found[0].0);
+        self.engine.hear(&found, self.now, &mut self.out);
+        let [(jail, failure)] = found;
+        if failure.sign == Sign::Failed && self.engine.uncounted(&jail) == again {
+            self.count(&jail, failure.who, failure.count);
+        }
+        if self.out.is_empty() {
+            return;
         }
         while !self.out.is_empty() {
             for request in std::mem::take(&mut self.out) {
@@ -213,6 +219,7 @@ impl Judge<'_> {
                 }
             }
         }
+        self.due = self.engine.due();
     }
 
     fn count(&mut self, jail: &str, who: Who, count: u32) {

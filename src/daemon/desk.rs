@@ -97,6 +97,11 @@ impl Desk {
         drop(spent);
     }
 
+    /// Whether nothing is left to be taken apart.
+    pub fn is_tidy(&self) -> bool {
+        self.spent().is_empty()
+    }
+
     /// For the loop: a message of the follower's was dealt with.
     pub fn done(&self) {
         self.waiting.fetch_sub(1, Ordering::Release);

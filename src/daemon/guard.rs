@@ -105,6 +105,9 @@ struct Guard {
 /// the firewall as often. Nothing else wakes an idle daemon.
 const TICK: Duration = Duration::from_secs(30);
 
+/// The same while failures that were dealt with wait to be taken apart.
+const SOON: Duration = Duration::from_millis(100);
+
 /// Messages taken in before what they caused is handed on: enough to share a disk write, too few to be felt.
 const AT_ONCE: usize = 16;
 
@@ -255,7 +258,8 @@ impl Guard {
     fn pause(&self) -> Duration {
         let wakes = self.sleepers.iter().map(|(due, _)| *due);
         let due = self.desk.sit().due().into_iter().chain(wakes).min();
-        due.map_or(TICK, |due| Duration::from_micros(u64::try_from((due - clock::now()).0).unwrap_or(0)))
+        let pause = due.map_or(TICK, |due| Duration::from_micros(u64::try_from((due - clock::now()).0).unwrap_or(0)));
+        if self.desk.is_tidy() { pause } else { pause.min(SOON) }
     }
 
     fn take(&mut self, message: Message, out: &mut Vec<Request>) -> Option<End> {

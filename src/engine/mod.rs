@@ -120,11 +120,9 @@ pub struct Setup {
     pub zone: TimeZone,
 }
 
-/// What happened, for [`Engine::handle`].
+/// What happened beside failures, for [`Engine::handle`].
 #[derive(Debug)]
 pub enum Event {
-    /// Filters found failures and other signs, each in a jail.
-    Failures(Vec<(Arc<str>, Failure)>),
     /// Everything before this position has been handed in.
     Position {
         /// In which jail.
@@ -195,7 +193,6 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Timestamp, out: &mut Vec<Request>) {
         self.follow_clock(now);
         match event {
-            Event::Failures(failures) => self.hear_all(&failures, now, out),
             Event::Position { jail, position } => {
                 if self.jails.contains_key(&jail) {
                     self.positions.insert((jail, position.path.clone()), position);

@@ -114,7 +114,9 @@ impl World {
     }
 
     pub fn failure(&mut self, jail: &str, failure: Failure) {
-        self.handle(Event::Failures(vec![(jail.into(), failure)]));
+        let mut out = Vec::new();
+        self.engine.hear(&[(jail.into(), failure)], self.now, &mut out);
+        self.take(out);
     }
 
     pub fn position(&mut self, jail: &str, offset: u64) {
