@@ -129,6 +129,11 @@ proptest! {
 }
 
 #[test]
+fn a_digit_beyond_ascii_is_a_word_character_too() {
+    assert_eq!(literals(r"ABC[^\D\W1-9]DEF", Cut::Start, false).unwrap(), ["ABC"]);
+}
+
+#[test]
 fn a_literal_never_lies_across_the_date() {
     assert_eq!(literals(r"^\[\] NOTICE", Cut::NearStart, false).unwrap(), [" NOTICE"]);
     assert_eq!(literals(r"abcdef", Cut::Anywhere, false).unwrap(), ["abc", "def"]);

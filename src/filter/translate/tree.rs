@@ -205,18 +205,19 @@ fn class_of(set: Set, ignore_case: bool) -> ClassUnicode {
 
 /// The same of what it is the opposite of, if it is one.
 fn members(set: Set) -> impl Iterator<Item = ClassUnicodeRange> {
-    let (ascii, beyond): (&[(char, char)], char) = match set.kind {
-        Kind::Digit => (&[('0', '9')], stand::DIGIT),
-        Kind::Word => (&[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')], stand::WORD),
-        Kind::Space if set.ascii => (&[('\t', '\r'), (' ', ' ')], stand::SPACE),
-        Kind::Space => (&[('\t', '\r'), ('\x1c', ' ')], stand::SPACE),
+    let (ascii, beyond): (&[(char, char)], &[char]) = match set.kind {
+        Kind::Digit => (&[('0', '9')], &[stand::DIGIT]),
+        Kind::Word => (&[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')], &[stand::WORD, stand::DIGIT]),
+        Kind::Space if set.ascii => (&[('\t', '\r'), (' ', ' ')], &[stand::SPACE]),
+        Kind::Space => (&[('\t', '\r'), ('\x1c', ' ')], &[stand::SPACE]),
     };
     let ascii = ascii.iter().map(|(low, high)| ClassUnicodeRange::new(*low, *high));
-    ascii.chain((!set.ascii).then(|| ClassUnicodeRange::new(beyond, beyond)))
+    let beyond = if set.ascii { &[] } else { beyond };
+    ascii.chain(beyond.iter().map(|c| ClassUnicodeRange::new(*c, *c)))
 }
 
 /// Groups inside of each other: who walks over a tree goes into it.
-const DEPTH: usize = 80;
+const DEPTH: usize = 250;
 
 #[cfg(test)]
 mod tests {
@@ -224,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::filter::ascii::narrow;
+    use crate::filter::pyregex::Pattern;
     use crate::filter::translate::{Dialect, Options, outline, translate};
 
     const PIECES: &[&str] = &[
@@ -275,5 +277,7 @@ mod tests {
         assert!(tree(DEPTH).is_some());
         assert!(tree(DEPTH + 1).is_none());
         assert!(tree(100_000).is_none());
+        let deepest = Pattern::new(&nested(DEPTH), Options::default()).unwrap();
+        assert_eq!(deepest.captures("ba").unwrap().map(|found| found.whole), Some(1..2));
     }
 }
